@@ -1,0 +1,38 @@
+//! Compiles the protos without a system `protoc`: protox parses them, prost and tonic generate the code.
+
+use std::{env, error::Error, fs, path::PathBuf};
+
+use prost::Message as _;
+
+const PROTOS: [&str; 4] = [
+    "oauth_clients/v1/error_reason.proto",
+    "oauth_clients/v1/oauth_client.proto",
+    "oauth_clients/v1/oauth_client_service.proto",
+    "oauth_clients/v1/policy.proto",
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=proto");
+    println!("cargo::rerun-if-changed=src/gateway/testdata");
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+
+    // The encoded set keeps the custom options, which the decoded one drops.
+    let mut compiler = protox::Compiler::new(["proto"])?;
+    compiler.include_source_info(true).include_imports(true);
+    let encoded = compiler.open_files(PROTOS)?.encode_file_descriptor_set();
+    fs::write(out.join("oauth_clients.bin"), &encoded)?;
+
+    let descriptors = prost_types::FileDescriptorSet::decode(encoded.as_slice())?;
+    tonic_prost_build::configure()
+        .bytes(".google.protobuf.BytesValue")
+        .compile_fds(descriptors)?;
+
+    // The transcoder's unit tests bring a proto of their own.
+    let mut compiler = protox::Compiler::new(["src/gateway/testdata", "proto"])?;
+    compiler.include_imports(true);
+    let encoded = compiler
+        .open_files(["library.proto"])?
+        .encode_file_descriptor_set();
+    fs::write(out.join("library.bin"), encoded)?;
+    Ok(())
+}

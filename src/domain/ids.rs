@@ -1,0 +1,134 @@
+//! Identifiers, each a type of its own.
+
+use std::fmt;
+
+use thiserror::Error;
+use uuid::Uuid;
+
+/// The tenant that owns a client. It comes from the caller's token, never from a request.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TenantId(String);
+
+/// Who calls: the `sub` of the caller's token (RFC 7519 section 4.1.2).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Subject(String);
+
+/// A tenant or subject is not 1 to 255 characters without control characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("must be 1 to 255 characters without control characters")]
+pub struct InvalidName;
+
+/// The identifier of a client (RFC 6749 section 2.2): a UUIDv7 as 32 lower-case hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ClientId(String);
+
+/// A text is no client identifier, so no client has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("is not 32 lower-case hexadecimal digits")]
+pub struct InvalidClientId;
+
+fn checked_name(name: &str) -> Result<String, InvalidName> {
+    let length = name.chars().count();
+    if (1..=255).contains(&length) && !name.chars().any(char::is_control) {
+        Ok(name.to_owned())
+    } else {
+        Err(InvalidName)
+    }
+}
+
+impl TenantId {
+    /// Reads a tenant from the claim of a token.
+    ///
+    /// # Errors
+    /// When it is not 1 to 255 characters without control characters.
+    pub fn parse(name: &str) -> Result<Self, InvalidName> {
+        checked_name(name).map(Self)
+    }
+
+    /// The tenant as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Subject {
+    /// Reads a subject from the claim of a token.
+    ///
+    /// # Errors
+    /// When it is not 1 to 255 characters without control characters.
+    pub fn parse(name: &str) -> Result<Self, InvalidName> {
+        checked_name(name).map(Self)
+    }
+
+    /// The subject as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl ClientId {
+    /// The identifier that stands for a UUID.
+    pub fn from_uuid(uuid: Uuid) -> Self {
+        Self(uuid.simple().to_string())
+    }
+
+    /// Reads an identifier.
+    ///
+    /// # Errors
+    /// When it is not 32 lower-case hexadecimal digits.
+    pub fn parse(id: &str) -> Result<Self, InvalidClientId> {
+        let digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        if id.len() == 32 && id.bytes().all(digit) {
+            Ok(Self(id.to_owned()))
+        } else {
+            Err(InvalidClientId)
+        }
+    }
+
+    /// The identifier as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ClientId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_id_is_a_uuid_in_32_lower_case_digits() {
+        let id = ClientId::from_uuid(Uuid::from_u128(0x0193_5e8c_7c00_7000_8000_0000_0000_00ab));
+        assert_eq!(id.as_str(), "01935e8c7c00700080000000000000ab");
+        assert_eq!(ClientId::parse(id.as_str()), Ok(id));
+    }
+
+    #[test]
+    fn anything_else_is_no_client_id() {
+        for text in [
+            "",
+            "x",
+            "01935e8c7c00700080000000000000a",
+            "01935e8c7c00700080000000000000abc",
+            "01935E8C7C00700080000000000000AB",
+            "01935e8c-7c00-7000-8000-0000000000ab",
+            "01935e8c7c007000800000000000000é",
+        ] {
+            assert_eq!(ClientId::parse(text), Err(InvalidClientId), "{text}");
+        }
+    }
+
+    #[test]
+    fn tenants_and_subjects_are_short_and_printable() {
+        assert!(TenantId::parse(&"é".repeat(255)).is_ok());
+        for text in ["", "a\nb", "a\u{0}", "\u{85}", &"é".repeat(256)] {
+            assert_eq!(TenantId::parse(text), Err(InvalidName), "{text:?}");
+            assert_eq!(Subject::parse(text), Err(InvalidName), "{text:?}");
+        }
+    }
+}

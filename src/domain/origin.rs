@@ -1,0 +1,68 @@
+//! Web origins (RFC 6454 section 6.1).
+
+use fluent_uri::Uri;
+
+use super::{
+    violation::broken,
+    web_uri::{UriRule, check_length, has_empty_host, has_userinfo, is_web, parse},
+};
+
+/// The rules that an allowed origin breaks.
+pub fn check(text: &str) -> Vec<UriRule> {
+    let mut rules = check_length(text);
+    rules.extend(broken([(text.contains('*'), UriRule::Wildcard)]));
+    match parse(text) {
+        Ok(uri) => rules.extend(broken([
+            (!is_web(&uri), UriRule::SchemeNotAllowed),
+            (has_empty_host(&uri), UriRule::EmptyHost),
+            (has_more(&uri), UriRule::NotAnOrigin),
+        ])),
+        Err(rule) => rules.push(rule),
+    }
+    rules
+}
+
+fn has_more(uri: &Uri<&str>) -> bool {
+    has_userinfo(uri) || !uri.path().is_empty() || uri.has_query() || uri.has_fragment()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_a_scheme_a_host_and_a_port() {
+        for text in [
+            "https://qlik.com",
+            "https://qlik.com:8443",
+            "http://localhost:3000",
+            "http://[::1]",
+        ] {
+            assert_eq!(check(text), [], "{text}");
+        }
+    }
+
+    #[test]
+    fn anything_more_or_less_is_no_origin() {
+        use UriRule::{EmptyHost, NotAnOrigin, SchemeNotAllowed, Syntax, Wildcard};
+        for (text, rules) in [
+            ("", vec![Syntax]),
+            ("null", vec![Syntax]),
+            ("*", vec![Wildcard, Syntax]),
+            ("https://*.qlik.com", vec![Wildcard]),
+            ("https://qlik.com/", vec![NotAnOrigin]),
+            ("https://qlik.com/a", vec![NotAnOrigin]),
+            ("https://qlik.com?a", vec![NotAnOrigin]),
+            ("https://qlik.com#a", vec![NotAnOrigin]),
+            ("https://a@qlik.com", vec![NotAnOrigin]),
+            ("http://qlik.com", vec![SchemeNotAllowed]),
+            ("https://", vec![EmptyHost]),
+            ("https:qlik.com", vec![EmptyHost, NotAnOrigin]),
+            ("ftp://qlik.com", vec![SchemeNotAllowed]),
+            ("https://qlik.com:", vec![Syntax]),
+            ("https://qlik.com:99999", vec![Syntax]),
+        ] {
+            assert_eq!(check(text), rules, "{text}");
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Points in time, in microseconds: the one precision that every database and every answer keeps.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use thiserror::Error;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+/// Microseconds since 1970-01-01T00:00:00Z, without leap seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Timestamp(i64);
+
+/// A text is no RFC 3339 timestamp of the years 1 to 9999.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("is not an RFC 3339 timestamp of the years 1 to 9999")]
+pub struct InvalidTimestamp;
+
+impl Timestamp {
+    /// 0001-01-01T00:00:00Z, the first that `google.protobuf.Timestamp` can say.
+    const MIN: Self = Self(-62_135_596_800_000_000);
+    /// The last microsecond of the year 9999.
+    const MAX: Self = Self(253_402_300_799_999_999);
+
+    /// The point so many microseconds after the epoch.
+    pub const fn from_micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
+    /// Microseconds after the epoch.
+    pub const fn as_micros(self) -> i64 {
+        self.0
+    }
+
+    /// The next point in time.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+
+    /// Reads an RFC 3339 timestamp. What is finer than a microsecond is cut off.
+    ///
+    /// # Errors
+    /// When the text is none, or says a year that protobuf cannot.
+    pub fn parse_rfc3339(text: &str) -> Result<Self, InvalidTimestamp> {
+        let parsed = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| InvalidTimestamp)?;
+        let micros = parsed.unix_timestamp_nanos().div_euclid(1_000);
+        i64::try_from(micros)
+            .ok()
+            .map(Self)
+            .filter(|timestamp| (Self::MIN..=Self::MAX).contains(timestamp))
+            .ok_or(InvalidTimestamp)
+    }
+}
+
+impl From<SystemTime> for Timestamp {
+    fn from(time: SystemTime) -> Self {
+        let since_epoch = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self(i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_rfc_3339_timestamp_is_read_in_microseconds() {
+        for (text, micros) in [
+            ("1970-01-01T00:00:00Z", 0),
+            ("1970-01-01T00:00:00.000001Z", 1),
+            ("1970-01-01T00:00:00.0000019Z", 1),
+            ("1969-12-31T23:59:59.9999999Z", -1),
+            ("1970-01-01T01:00:00+01:00", 0),
+            ("0001-01-01T00:00:00Z", Timestamp::MIN.0),
+            ("9999-12-31T23:59:59.999999999Z", Timestamp::MAX.0),
+        ] {
+            assert_eq!(Timestamp::parse_rfc3339(text), Ok(Timestamp(micros)), "{text}");
+        }
+    }
+
+    #[test]
+    fn anything_else_is_no_timestamp() {
+        for text in [
+            "",
+            "yesterday",
+            "2025-11-06",
+            "2025-11-06T14:30:00",
+            "2025-13-06T14:30:00Z",
+            "2025-02-30T14:30:00Z",
+            "0000-12-31T23:59:59Z",
+            "0001-01-01T00:00:00+01:00",
+            "9999-12-31T23:59:59-01:00",
+            "2025-11-06T14:30:00Z ",
+        ] {
+            assert_eq!(Timestamp::parse_rfc3339(text), Err(InvalidTimestamp), "{text}");
+        }
+    }
+}
