@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let descriptors = prost_types::FileDescriptorSet::decode(encoded.as_slice())?;
     tonic_prost_build::configure()
-        .bytes(".google.protobuf.BytesValue")
+        .include_file("protos.rs")
         .compile_fds(descriptors)?;
 
     // The transcoder's unit tests bring a proto of their own.

@@ -292,6 +292,11 @@ impl Metadata {
         self.draft.clone()
     }
 
+    /// What it says, unchecked again.
+    pub fn into_draft(self) -> ClientDraft {
+        self.draft
+    }
+
     /// `required` or `trusted`.
     pub fn consent_method(&self) -> &str {
         self.draft.consent_method.as_deref().unwrap_or("required")

@@ -1,0 +1,223 @@
+//! The command line: one file a subcommand. Every flag is also an environment variable, and a key of the file that
+//! `--config` names; a flag wins over the environment, and that over the file.
+
+mod file;
+mod healthcheck;
+mod migrate;
+mod serve;
+mod token;
+
+use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use thiserror::Error;
+
+use crate::{
+    auth::dev_key::DevKeyError,
+    server::ServerError,
+    store::{DatabaseUrl, StoreError},
+    telemetry::TelemetryError,
+};
+
+/// The registry of OAuth 2.0 clients.
+#[derive(Debug, Parser)]
+#[command(name = "oauth-clients", version, after_help = HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const HELP: &str = "Every flag is also an environment variable (OAUTH_CLIENTS_GRPC_ADDR for --grpc-addr) and a key of the \
+TOML file that --config names (grpc-addr). A flag wins over the environment, and that over the file.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the API.
+    Serve(serve::Serve),
+    /// Bring the database schema up to date, or show where it stands.
+    Migrate(migrate::Migrate),
+    /// Ask a running server whether it is ready; the exit code is the answer.
+    Healthcheck(healthcheck::Healthcheck),
+    /// Print a token of the development key.
+    Token(token::Token),
+}
+
+/// Where things are kept.
+#[derive(Debug, clap::Args)]
+struct Place {
+    /// A TOML file with flags as keys.
+    #[arg(long, env = "OAUTH_CLIENTS_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The directory of the SQLite file and of the development key.
+    #[arg(
+        long,
+        env = "OAUTH_CLIENTS_DATA_DIR",
+        value_name = "DIR",
+        default_value = ".oauth-clients"
+    )]
+    data_dir: PathBuf,
+}
+
+/// Which database.
+#[derive(Debug, clap::Args)]
+struct Database {
+    /// sqlite:PATH or postgres://USER:PASSWORD@HOST:PORT/DATABASE [default: a SQLite file in the data directory].
+    #[arg(
+        long,
+        env = "OAUTH_CLIENTS_DATABASE_URL",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    database_url: Option<DatabaseUrl>,
+}
+
+/// Why a command failed.
+#[derive(Debug, Error)]
+enum CliError {
+    #[error(transparent)]
+    Usage(#[from] clap::Error),
+    #[error(transparent)]
+    File(#[from] file::FileError),
+    #[error("{key} {rule}")]
+    Key { key: &'static str, rule: &'static str },
+    #[error("the data directory {path} cannot be made")]
+    DataDir { path: PathBuf, source: std::io::Error },
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    #[error("the database cannot be used")]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    DevKey(#[from] DevKeyError),
+    #[error("not ready: {0}")]
+    NotReady(&'static str),
+    #[error("standard output cannot be written")]
+    Output(#[from] std::io::Error),
+}
+
+/// Runs the command that the arguments say.
+#[expect(clippy::print_stderr, reason = "this is where a command tells why it failed")]
+pub async fn run(args: Vec<OsString>) -> ExitCode {
+    match parse_and_run(args).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(CliError::Usage(error)) => {
+            // Help and version come this way too, with the code 0. Nothing can be done when they cannot be printed.
+            let _printed = error.print();
+            ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+        }
+        Err(error) => {
+            let causes =
+                std::iter::successors(Some(&error as &dyn std::error::Error), |error| (*error).source());
+            let texts: Vec<String> = causes.map(ToString::to_string).collect();
+            eprintln!("error: {}", texts.join(": "));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn parse_and_run(args: Vec<OsString>) -> Result<(), CliError> {
+    match parse(args)?.command {
+        Command::Serve(serve) => serve.run().await,
+        Command::Migrate(migrate) => migrate.run().await,
+        Command::Healthcheck(healthcheck) => healthcheck.run().await,
+        Command::Token(token) => token.run(),
+    }
+}
+
+/// Parses the arguments twice: first to learn of the file, then with its values as the defaults.
+fn parse(args: Vec<OsString>) -> Result<Cli, CliError> {
+    let mut matches = Cli::command().try_get_matches_from(args.clone())?;
+    let file = matches
+        .subcommand()
+        .and_then(|(_, matches)| matches.get_one::<PathBuf>("config").cloned());
+    if let Some(path) = file {
+        matches = file::with_defaults(Cli::command(), &path)?.try_get_matches_from(args)?;
+    }
+    Ok(Cli::from_arg_matches(&matches)?)
+}
+
+impl Place {
+    /// The database that is said, or the SQLite file of the data directory, which is made when it is missing.
+    fn database_url(&self, database: Database) -> Result<DatabaseUrl, CliError> {
+        if let Some(url) = database.database_url {
+            return Ok(url);
+        }
+        std::fs::create_dir_all(&self.data_dir).map_err(|source| CliError::DataDir {
+            path: self.data_dir.clone(),
+            source,
+        })?;
+        Ok(DatabaseUrl::sqlite_file(&self.data_dir.join("oauth-clients.db")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_is_an_environment_variable() {
+        for command in Cli::command().get_subcommands() {
+            for arg in command
+                .get_arguments()
+                .filter(|arg| arg.get_long().is_some_and(|name| name != "help"))
+            {
+                let name = arg.get_long().unwrap().to_uppercase().replace('-', "_");
+                let env = arg.get_env().map(|env| env.to_string_lossy().into_owned());
+                assert_eq!(env, Some(format!("OAUTH_CLIENTS_{name}")));
+            }
+        }
+    }
+
+    fn serve(config: &str, args: &[&str]) -> Result<serve::Serve, CliError> {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(config.as_bytes()).unwrap();
+        let path = file.path().to_str().unwrap();
+        let args = ["oauth-clients", "serve", "--config", path]
+            .into_iter()
+            .chain(args.iter().copied());
+        match parse(args.map(OsString::from).collect())?.command {
+            Command::Serve(serve) => Ok(serve),
+            _ => unreachable!(),
+        }
+    }
+
+    #[test]
+    fn a_flag_wins_over_the_file_and_the_file_over_the_default() {
+        let config = "grpc-addr = \"127.0.0.1:1\"\nrest_addr = \"off\"\ndev = true\ntier1-per-minute = 5\n";
+        let said = serve(config, &["--grpc-addr", "127.0.0.1:2"]).unwrap();
+        let shown = format!("{said:?}");
+        for part in [
+            "grpc_addr: 127.0.0.1:2",
+            "rest_addr: Off",
+            "dev: true",
+            "tier1_per_minute: 5",
+            "tier2_per_minute: 100",
+        ] {
+            assert!(shown.contains(part), "{part} {shown}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_key_or_value_is_named() {
+        for (config, part) in [
+            ("grpc-address = \"127.0.0.1:1\"", "grpc-address"),
+            ("grpc-addr = \"here\"", "--grpc-addr"),
+            ("rest-addr = \"on\"", "or off"),
+            ("tier1-per-minute = -1", "--tier1-per-minute"),
+            ("database-url = \"mysql://a\"", "postgres://"),
+            ("dev = [true]", "dev"),
+            ("dev = ", "config"),
+        ] {
+            let error = serve(config, &[]).unwrap_err();
+            assert!(format!("{error} {error:?}").contains(part), "{config}: {error}");
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! `oauth-clients serve`.
+
+use std::{
+    io::{self, Write as _},
+    net::SocketAddr,
+    path::PathBuf,
+    time::Duration,
+};
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{CliError, Database, Place};
+use crate::{
+    auth::dev_key::{ALL_SCOPES, DevKey, DevToken},
+    config::{Issuer, PublicUrl, RestAddr, ServerConfig},
+    limits::Quotas,
+    server::Server,
+    telemetry::{LogFormat, Telemetry},
+};
+
+/// How long the token that `--dev` prints is valid.
+const DEV_TOKEN_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Serve {
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    database: Database,
+    /// For trying out on one machine: accepts tokens of a key in the data directory, and prints one.
+    #[arg(long, env = "OAUTH_CLIENTS_DEV")]
+    dev: bool,
+    /// Where the gRPC door listens.
+    #[arg(
+        long,
+        env = "OAUTH_CLIENTS_GRPC_ADDR",
+        value_name = "ADDR",
+        default_value = "127.0.0.1:50051"
+    )]
+    grpc_addr: SocketAddr,
+    /// Where the REST door listens, or off.
+    #[arg(
+        long,
+        env = "OAUTH_CLIENTS_REST_ADDR",
+        value_name = "ADDR",
+        default_value = "127.0.0.1:8080"
+    )]
+    rest_addr: RestAddr,
+    /// Bring a PostgreSQL schema up to date at start. A SQLite file always is.
+    #[arg(long, env = "OAUTH_CLIENTS_MIGRATE")]
+    migrate: bool,
+    /// What the links in answers begin with [default: http:// and the address of the REST door].
+    #[arg(long, env = "OAUTH_CLIENTS_PUBLIC_URL", value_name = "URL")]
+    public_url: Option<PublicUrl>,
+    /// The iss of the tokens to accept.
+    #[arg(long, env = "OAUTH_CLIENTS_ISSUER", value_name = "ISS")]
+    issuer: Option<String>,
+    /// The aud of the tokens to accept.
+    #[arg(long, env = "OAUTH_CLIENTS_AUDIENCE", value_name = "AUD")]
+    audience: Option<String>,
+    /// The file with the keys of the issuer (RFC 7517 section 5).
+    #[arg(long, env = "OAUTH_CLIENTS_JWKS_FILE", value_name = "FILE")]
+    jwks_file: Option<PathBuf>,
+    /// The claim of a token that holds the tenant.
+    #[arg(
+        long,
+        env = "OAUTH_CLIENTS_TENANT_CLAIM",
+        value_name = "NAME",
+        default_value = "tenant_id"
+    )]
+    tenant_claim: String,
+    /// How many reads one caller may make a minute; 0 means any number.
+    #[arg(
+        long,
+        env = "OAUTH_CLIENTS_TIER1_PER_MINUTE",
+        value_name = "N",
+        default_value_t = 1_000
+    )]
+    tier1_per_minute: u32,
+    /// How many changes one caller may make a minute; 0 means any number.
+    #[arg(
+        long,
+        env = "OAUTH_CLIENTS_TIER2_PER_MINUTE",
+        value_name = "N",
+        default_value_t = 100
+    )]
+    tier2_per_minute: u32,
+    /// How long a call may take at most.
+    #[arg(
+        long,
+        env = "OAUTH_CLIENTS_CALL_TIMEOUT",
+        value_name = "DURATION",
+        default_value = "10s"
+    )]
+    call_timeout: humantime::Duration,
+    /// On SIGTERM, how long to say "not ready" before refusing work [default: 5s, with --dev 0s].
+    #[arg(long, env = "OAUTH_CLIENTS_DRAIN_DELAY", value_name = "DURATION")]
+    drain_delay: Option<humantime::Duration>,
+    /// On SIGTERM, how long to wait for work in flight.
+    #[arg(
+        long,
+        env = "OAUTH_CLIENTS_DRAIN_TIMEOUT",
+        value_name = "DURATION",
+        default_value = "20s"
+    )]
+    drain_timeout: humantime::Duration,
+    /// How log lines look.
+    #[arg(
+        long,
+        env = "OAUTH_CLIENTS_LOG_FORMAT",
+        value_name = "FORMAT",
+        default_value = "auto"
+    )]
+    log_format: LogFormat,
+    /// What is logged: a level, or targets and levels, such as info,oauth_clients=debug.
+    #[arg(
+        long,
+        env = "OAUTH_CLIENTS_LOG",
+        value_name = "FILTER",
+        default_value = "info"
+    )]
+    log: String,
+}
+
+impl Serve {
+    pub(super) async fn run(self) -> Result<(), CliError> {
+        let _telemetry = Telemetry::install(self.log_format, &self.log)?;
+        let dev = self.dev.then(|| self.place.data_dir.clone());
+        let stop = stop_signal()?;
+        let server = Server::bind(self.config()?).await?;
+        let rest = server
+            .rest_addr()
+            .map_or("off".to_owned(), |addr| addr.to_string());
+        tracing::info!(grpc = %server.grpc_addr(), rest, "listening");
+        if let Some(data_dir) = dev {
+            greet(&server, &data_dir)?;
+        }
+        Ok(server.run(stop).await?)
+    }
+
+    fn config(self) -> Result<ServerConfig, CliError> {
+        let default_delay = if self.dev {
+            Duration::ZERO
+        } else {
+            Duration::from_secs(5)
+        };
+        Ok(ServerConfig {
+            issuer: self.issuer()?,
+            grpc_addr: self.grpc_addr,
+            rest_addr: self.rest_addr,
+            public_url: self.public_url,
+            database_url: self.place.database_url(self.database)?,
+            migrate: self.migrate,
+            quotas: Quotas {
+                tier1_per_minute: self.tier1_per_minute,
+                tier2_per_minute: self.tier2_per_minute,
+            },
+            call_timeout: self.call_timeout.into(),
+            drain_delay: self.drain_delay.map_or(default_delay, Into::into),
+            drain_timeout: self.drain_timeout.into(),
+        })
+    }
+
+    fn issuer(&self) -> Result<Issuer, CliError> {
+        let key = |key, rule| CliError::Key { key, rule };
+        if self.dev {
+            if self.issuer.is_some() || self.audience.is_some() || self.jwks_file.is_some() {
+                return Err(key(
+                    "--dev",
+                    "accepts its own tokens only: leave --issuer, --audience and --jwks-file out",
+                ));
+            }
+            let rest_is_local = match self.rest_addr {
+                RestAddr::On(addr) => addr.ip().is_loopback(),
+                RestAddr::Off => true,
+            };
+            if !self.grpc_addr.ip().is_loopback() || !rest_is_local {
+                return Err(key(
+                    "--dev",
+                    "is for this machine only: --grpc-addr and --rest-addr must be loopback addresses",
+                ));
+            }
+            return Ok(Issuer::Development {
+                data_dir: self.place.data_dir.clone(),
+            });
+        }
+        let missing = "is required without --dev";
+        let said = |value: &Option<String>, name| {
+            value
+                .clone()
+                .filter(|value| !value.is_empty())
+                .ok_or(key(name, missing))
+        };
+        Ok(Issuer::External {
+            issuer: said(&self.issuer, "--issuer")?,
+            audience: said(&self.audience, "--audience")?,
+            jwks_file: self.jwks_file.clone().ok_or(key("--jwks-file", missing))?,
+            tenant_claim: self.tenant_claim.clone(),
+        })
+    }
+}
+
+/// Ready on SIGTERM or SIGINT.
+fn stop_signal() -> io::Result<impl Future<Output = ()> + Send> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// Tells who tries the server out how to call it.
+fn greet(server: &Server, data_dir: &std::path::Path) -> Result<(), CliError> {
+    let key = DevKey::load_or_create(data_dir)?;
+    let token = key.sign(&DevToken {
+        tenant: "dev",
+        subject: "developer",
+        scope: ALL_SCOPES,
+        lifetime: DEV_TOKEN_LIFETIME,
+    })?;
+    let grpc = server.grpc_addr();
+    let mut out = io::stdout().lock();
+    writeln!(out, "gRPC on {grpc}")?;
+    if let Some(rest) = server.rest_addr() {
+        writeln!(out, "REST on http://{rest}")?;
+    }
+    writeln!(
+        out,
+        "\nA token of the tenant \"dev\" that may do everything, for 24 hours:\n\nexport TOKEN={token}\n"
+    )?;
+    if let Some(rest) = server.rest_addr() {
+        writeln!(
+            out,
+            "curl -H \"Authorization: Bearer $TOKEN\" http://{rest}/api/core/oauth-clients"
+        )?;
+    }
+    writeln!(
+        out,
+        "grpcurl -plaintext -H \"Authorization: Bearer $TOKEN\" {grpc} oauth_clients.v1.OAuthClientService/ListOAuthClients\n"
+    )?;
+    Ok(out.flush()?)
+}

@@ -1,0 +1,426 @@
+//! The REST bindings of methods: `google.api.HttpRule`, read and matched.
+
+use std::sync::Arc;
+
+use http::{Method as HttpMethod, Uri};
+use percent_encoding::percent_decode_str;
+use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
+use thiserror::Error;
+
+use crate::pb::{
+    self, Method, PolicyError, Protos,
+    google::api::{HttpRule, http_rule::Pattern},
+};
+
+/// Every binding of a set of protos.
+#[derive(Debug)]
+pub struct Bindings(Vec<Arc<Binding>>);
+
+/// One way to call a method over HTTP.
+#[derive(Debug)]
+pub(super) struct Binding {
+    http_method: HttpMethod,
+    template: Template,
+    /// What the body fills.
+    pub(super) body: Body,
+    /// The method that is called.
+    pub(super) method: &'static Method,
+    /// Its path on gRPC.
+    pub(super) uri: Uri,
+}
+
+/// What the body of a request fills.
+#[derive(Debug)]
+pub(super) enum Body {
+    /// Nothing: a body is not looked at.
+    None,
+    /// The whole message.
+    Message,
+    /// This field.
+    Field(FieldDescriptor),
+}
+
+/// Why a request has no binding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum NoMatch {
+    /// There is nothing at its path.
+    Path,
+    /// Its path is for other HTTP methods: these.
+    Method { allow: String },
+}
+
+/// Why the annotations make no sense.
+#[derive(Debug, Error)]
+pub enum BindingError {
+    /// The option cannot be read.
+    #[error(transparent)]
+    Option(#[from] PolicyError),
+    /// The rule has no path or no HTTP method, or wants what this transcoder does not do (`response_body`).
+    #[error("an HTTP rule of {method} cannot be served")]
+    Rule {
+        /// The full name of the method.
+        method: String,
+    },
+    /// The template does not follow the grammar of `google/api/http.proto`.
+    #[error("the path template {template} of {method} is malformed")]
+    Template {
+        /// The full name of the method.
+        method: String,
+        /// The template.
+        template: String,
+    },
+    /// The template or the body names a field that the request message does not have.
+    #[error("{method} has no field {field}")]
+    Field {
+        /// The full name of the method.
+        method: String,
+        /// The field.
+        field: String,
+    },
+}
+
+impl Bindings {
+    /// Reads the bindings of every method.
+    ///
+    /// # Errors
+    /// When one of them makes no sense.
+    pub fn read(protos: &'static Protos) -> Result<Self, BindingError> {
+        let option = pb::option(&protos.pool, "google.api.http")?;
+        let mut bindings = Vec::new();
+        for method in protos.methods() {
+            let options = method.descriptor.options();
+            if let Some(mut rule) = pb::message_option::<HttpRule>(&options, &option)? {
+                let additional = std::mem::take(&mut rule.additional_bindings);
+                for rule in std::iter::once(rule).chain(additional) {
+                    bindings.push(Arc::new(Binding::read(method, rule)?));
+                }
+            }
+        }
+        // A literal segment is more specific than a variable one, whatever the order in the protos.
+        bindings.sort_by(|a, b| a.template.segments.cmp(&b.template.segments));
+        Ok(Self(bindings))
+    }
+
+    /// The binding of a request, and what the variables of its path stand for.
+    pub(super) fn find(
+        &self,
+        method: &HttpMethod,
+        path: &str,
+    ) -> Result<(Arc<Binding>, Vec<String>), NoMatch> {
+        let mut allow = Vec::new();
+        for binding in &self.0 {
+            if let Some(variables) = binding.template.captures(path) {
+                if binding.http_method == *method {
+                    return Ok((Arc::clone(binding), variables));
+                }
+                allow.push(binding.http_method.as_str());
+            }
+        }
+        allow.sort_unstable();
+        allow.dedup();
+        if allow.is_empty() {
+            Err(NoMatch::Path)
+        } else {
+            Err(NoMatch::Method {
+                allow: allow.join(", "),
+            })
+        }
+    }
+}
+
+impl Binding {
+    fn read(method: &'static Method, rule: HttpRule) -> Result<Self, BindingError> {
+        let name = method.descriptor.full_name();
+        let refuse = || BindingError::Rule {
+            method: name.to_owned(),
+        };
+        let (http_method, template) = match rule.pattern.ok_or_else(refuse)? {
+            Pattern::Get(path) => (HttpMethod::GET, path),
+            Pattern::Put(path) => (HttpMethod::PUT, path),
+            Pattern::Post(path) => (HttpMethod::POST, path),
+            Pattern::Delete(path) => (HttpMethod::DELETE, path),
+            Pattern::Patch(path) => (HttpMethod::PATCH, path),
+            Pattern::Custom(custom) => (
+                HttpMethod::from_bytes(custom.kind.as_bytes()).map_err(|_| refuse())?,
+                custom.path,
+            ),
+        };
+        if !rule.response_body.is_empty() {
+            return Err(refuse());
+        }
+        let input = method.descriptor.input();
+        let field_error = |field: &str| BindingError::Field {
+            method: name.to_owned(),
+            field: field.to_owned(),
+        };
+        let body = match rule.body.as_str() {
+            "" => Body::None,
+            "*" => Body::Message,
+            field => Body::Field(input.get_field_by_name(field).ok_or_else(|| field_error(field))?),
+        };
+        let parsed = Template::parse(&template).ok_or_else(|| BindingError::Template {
+            method: name.to_owned(),
+            template,
+        })?;
+        for variable in &parsed.variables {
+            resolve(&input, &variable.field).ok_or_else(|| field_error(&variable.field.join(".")))?;
+        }
+        let uri = Uri::try_from(method.path.as_str()).map_err(|_| refuse())?;
+        Ok(Self {
+            http_method,
+            template: parsed,
+            body,
+            method,
+            uri,
+        })
+    }
+
+    /// The fields that the variables of the path fill, in order.
+    pub(super) fn variables(&self) -> impl Iterator<Item = &[String]> {
+        self.template
+            .variables
+            .iter()
+            .map(|variable| variable.field.as_slice())
+    }
+}
+
+/// The field at a path of proto names, if every step but the last is a single message.
+fn resolve(message: &MessageDescriptor, path: &[String]) -> Option<FieldDescriptor> {
+    let (last, parents) = path.split_last()?;
+    let mut message = message.clone();
+    for name in parents {
+        message = match message.get_field_by_name(name)?.kind() {
+            Kind::Message(inner) => inner,
+            _ => return None,
+        };
+    }
+    message
+        .get_field_by_name(last)
+        .filter(|field| !field.is_list() && !field.is_map())
+}
+
+/// A path template: the grammar is in `google/api/http.proto`.
+#[derive(Debug, PartialEq, Eq)]
+struct Template {
+    segments: Vec<Segment>,
+    verb: Option<String>,
+    variables: Vec<Variable>,
+}
+
+/// Ordered from specific to general.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Segment {
+    /// This text.
+    Literal(String),
+    /// `*`: one segment.
+    One,
+    /// `**`: all segments that are left.
+    Rest,
+}
+
+/// A field, and the segments that fill it.
+#[derive(Debug, PartialEq, Eq)]
+struct Variable {
+    field: Vec<String>,
+    start: usize,
+    /// One past the last; the end of the path when the last is `**`.
+    end: usize,
+}
+
+impl Template {
+    fn parse(text: &str) -> Option<Self> {
+        let path = text.strip_prefix('/')?;
+        let (path, verb) = match path.rsplit_once(':') {
+            // A colon inside of a variable is not that of a verb.
+            Some((path, verb)) if !verb.contains(['/', '}']) => (path, Some(verb)),
+            _ => (path, None),
+        };
+        let mut template = Self {
+            segments: Vec::new(),
+            verb: verb.map(str::to_owned),
+            variables: Vec::new(),
+        };
+        let mut rest = path;
+        loop {
+            rest = template.parse_part(rest)?;
+            match rest.strip_prefix('/') {
+                Some(next) => rest = next,
+                None if rest.is_empty() => break,
+                None => return None,
+            }
+        }
+        let is_rest = |segment: &Segment| *segment == Segment::Rest;
+        let only_last = template
+            .segments
+            .iter()
+            .rev()
+            .skip(1)
+            .all(|segment| !is_rest(segment));
+        (only_last && verb != Some("")).then_some(template)
+    }
+
+    /// Reads one variable or segment, and returns what follows.
+    fn parse_part<'a>(&mut self, text: &'a str) -> Option<&'a str> {
+        let Some(variable) = text.strip_prefix('{') else {
+            let end = text.find('/').unwrap_or(text.len());
+            let (segment, rest) = text.split_at(end);
+            self.segments.push(Segment::parse(segment)?);
+            return Some(rest);
+        };
+        let (variable, rest) = variable.split_once('}')?;
+        let (field, pattern) = variable.split_once('=').unwrap_or((variable, "*"));
+        let start = self.segments.len();
+        for segment in pattern.split('/') {
+            self.segments.push(Segment::parse(segment)?);
+        }
+        let field = field.split('.').map(str::to_owned).collect();
+        self.variables.push(Variable {
+            field,
+            start,
+            end: self.segments.len(),
+        });
+        Some(rest)
+    }
+
+    /// What the variables stand for in a path, if it matches.
+    fn captures(&self, path: &str) -> Option<Vec<String>> {
+        let path = path.strip_prefix('/')?;
+        let path = match &self.verb {
+            Some(verb) => path.strip_suffix(verb.as_str())?.strip_suffix(':')?,
+            None => path,
+        };
+        let parts: Vec<&str> = path.split('/').collect();
+        let has_rest = self.segments.last() == Some(&Segment::Rest);
+        let fits = if has_rest {
+            parts.len() + 1 >= self.segments.len()
+        } else {
+            parts.len() == self.segments.len()
+        };
+        let matches = |(segment, part): (&Segment, &&str)| match segment {
+            Segment::Literal(text) => text == part,
+            Segment::One => !part.is_empty(),
+            Segment::Rest => true,
+        };
+        if !fits || !self.segments.iter().zip(&parts).all(matches) {
+            return None;
+        }
+        self.variables
+            .iter()
+            .map(|variable| self.capture(variable, &parts))
+            .collect()
+    }
+
+    fn capture(&self, variable: &Variable, parts: &[&str]) -> Option<String> {
+        let to_end = variable.end == self.segments.len() && self.segments.last() == Some(&Segment::Rest);
+        let end = if to_end { parts.len() } else { variable.end };
+        let captured = parts.get(variable.start..end)?;
+        Some(match captured {
+            [part] => decode(part),
+            // An encoded slash stays encoded, or it could not be told from one that separates.
+            parts => parts
+                .iter()
+                .map(|part| decode_but_slash(part))
+                .collect::<Vec<_>>()
+                .join("/"),
+        })
+    }
+}
+
+impl Segment {
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "*" => Some(Self::One),
+            "**" => Some(Self::Rest),
+            _ if text.is_empty() || text.contains(['*', '{', '}', '=', ':']) => None,
+            _ => Some(Self::Literal(text.to_owned())),
+        }
+    }
+}
+
+/// Undoes percent-encoding. What is no UTF-8 then stays as it is, and names nothing.
+fn decode(part: &str) -> String {
+    percent_decode_str(part)
+        .decode_utf8()
+        .map_or_else(|_| part.to_owned(), Into::into)
+}
+
+fn decode_but_slash(part: &str) -> String {
+    let pieces: Vec<String> = part.split("%2F").map(decode_lower).collect();
+    pieces.join("%2F")
+}
+
+fn decode_lower(part: &str) -> String {
+    let pieces: Vec<String> = part.split("%2f").map(decode).collect();
+    pieces.join("%2f")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn captures(template: &str, path: &str) -> Option<Vec<String>> {
+        Template::parse(template).unwrap().captures(path)
+    }
+
+    fn captured(values: &[&str]) -> Option<Vec<String>> {
+        Some(values.iter().map(|&value| value.to_owned()).collect())
+    }
+
+    #[test]
+    fn a_variable_stands_for_one_segment_or_its_pattern() {
+        assert_eq!(captures("/v1/books", "/v1/books"), captured(&[]));
+        assert_eq!(captures("/v1/books/{name}", "/v1/books/a"), captured(&["a"]));
+        assert_eq!(captures("/v1/{a}/x/{b}", "/v1/1/x/2"), captured(&["1", "2"]));
+        assert_eq!(
+            captures("/v1/{name=shelves/*/books/*}", "/v1/shelves/1/books/2"),
+            captured(&["shelves/1/books/2"])
+        );
+        assert_eq!(
+            captures("/v1/{name=files/**}", "/v1/files/a/b/c"),
+            captured(&["files/a/b/c"])
+        );
+        assert_eq!(captures("/v1/{name=files/**}", "/v1/files"), captured(&["files"]));
+        assert_eq!(captures("/v1/{name=**}:read", "/v1/a/b:read"), captured(&["a/b"]));
+        assert_eq!(captures("/v1/{a.b.c}", "/v1/x"), captured(&["x"]));
+    }
+
+    #[test]
+    fn any_other_path_does_not_match() {
+        for (template, path) in [
+            ("/v1/books", "/v1/books/"),
+            ("/v1/books", "/v1/Books"),
+            ("/v1/books", "/v1"),
+            ("/v1/books/{name}", "/v1/books"),
+            ("/v1/books/{name}", "/v1/books/"),
+            ("/v1/books/{name}", "/v1/books/a/b"),
+            ("/v1/books/{name}", "//v1/books/a"),
+            ("/v1/{name=shelves/*}", "/v1/shelf/1"),
+            ("/v1/{name}:read", "/v1/a"),
+            ("/v1/{name}:read", "/v1/:read"),
+            ("/v1/{name}:read", "/v1/a:write"),
+        ] {
+            assert_eq!(captures(template, path), None, "{template} {path}");
+        }
+    }
+
+    #[test]
+    fn percent_encoding_is_undone_and_broken_encoding_is_left() {
+        assert_eq!(captures("/{a}", "/%C3%A9%20%2F"), captured(&["é /"]));
+        assert_eq!(captures("/{a}", "/%FF"), captured(&["%FF"]));
+        assert_eq!(captures("/{a}", "/%zz"), captured(&["%zz"]));
+        assert_eq!(
+            captures("/{a=x/**}", "/x/%41%2Fb/%2f"),
+            captured(&["x/A%2Fb/%2f"])
+        );
+    }
+
+    #[test]
+    fn a_malformed_template_is_refused() {
+        for template in [
+            "", "v1", "/v1/{", "/v1/{a", "/v1/a}", "/v1//a", "/v1/**/a", "/v1/a*", "/v1/{a=}", "/v1/a:",
+            "/v1/{a}b",
+        ] {
+            assert_eq!(Template::parse(template), None, "{template}");
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! A gRPC status as the error envelope of REST.
+
+use bytes::Bytes;
+use http::StatusCode;
+use serde::Serialize;
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
+
+use crate::pb::Protos;
+
+#[derive(Debug, Serialize)]
+struct Envelope {
+    errors: Vec<Error>,
+}
+
+#[derive(Debug, Serialize)]
+struct Error {
+    code: String,
+    title: String,
+    detail: String,
+}
+
+/// The HTTP status and the body that stand for a failed call: an error for each broken rule, or one for the call.
+pub(super) fn envelope(protos: &Protos, status: &Status) -> (StatusCode, Bytes) {
+    let details = status.get_error_details();
+    let reason = details.error_info().map(|info| info.reason.as_str());
+    let http_status = reason
+        .and_then(|reason| protos.reason(reason))
+        .map_or_else(|| http_status(status.code()), |policy| policy.http_status);
+    let error = |code: &str, detail: &str| Error {
+        code: code.to_owned(),
+        title: protos
+            .reason(code)
+            .map_or(code, |policy| policy.title.as_str())
+            .to_owned(),
+        detail: detail.to_owned(),
+    };
+    let violations = details
+        .bad_request()
+        .map_or(&[][..], |request| &request.field_violations);
+    let errors: Vec<Error> = if violations.is_empty() {
+        vec![error(reason.unwrap_or("INTERNAL"), status.message())]
+    } else {
+        violations
+            .iter()
+            .map(|violation| {
+                error(
+                    &violation.reason,
+                    &format!("{}: {}", violation.field, violation.description),
+                )
+            })
+            .collect()
+    };
+    // Strings in a struct can always be written.
+    (
+        http_status,
+        Bytes::from(serde_json::to_vec(&Envelope { errors }).unwrap_or_default()),
+    )
+}
+
+/// As grpc-gateway maps codes, for a status without a reason.
+fn http_status(code: Code) -> StatusCode {
+    match code {
+        Code::Ok => StatusCode::OK,
+        // 499 Client Closed Request, which is no standard status.
+        Code::Cancelled => StatusCode::from_u16(499).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+        Code::InvalidArgument | Code::FailedPrecondition | Code::OutOfRange => StatusCode::BAD_REQUEST,
+        Code::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
+        Code::NotFound => StatusCode::NOT_FOUND,
+        Code::AlreadyExists | Code::Aborted => StatusCode::CONFLICT,
+        Code::PermissionDenied => StatusCode::FORBIDDEN,
+        Code::Unauthenticated => StatusCode::UNAUTHORIZED,
+        Code::ResourceExhausted => StatusCode::TOO_MANY_REQUESTS,
+        Code::Unimplemented => StatusCode::NOT_IMPLEMENTED,
+        Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Code::Unknown | Code::Internal | Code::DataLoss => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}

@@ -1,0 +1,15 @@
+//! `GetOAuthClient`.
+
+use tonic::Request;
+
+use super::{OAuthClients, split};
+use crate::{domain::ids::ClientId, pb::v1, rpc::status::Failure};
+
+pub(super) async fn get(
+    clients: &OAuthClients,
+    request: Request<v1::GetOAuthClientRequest>,
+) -> Result<v1::OAuthClient, Failure> {
+    let (context, message) = split(request)?;
+    let id = ClientId::parse(&message.client_id)?;
+    Ok(clients.store.get_client(context.tenant(), &id).await?.into())
+}

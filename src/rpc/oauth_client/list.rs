@@ -1,0 +1,83 @@
+//! `ListOAuthClients`.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use tonic::Request;
+
+use super::{OAuthClients, split};
+use crate::{
+    domain::page::{Page, PageRequest},
+    pb::v1,
+    rpc::{convert::page_request, status::Failure},
+};
+
+/// What stands for itself in a query (`unreserved` of RFC 3986 section 2.3).
+const QUERY: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+pub(super) async fn list(
+    clients: &OAuthClients,
+    request: Request<v1::ListOAuthClientsRequest>,
+) -> Result<v1::ListOAuthClientsResponse, Failure> {
+    let (context, message) = split(request)?;
+    let page_request = page_request(&message)?;
+    let page = clients
+        .store
+        .list_clients(context.tenant(), &page_request)
+        .await?;
+    Ok(v1::ListOAuthClientsResponse {
+        links: Some(links(&clients.collection_url, &message, &page_request, &page)),
+        data: page.clients.into_iter().map(v1::OAuthClient::from).collect(),
+        total_results: None,
+    })
+}
+
+fn links(url: &str, message: &v1::ListOAuthClientsRequest, request: &PageRequest, page: &Page) -> v1::Links {
+    let to = |parameter, cursor: &str| v1::Link {
+        href: href(url, message, Some((parameter, cursor))),
+        cursor: Some(cursor.to_owned()),
+    };
+    let own = match (&message.next, &message.prev) {
+        (Some(next), _) => to("next", next),
+        (None, Some(prev)) => to("prev", prev),
+        (None, None) => v1::Link {
+            href: href(url, message, None),
+            cursor: None,
+        },
+    };
+    let cursor = |place: &Option<_>| {
+        place
+            .as_ref()
+            .map(|place: &crate::domain::page::Position| place.to_cursor(request.sort))
+    };
+    v1::Links {
+        self_: Some(own),
+        next: cursor(&page.next).map(|cursor| to("next", &cursor)),
+        prev: cursor(&page.prev).map(|cursor| to("prev", &cursor)),
+    }
+}
+
+/// The URL of a page of the same list: the query of the request, with another cursor.
+fn href(url: &str, message: &v1::ListOAuthClientsRequest, cursor: Option<(&str, &str)>) -> String {
+    let limit = message.limit.map(|limit| limit.to_string());
+    let total = message.total_results.then(|| "true".to_owned());
+    let parameters = [
+        ("filter", message.filter.clone()),
+        ("limit", limit),
+        ("sort", message.sort.clone()),
+        ("totalResults", total),
+    ];
+    let query: Vec<String> = parameters
+        .iter()
+        .filter_map(|(name, value)| Some((*name, value.as_deref()?)))
+        .chain(cursor)
+        .map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, QUERY)))
+        .collect();
+    if query.is_empty() {
+        url.to_owned()
+    } else {
+        format!("{url}?{}", query.join("&"))
+    }
+}

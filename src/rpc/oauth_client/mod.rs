@@ -1,0 +1,140 @@
+//! `OAuthClientService`: one file an RPC.
+
+mod create;
+mod create_secret;
+mod delete;
+mod delete_secret;
+mod get;
+mod list;
+mod patch;
+
+use std::time::SystemTime;
+
+use aws_lc_rs::error::Unspecified;
+use thiserror::Error;
+use tonic::{Request, Response, Status};
+
+use crate::{
+    auth::CallContext,
+    domain::{client::Change, secret::SecretSeed, timestamp::Timestamp},
+    pb::v1::{self, o_auth_client_service_server::OAuthClientService},
+    rpc::status::Failure,
+    store::Store,
+};
+
+/// The handlers of `OAuthClientService`.
+#[derive(Debug, Clone)]
+pub struct OAuthClients {
+    store: Store,
+    /// Where the REST door says that the clients are, for the links of a page.
+    collection_url: String,
+}
+
+/// Where the clients are below the public URL.
+const COLLECTION_PATH: &str = "/api/core/oauth-clients";
+
+impl OAuthClients {
+    /// Handlers for the clients of a store, whose links begin with `public_url`.
+    pub fn new(store: Store, public_url: &str) -> Self {
+        let collection_url = format!("{}{COLLECTION_PATH}", public_url.trim_end_matches('/'));
+        Self {
+            store,
+            collection_url,
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl OAuthClientService for OAuthClients {
+    async fn list_o_auth_clients(
+        &self,
+        request: Request<v1::ListOAuthClientsRequest>,
+    ) -> Result<Response<v1::ListOAuthClientsResponse>, Status> {
+        Ok(list::list(self, request).await.map(Response::new)?)
+    }
+
+    async fn create_o_auth_client(
+        &self,
+        request: Request<v1::CreateOAuthClientRequest>,
+    ) -> Result<Response<v1::OAuthClient>, Status> {
+        Ok(create::create(self, request).await.map(Response::new)?)
+    }
+
+    async fn get_o_auth_client(
+        &self,
+        request: Request<v1::GetOAuthClientRequest>,
+    ) -> Result<Response<v1::OAuthClient>, Status> {
+        Ok(get::get(self, request).await.map(Response::new)?)
+    }
+
+    async fn patch_o_auth_client(
+        &self,
+        request: Request<v1::PatchOAuthClientRequest>,
+    ) -> Result<Response<v1::PatchOAuthClientResponse>, Status> {
+        Ok(patch::patch(self, request).await.map(Response::new)?)
+    }
+
+    async fn delete_o_auth_client(
+        &self,
+        request: Request<v1::DeleteOAuthClientRequest>,
+    ) -> Result<Response<()>, Status> {
+        Ok(delete::delete(self, request).await.map(Response::new)?)
+    }
+
+    async fn create_client_secret(
+        &self,
+        request: Request<v1::CreateClientSecretRequest>,
+    ) -> Result<Response<v1::ClientSecret>, Status> {
+        Ok(create_secret::create_secret(self, request)
+            .await
+            .map(Response::new)?)
+    }
+
+    async fn delete_client_secret(
+        &self,
+        request: Request<v1::DeleteClientSecretRequest>,
+    ) -> Result<Response<()>, Status> {
+        Ok(delete_secret::delete_secret(self, request)
+            .await
+            .map(Response::new)?)
+    }
+}
+
+#[derive(Debug, Error)]
+enum Bug {
+    #[error("a call reached its handler without having been authenticated")]
+    NotAuthenticated,
+    #[error("the operating system gave no random bytes")]
+    NoRandomness,
+}
+
+impl From<Unspecified> for Bug {
+    fn from(_: Unspecified) -> Self {
+        Self::NoRandomness
+    }
+}
+
+/// Splits a call into who calls and what he asks for.
+fn split<T>(request: Request<T>) -> Result<(CallContext, T), Failure> {
+    let (_, mut extensions, message) = request.into_parts();
+    let context = extensions
+        .remove()
+        .ok_or_else(|| Failure::internal(&Bug::NotAuthenticated))?;
+    Ok((context, message))
+}
+
+/// What a change by this caller needs from outside of the domain.
+fn change(context: &CallContext) -> Result<Change<'_>, Failure> {
+    let mut seed = [0; SecretSeed::LEN];
+    aws_lc_rs::rand::fill(&mut seed).map_err(|error| Failure::internal(&Bug::from(error)))?;
+    Ok(Change {
+        tenant: context.tenant(),
+        by: context.subject(),
+        now: now(),
+        seed: SecretSeed::from_bytes(seed),
+    })
+}
+
+fn now() -> Timestamp {
+    SystemTime::now().into()
+}

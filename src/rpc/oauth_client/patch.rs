@@ -1,0 +1,27 @@
+//! `PatchOAuthClient`.
+
+use tonic::Request;
+
+use super::{OAuthClients, change, split};
+use crate::{
+    domain::{ids::ClientId, patch::Patch},
+    pb::v1,
+    rpc::status::Failure,
+};
+
+pub(super) async fn patch(
+    clients: &OAuthClients,
+    request: Request<v1::PatchOAuthClientRequest>,
+) -> Result<v1::PatchOAuthClientResponse, Failure> {
+    let (context, message) = split(request)?;
+    let id = ClientId::parse(&message.client_id)?;
+    let patch = Patch::from(message.operations);
+    let change = change(&context)?;
+    let secret = clients
+        .store
+        .update_client(context.tenant(), &id, |client| client.patch(&patch, &change))
+        .await?;
+    Ok(v1::PatchOAuthClientResponse {
+        client_secret: secret.map(|new| new.secret.reveal()),
+    })
+}

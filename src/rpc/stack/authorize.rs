@@ -1,0 +1,46 @@
+//! Whether the caller's token admits him to the called method.
+
+use http::{HeaderValue, Request, header::WWW_AUTHENTICATE};
+
+use super::{gate::Check, resolve::CalledMethod};
+use crate::{
+    auth::CallContext,
+    pb::{Access, v1::ErrorReason},
+    rpc::status::Failure,
+};
+
+/// Asks for the scope that the policy of the called method names. Without a policy nobody is admitted.
+#[derive(Debug, Clone, Copy)]
+pub struct Authorize;
+
+impl Check for Authorize {
+    fn check<B>(&self, request: &mut Request<B>) -> Result<(), Failure> {
+        let extensions = request.extensions();
+        let access = extensions
+            .get::<CalledMethod>()
+            .map(|CalledMethod(policy)| &policy.access);
+        let context = extensions.get::<CallContext>();
+        match (access, context) {
+            (Some(Access::Public), _) => Ok(()),
+            (Some(Access::Scope(scope)), Some(context)) if context.is_of_every_tenant() => Err(insufficient(
+                scope,
+                "a token of every tenant is for authenticating clients only".to_owned(),
+            )),
+            (Some(Access::Scope(scope)), Some(context)) if context.has_scope(scope) => Ok(()),
+            (Some(Access::Scope(scope)), _) => {
+                Err(insufficient(scope, format!("the token lacks the scope {scope}")))
+            }
+            (None, _) => Err(insufficient("", "the method admits nobody".to_owned())),
+        }
+    }
+}
+
+/// RFC 6750 section 3.1.
+fn insufficient(scope: &str, detail: String) -> Failure {
+    let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\"");
+    let failure = Failure::new(ErrorReason::ScopeMissing, detail);
+    match HeaderValue::try_from(challenge) {
+        Ok(challenge) => failure.header(WWW_AUTHENTICATE, challenge),
+        Err(_) => failure,
+    }
+}

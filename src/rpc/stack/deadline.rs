@@ -1,0 +1,119 @@
+//! The time that a call may take: what the caller allows with `grpc-timeout`, or the server's own limit.
+
+use std::{
+    convert::Infallible,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures_util::future::BoxFuture;
+use http::{HeaderMap, Request, Response};
+use tonic::{Status, body::Body};
+use tower::Service;
+
+use crate::{pb::v1::ErrorReason, rpc::status::Failure};
+
+/// The answer has to be on its way before the caller's own timer ends, and before tonic's, which would answer CANCELLED.
+const ANSWER_MARGIN: Duration = Duration::from_millis(5);
+
+/// Answers `DEADLINE_EXCEEDED` when the inner service takes too long, and drops what it was doing.
+#[derive(Debug, Clone)]
+pub struct Deadline<S> {
+    limit: Duration,
+    inner: S,
+}
+
+impl<S> Deadline<S> {
+    /// A service that may take so long at most.
+    pub fn new(limit: Duration, inner: S) -> Self {
+        Self { limit, inner }
+    }
+}
+
+impl<S, B> Service<Request<B>> for Deadline<S>
+where
+    S: Service<Request<B>, Response = Response<Body>, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let allowed = grpc_timeout(request.headers()).map(|timeout| timeout - ANSWER_MARGIN.min(timeout / 2));
+        let limit = allowed.map_or(self.limit, |allowed| allowed.min(self.limit));
+        let answer = self.inner.call(request);
+        Box::pin(async move {
+            tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| {
+                let failure = Failure::new(ErrorReason::DeadlineExceeded, "the call took longer than it may");
+                Ok(Status::from(failure).into_http())
+            })
+        })
+    }
+}
+
+/// The `Timeout` of the gRPC protocol: up to eight digits and a unit. Nothing for what is none.
+fn grpc_timeout(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get("grpc-timeout")?.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let number: u64 = digits.parse().ok()?;
+    match unit {
+        "H" => Some(Duration::from_secs(number * 3_600)),
+        "M" => Some(Duration::from_secs(number * 60)),
+        "S" => Some(Duration::from_secs(number)),
+        "m" => Some(Duration::from_millis(number)),
+        "u" => Some(Duration::from_micros(number)),
+        "n" => Some(Duration::from_nanos(number)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Option<Duration> {
+        grpc_timeout(&HeaderMap::from_iter([(
+            "grpc-timeout".parse().unwrap(),
+            text.parse().unwrap(),
+        )]))
+    }
+
+    #[test]
+    fn a_timeout_is_digits_and_a_unit() {
+        assert_eq!(parse("2H"), Some(Duration::from_secs(7_200)));
+        assert_eq!(parse("3M"), Some(Duration::from_secs(180)));
+        assert_eq!(parse("42S"), Some(Duration::from_secs(42)));
+        assert_eq!(parse("42m"), Some(Duration::from_millis(42)));
+        assert_eq!(parse("42u"), Some(Duration::from_micros(42)));
+        assert_eq!(parse("99999999n"), Some(Duration::from_nanos(99_999_999)));
+        for text in ["", "S", "42", "+1S", "-1S", "1s", "1 S", "123456789S", "0x1S"] {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_ends_before_the_timeout_of_its_caller() {
+        let never =
+            tower::service_fn(|_: Request<()>| std::future::pending::<Result<Response<Body>, Infallible>>());
+        let mut service = Deadline::new(Duration::from_secs(60), never);
+        for (timeout, limit) in [("100m", 95), ("4m", 2), ("5M", 60_000)] {
+            let started = tokio::time::Instant::now();
+            let request = Request::builder()
+                .header("grpc-timeout", timeout)
+                .body(())
+                .unwrap();
+            let Ok(answer) = service.call(request).await;
+            assert_eq!(started.elapsed().as_millis(), limit, "{timeout}");
+            let status = Status::from_header_map(answer.headers()).unwrap();
+            assert_eq!(status.code(), tonic::Code::DeadlineExceeded);
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! A span around each call, and one line in the log when it is answered.
+
+use std::{
+    convert::Infallible,
+    task::{Context, Poll},
+    time::Instant,
+};
+
+use futures_util::future::BoxFuture;
+use http::{HeaderMap, Request, Response};
+use opentelemetry::propagation::Extractor;
+use tonic::{Code, Status, body::Body};
+use tonic_types::StatusExt as _;
+use tower::Service;
+use tracing::{Instrument as _, Span, field::Empty};
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+
+use super::request_id::X_REQUEST_ID;
+
+/// Traces the calls of the inner service. The span continues the caller's trace (W3C Trace Context).
+#[derive(Debug, Clone)]
+pub struct Trace<S> {
+    inner: S,
+}
+
+impl<S> Trace<S> {
+    /// A service whose calls are traced.
+    pub fn new(inner: S) -> Self {
+        Self { inner }
+    }
+}
+
+impl<S, B> Service<Request<B>> for Trace<S>
+where
+    S: Service<Request<B>, Response = Response<Body>, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let started = Instant::now();
+        let span = span_of(&request);
+        let answer = span.in_scope(|| self.inner.call(request));
+        Box::pin(
+            async move {
+                let Ok(response) = answer.await;
+                log(response.headers(), started);
+                Ok(response)
+            }
+            .instrument(span),
+        )
+    }
+}
+
+fn span_of<B>(request: &Request<B>) -> Span {
+    let method = request.uri().path();
+    let id = request
+        .headers()
+        .get(X_REQUEST_ID)
+        .and_then(|id| id.to_str().ok());
+    let span = tracing::info_span!(
+        "call",
+        otel.name = method,
+        otel.kind = "server",
+        method,
+        request_id = id,
+        tenant = Empty,
+        subject = Empty,
+    );
+    let parent = opentelemetry::global::get_text_map_propagator(|propagator| {
+        propagator.extract(&Headers(request.headers()))
+    });
+    // Without an exporter there is no trace to continue.
+    let _not_traced = span.set_parent(parent);
+    span
+}
+
+fn log(headers: &HeaderMap, started: Instant) {
+    let status = Status::from_header_map(headers);
+    let code = status.as_ref().map_or(Code::Ok, Status::code);
+    let info = status.as_ref().and_then(Status::get_details_error_info);
+    let reason = info.map(|info| info.reason);
+    let milliseconds = started.elapsed().as_secs_f64() * 1_000.0;
+    tracing::info!(?code, reason, milliseconds, "answered");
+}
+
+struct Headers<'a>(&'a HeaderMap);
+
+impl Extractor for Headers<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key)?.to_str().ok()
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.keys().map(http::HeaderName::as_str).collect()
+    }
+}

@@ -1,0 +1,405 @@
+//! Puts a server together of its parts, runs it, and ends it in good order.
+
+use std::{
+    future::Future,
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::routing::get;
+use http::{HeaderValue, header::ALLOW};
+use thiserror::Error;
+use tokio::{
+    net::TcpListener,
+    sync::watch,
+    task::{JoinError, JoinSet},
+};
+use tonic::{service::Routes, transport::server::TcpIncoming};
+use tonic_health::{ServingStatus, server::HealthReporter};
+use tower::util::BoxCloneSyncService;
+
+use crate::{
+    auth::{
+        Authenticate, KeySet, KeySetError, TokenRules, TokenVerifier,
+        dev_key::{DevKey, DevKeyError},
+    },
+    config::{Issuer, RestAddr, ServerConfig},
+    gateway::{self, BindingError, Gateway},
+    limits::RateLimit,
+    pb::{
+        self, PolicyError, Protos,
+        v1::{
+            ErrorReason,
+            o_auth_client_service_server::{OAuthClientServiceServer, SERVICE_NAME},
+        },
+    },
+    rpc::{
+        oauth_client::OAuthClients,
+        stack::{StackConfig, normalize::Normalize, resolve::ResolveMethod, stack},
+        status::Failure,
+    },
+    store::{Store, StoreError},
+};
+
+/// The largest message that is taken.
+const MAX_MESSAGE_BYTES: usize = 1024 * 1024;
+/// How often the database is asked whether it is there.
+const READINESS_INTERVAL: Duration = Duration::from_secs(1);
+/// How often the limiter forgets idle callers.
+const LIMITS_INTERVAL: Duration = Duration::from_secs(60);
+/// What links begin with when nothing says where the REST door is.
+const DEFAULT_PUBLIC_URL: &str = "http://127.0.0.1:8080";
+
+/// Why a server does not start, or ends early.
+#[derive(Debug, Error)]
+pub enum ServerError {
+    /// The protos do not say everything.
+    #[error("the protos are incomplete")]
+    Policy(#[from] &'static PolicyError),
+    /// An annotation makes no sense.
+    #[error("the protos are contradictory")]
+    Binding(#[from] BindingError),
+    /// The reflection service cannot be made.
+    #[error("the descriptors cannot be served")]
+    Reflection(#[from] tonic_reflection::server::Error),
+    /// The address is not free, or not this machine's.
+    #[error("cannot listen on {addr}")]
+    Listen {
+        /// The address.
+        addr: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The development key cannot be had.
+    #[error(transparent)]
+    DevKey(#[from] DevKeyError),
+    /// The issuer's keys cannot be had.
+    #[error("the keys of the issuer cannot be had")]
+    Keys(#[from] KeySetError),
+    /// The database cannot be reached.
+    #[error("the database {url} cannot be used")]
+    Database {
+        /// Where it is, without user and password.
+        url: String,
+        /// Why.
+        source: StoreError,
+    },
+    /// The schema is not that of this version.
+    #[error(
+        "the schema of {url} lacks {missing} migrations: run `oauth-clients migrate up`, or serve with --migrate"
+    )]
+    NotMigrated {
+        /// Where it is, without user and password.
+        url: String,
+        /// How many.
+        missing: usize,
+    },
+    /// A listener failed.
+    #[error("a listener failed")]
+    Serve(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A listener panicked.
+    #[error("a listener panicked")]
+    Panicked(#[from] JoinError),
+}
+
+/// A server that listens, and answers once it [runs](Server::run).
+#[derive(Debug)]
+pub struct Server {
+    config: ServerConfig,
+    protos: &'static Protos,
+    store: Store,
+    verifier: TokenVerifier,
+    grpc: TcpListener,
+    rest: Option<TcpListener>,
+    grpc_addr: SocketAddr,
+    rest_addr: Option<SocketAddr>,
+}
+
+impl Server {
+    /// Opens the database and the listeners.
+    ///
+    /// # Errors
+    /// When any of them cannot be had, or the protos are incomplete.
+    pub async fn bind(config: ServerConfig) -> Result<Self, ServerError> {
+        let protos = pb::protos()?;
+        let verifier = verifier(&config.issuer)?;
+        let store = open_store(&config).await?;
+        let (grpc, grpc_addr) = listen(config.grpc_addr).await?;
+        let (rest, rest_addr) = match config.rest_addr {
+            RestAddr::On(addr) => {
+                let (listener, addr) = listen(addr).await?;
+                (Some(listener), Some(addr))
+            }
+            RestAddr::Off => (None, None),
+        };
+        Ok(Self {
+            config,
+            protos,
+            store,
+            verifier,
+            grpc,
+            rest,
+            grpc_addr,
+            rest_addr,
+        })
+    }
+
+    /// Where the gRPC door listens.
+    pub fn grpc_addr(&self) -> SocketAddr {
+        self.grpc_addr
+    }
+
+    /// Where the REST door listens, if it is open.
+    pub fn rest_addr(&self) -> Option<SocketAddr> {
+        self.rest_addr
+    }
+
+    /// Answers calls until `shutdown` is ready and the work in flight is done.
+    ///
+    /// # Errors
+    /// When a listener fails.
+    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), ServerError> {
+        let (health, health_service) = tonic_health::server::health_reporter();
+        let readiness = Readiness {
+            health,
+            ready: Arc::new(AtomicBool::new(false)),
+        };
+        readiness.set(true).await;
+        let rate_limit = RateLimit::new(self.config.quotas);
+        let stack_config = StackConfig {
+            authenticate: Authenticate::new(self.verifier),
+            rate_limit: rate_limit.clone(),
+            call_timeout: self.config.call_timeout,
+        };
+        let public_url = match (&self.config.public_url, self.rest_addr) {
+            (Some(url), _) => url.to_string(),
+            (None, Some(addr)) => format!("http://{addr}"),
+            (None, None) => DEFAULT_PUBLIC_URL.to_owned(),
+        };
+        let handlers = OAuthClientServiceServer::new(OAuthClients::new(self.store.clone(), &public_url))
+            .max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let routes = Routes::new(health_service)
+            .add_service(handlers)
+            .add_service(reflection().build_v1()?)
+            .add_service(reflection().build_v1alpha()?)
+            .prepare();
+
+        let (stop, stopped) = watch::channel(false);
+        let mut doors = JoinSet::new();
+        if let Some(listener) = self.rest {
+            let router = BoxCloneSyncService::new(Normalize::new(routes.clone()));
+            let gateway = Gateway::new(self.protos, stack_config.clone(), router)?;
+            doors.spawn(serve_rest(
+                listener,
+                self.protos,
+                gateway,
+                readiness.clone(),
+                stopped.clone(),
+            ));
+        }
+        doors.spawn(serve_grpc(self.grpc, self.protos, stack_config, routes, stopped));
+        let mut background = JoinSet::new();
+        background.spawn(watch_database(self.store.clone(), readiness.clone()));
+        background.spawn(forget_idle(rate_limit));
+
+        tokio::select! {
+            () = shutdown => {}
+            Some(ended) = doors.join_next() => return ended?,
+        }
+        tracing::info!("draining");
+        background.shutdown().await;
+        readiness.set(false).await;
+        tokio::time::sleep(self.config.drain_delay).await;
+        stop.send_replace(true);
+        let all_done = async {
+            while let Some(ended) = doors.join_next().await {
+                ended??;
+            }
+            Ok(())
+        };
+        let outcome = tokio::time::timeout(self.config.drain_timeout, all_done)
+            .await
+            .unwrap_or_else(|_| {
+                tracing::warn!("work in flight was cut off");
+                Ok(())
+            });
+        self.store.close().await;
+        outcome
+    }
+}
+
+async fn listen(addr: SocketAddr) -> Result<(TcpListener, SocketAddr), ServerError> {
+    let error = |source| ServerError::Listen { addr, source };
+    let listener = TcpListener::bind(addr).await.map_err(error)?;
+    let addr = listener.local_addr().map_err(error)?;
+    Ok((listener, addr))
+}
+
+fn verifier(issuer: &Issuer) -> Result<TokenVerifier, ServerError> {
+    Ok(match issuer {
+        Issuer::Development { data_dir } => {
+            TokenVerifier::new(DevKey::load_or_create(data_dir)?.key_set()?, DevKey::rules())
+        }
+        Issuer::External {
+            issuer,
+            audience,
+            jwks_file,
+            tenant_claim,
+        } => TokenVerifier::new(
+            KeySet::from_file(jwks_file)?,
+            TokenRules {
+                issuer: issuer.clone(),
+                audience: audience.clone(),
+                tenant_claim: tenant_claim.clone(),
+            },
+        ),
+    })
+}
+
+async fn open_store(config: &ServerConfig) -> Result<Store, ServerError> {
+    let url = &config.database_url;
+    let error = |source| ServerError::Database {
+        url: url.to_string(),
+        source,
+    };
+    let store = Store::connect(url).await.map_err(error)?;
+    if url.is_sqlite() || config.migrate {
+        store.migrate().await.map_err(error)?;
+    }
+    let missing = missing_migrations(&store).await.map_err(error)?;
+    if missing > 0 {
+        return Err(ServerError::NotMigrated {
+            url: url.to_string(),
+            missing,
+        });
+    }
+    Ok(store)
+}
+
+async fn missing_migrations(store: &Store) -> Result<usize, StoreError> {
+    let migrations = store.migrations().await?;
+    Ok(migrations.iter().filter(|(_, applied)| !applied).count())
+}
+
+fn reflection() -> tonic_reflection::server::Builder<'static> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(pb::DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+}
+
+/// Whether this server should get work, as it is said to load balancers.
+#[derive(Debug, Clone)]
+struct Readiness {
+    health: HealthReporter,
+    ready: Arc<AtomicBool>,
+}
+
+impl Readiness {
+    async fn set(&self, ready: bool) {
+        self.ready.store(ready, Ordering::Relaxed);
+        let status = if ready {
+            ServingStatus::Serving
+        } else {
+            ServingStatus::NotServing
+        };
+        for service in ["", SERVICE_NAME] {
+            self.health.set_service_status(service, status).await;
+        }
+    }
+
+    fn get(&self) -> bool {
+        self.ready.load(Ordering::Relaxed)
+    }
+}
+
+/// Ready means: the database answers, and has the schema of this version.
+async fn watch_database(store: Store, readiness: Readiness) {
+    let mut interval = tokio::time::interval(READINESS_INTERVAL);
+    loop {
+        interval.tick().await;
+        let ready = missing_migrations(&store).await.is_ok_and(|missing| missing == 0);
+        if ready != readiness.get() {
+            tracing::warn!(ready, "the readiness changed");
+            readiness.set(ready).await;
+        }
+    }
+}
+
+async fn forget_idle(rate_limit: RateLimit) {
+    let mut interval = tokio::time::interval(LIMITS_INTERVAL);
+    loop {
+        interval.tick().await;
+        rate_limit.forget_idle();
+    }
+}
+
+async fn stopped(mut stop: watch::Receiver<bool>) {
+    // An error means that the server is gone, which is a reason to stop too.
+    let _gone = stop.wait_for(|stop| *stop).await;
+}
+
+async fn serve_grpc(
+    listener: TcpListener,
+    protos: &'static Protos,
+    config: StackConfig,
+    routes: Routes,
+    stop: watch::Receiver<bool>,
+) -> Result<(), ServerError> {
+    let layers = tower::layer::layer_fn(move |routes: Routes| {
+        stack(config.clone(), ResolveMethod(protos), Normalize::new(routes))
+    });
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    tonic::transport::Server::builder()
+        .layer(layers)
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(incoming, stopped(stop))
+        .await
+        .map_err(|error| ServerError::Serve(error.into()))
+}
+
+async fn serve_rest(
+    listener: TcpListener,
+    protos: &'static Protos,
+    gateway: Gateway,
+    readiness: Readiness,
+    stop: watch::Receiver<bool>,
+) -> Result<(), ServerError> {
+    let live = || async { "ok\n" };
+    let ready = move || async move {
+        if readiness.get() {
+            Ok("ok\n")
+        } else {
+            let failure = Failure::new(ErrorReason::Unavailable, "the server is not ready");
+            Err(gateway::error_response(
+                protos,
+                failure.retry_after(READINESS_INTERVAL),
+            ))
+        }
+    };
+    let not_allowed = move || async move {
+        let failure = Failure::new(ErrorReason::MethodNotAllowed, "this path has GET, HEAD only");
+        let failure = failure.header(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        gateway::error_response(protos, failure)
+    };
+    let router = axum::Router::new()
+        .route("/healthz", get(live).fallback(not_allowed))
+        .route("/readyz", get(ready).fallback(not_allowed))
+        .fallback_service(gateway);
+    axum::serve(tcp_nodelay(listener), router)
+        .with_graceful_shutdown(stopped(stop))
+        .await
+        .map_err(|error| ServerError::Serve(error.into()))
+}
+
+fn tcp_nodelay(listener: TcpListener) -> impl axum::serve::Listener<Addr = SocketAddr> {
+    axum::serve::ListenerExt::tap_io(listener, |stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "a connection keeps Nagle's algorithm");
+        }
+    })
+}

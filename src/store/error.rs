@@ -1,0 +1,128 @@
+//! What can go wrong in the database, in the terms of the callers.
+
+use sea_orm::{DbErr, RuntimeErr, sqlx};
+use thiserror::Error;
+
+/// Why the store did not do what it was asked.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The tenant has no such client.
+    #[error("the tenant has no such client")]
+    ClientNotFound,
+    /// Another change of the client was faster. Nothing was written.
+    #[error("another change of the client was faster")]
+    ConcurrentChange,
+    /// The database cannot be reached, or is overloaded.
+    #[error("the database cannot be reached")]
+    Unavailable(#[source] DbErr),
+    /// The database did not answer in time.
+    #[error("the database did not answer in time")]
+    TimedOut,
+    /// A row does not say what a client is.
+    #[error("a record is corrupt")]
+    Corrupt(#[from] Corrupt),
+    /// The database refused what it should not refuse.
+    #[error("the database refused")]
+    Database(#[source] DbErr),
+}
+
+/// A row does not say what a client is: somebody else has written it.
+#[derive(Debug, Error)]
+#[error("{table}.{column} of the client {client_id} has a value that is never written")]
+pub struct Corrupt {
+    /// The table of the row.
+    pub table: &'static str,
+    /// The column.
+    pub column: &'static str,
+    /// The client that the row is about.
+    pub client_id: String,
+}
+
+/// Why a client was not changed.
+#[derive(Debug, Error)]
+pub enum UpdateError<E> {
+    /// The change itself is not allowed. Nothing was written.
+    #[error("the change is refused")]
+    Refused(#[source] E),
+    /// The store could not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl<E> From<DbErr> for UpdateError<E> {
+    fn from(error: DbErr) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl From<DbErr> for StoreError {
+    fn from(error: DbErr) -> Self {
+        match kind(&error) {
+            Kind::Away => Self::Unavailable(error),
+            Kind::Conflict => Self::ConcurrentChange,
+            Kind::Other => Self::Database(error),
+        }
+    }
+}
+
+enum Kind {
+    Away,
+    Conflict,
+    Other,
+}
+
+fn kind(error: &DbErr) -> Kind {
+    match error {
+        DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => Kind::Away,
+        DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error)) => {
+            match &**error {
+                sqlx::Error::Io(_)
+                | sqlx::Error::Tls(_)
+                | sqlx::Error::Protocol(_)
+                | sqlx::Error::PoolTimedOut
+                | sqlx::Error::PoolClosed
+                | sqlx::Error::WorkerCrashed => Kind::Away,
+                sqlx::Error::Database(error) => {
+                    let code = error.code().unwrap_or_default();
+                    code.parse()
+                        .map_or_else(|_| postgres_kind(&code), |number| code_kind(&code, number))
+                }
+                _ => Kind::Other,
+            }
+        }
+        _ => Kind::Other,
+    }
+}
+
+/// PostgreSQL's codes have five characters, which may all be digits; SQLite's are shorter numbers.
+fn code_kind(code: &str, number: u32) -> Kind {
+    if code.len() == 5 {
+        postgres_kind(code)
+    } else {
+        sqlite_kind(number)
+    }
+}
+
+/// PostgreSQL, Appendix A "PostgreSQL Error Codes".
+fn postgres_kind(code: &str) -> Kind {
+    match code {
+        // serialization_failure, deadlock_detected
+        "40001" | "40P01" => Kind::Conflict,
+        // read_only_sql_transaction (a standby), lock_not_available, query_canceled (statement_timeout)
+        "25006" | "55P03" | "57014" => Kind::Away,
+        _ => match code.get(..2) {
+            // connection exception, insufficient resources, operator intervention, system error
+            Some("08" | "53" | "57" | "58") => Kind::Away,
+            _ => Kind::Other,
+        },
+    }
+}
+
+/// SQLite's result codes; the low byte of an extended code is its primary code.
+fn sqlite_kind(code: u32) -> Kind {
+    match code & 0xff {
+        // BUSY, LOCKED, READONLY, IOERR, FULL, CANTOPEN, PROTOCOL
+        5 | 6 | 8 | 10 | 13 | 14 | 15 => Kind::Away,
+        _ => Kind::Other,
+    }
+}

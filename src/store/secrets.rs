@@ -1,0 +1,91 @@
+//! The secrets of clients, as rows.
+
+use std::collections::HashMap;
+
+use sea_orm::{
+    ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _, Set,
+};
+
+use super::{
+    entity::secret::{ActiveModel, Column, Entity, Model},
+    error::{Corrupt, StoreError},
+};
+use crate::domain::{
+    client::Client,
+    ids::{ClientId, Subject, TenantId},
+    secret::{Hint, SecretHash, StoredSecret},
+    timestamp::Timestamp,
+};
+
+/// The secrets of several clients, each client's oldest first.
+pub(super) async fn read(
+    tenant: &TenantId,
+    clients: impl IntoIterator<Item = String>,
+    connection: &impl ConnectionTrait,
+) -> Result<HashMap<String, Vec<StoredSecret>>, StoreError> {
+    let rows = Entity::find()
+        .filter(Column::TenantId.eq(tenant.as_str()))
+        .filter(Column::ClientId.is_in(clients))
+        .order_by_asc(Column::CreatedAt)
+        .all(connection)
+        .await?;
+    let mut secrets: HashMap<String, Vec<StoredSecret>> = HashMap::new();
+    for row in rows {
+        let client_id = row.client_id.clone();
+        secrets.entry(client_id).or_default().push(from_row(row)?);
+    }
+    Ok(secrets)
+}
+
+/// Writes the difference between the secrets that a client had and those that it has.
+pub(super) async fn write_difference(
+    tenant: &TenantId,
+    before: &[StoredSecret],
+    after: &Client,
+    connection: &impl ConnectionTrait,
+) -> Result<(), DbErr> {
+    let gone = before.iter().filter(|secret| !after.secrets.contains(secret));
+    let hints: Vec<&str> = gone.map(|secret| secret.hint.as_str()).collect();
+    if !hints.is_empty() {
+        Entity::delete_many()
+            .filter(Column::TenantId.eq(tenant.as_str()))
+            .filter(Column::ClientId.eq(after.id.as_str()))
+            .filter(Column::Hint.is_in(hints))
+            .exec(connection)
+            .await?;
+    }
+    let new = after.secrets.iter().filter(|secret| !before.contains(secret));
+    let rows: Vec<ActiveModel> = new.map(|secret| to_row(tenant, &after.id, secret)).collect();
+    if !rows.is_empty() {
+        Entity::insert_many(rows)
+            .exec_without_returning(connection)
+            .await?;
+    }
+    Ok(())
+}
+
+fn to_row(tenant: &TenantId, client: &ClientId, secret: &StoredSecret) -> ActiveModel {
+    ActiveModel {
+        tenant_id: Set(tenant.as_str().to_owned()),
+        client_id: Set(client.as_str().to_owned()),
+        hint: Set(secret.hint.as_str().to_owned()),
+        hash: Set(secret.hash.as_bytes().to_vec()),
+        created_at: Set(secret.created_at.as_micros()),
+        created_by: Set(secret.created_by.as_str().to_owned()),
+    }
+}
+
+fn from_row(row: Model) -> Result<StoredSecret, Corrupt> {
+    let corrupt = |column| Corrupt {
+        table: "oauth_client_secrets",
+        column,
+        client_id: row.client_id.clone(),
+    };
+    let hash: [u8; 32] = row.hash.as_slice().try_into().map_err(|_| corrupt("hash"))?;
+    Ok(StoredSecret {
+        hint: Hint::parse(&row.hint).map_err(|_| corrupt("hint"))?,
+        hash: SecretHash::from_bytes(hash),
+        created_at: Timestamp::from_micros(row.created_at),
+        created_by: Subject::parse(&row.created_by).map_err(|_| corrupt("created_by"))?,
+    })
+}

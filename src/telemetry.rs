@@ -1,0 +1,117 @@
+//! Logs and traces. Logs go to standard error; spans go to an OTLP collector too when `OTEL_EXPORTER_OTLP_ENDPOINT` says
+//! where one is.
+
+use std::{
+    env,
+    io::{self, IsTerminal as _},
+    panic,
+};
+
+use clap::ValueEnum;
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_otlp::{ExporterBuildError, SpanExporter};
+use opentelemetry_sdk::{Resource, propagation::TraceContextPropagator, trace::SdkTracerProvider};
+use thiserror::Error;
+use tracing_subscriber::{
+    EnvFilter, Layer as _, Registry, filter::ParseError, layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
+};
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// As text on a terminal, as JSON otherwise.
+    Auto,
+    /// For people.
+    Text,
+    /// A JSON object a line.
+    Json,
+}
+
+/// Why there is no telemetry.
+#[derive(Debug, Error)]
+pub enum TelemetryError {
+    /// The log filter is none.
+    #[error("the log filter is malformed")]
+    Filter(#[from] ParseError),
+    /// The exporter cannot be set up.
+    #[error("the OTLP exporter cannot be set up")]
+    Exporter(#[from] ExporterBuildError),
+    /// Something else logs already.
+    #[error("the log is set up already")]
+    Installed(#[from] tracing_subscriber::util::TryInitError),
+}
+
+/// Sends what is left when it is dropped.
+#[derive(Debug)]
+pub struct Telemetry {
+    traces: Option<SdkTracerProvider>,
+}
+
+impl Telemetry {
+    /// Sets logs and traces up, for the whole process. It has to be called inside of the runtime.
+    ///
+    /// # Errors
+    /// When the filter is malformed, or the exporter cannot be set up.
+    pub fn install(format: LogFormat, filter: &str) -> Result<Self, TelemetryError> {
+        let traces = traces()?;
+        let exported = traces.as_ref().map(|traces| {
+            tracing_opentelemetry::layer()
+                .with_tracer(traces.tracer("oauth-clients"))
+                .with_filter(
+                    // The exporter's own calls must not be traced, or they would never end.
+                    EnvFilter::new("oauth_clients=info"),
+                )
+        });
+        Registry::default()
+            .with(exported)
+            .with(log_lines(format).with_filter(EnvFilter::try_new(filter)?))
+            .try_init()?;
+        panic::set_hook(Box::new(|panic| {
+            let place = panic.location().map(ToString::to_string);
+            tracing::error!(place, message = panic.payload_as_str(), "a thread panicked");
+        }));
+        Ok(Self { traces })
+    }
+}
+
+fn log_lines(format: LogFormat) -> Box<dyn tracing_subscriber::Layer<Layered> + Send + Sync> {
+    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    let terminal = io::stderr().is_terminal();
+    match format {
+        LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
+        LogFormat::Auto if !terminal => lines.json().flatten_event(true).with_span_list(false).boxed(),
+        LogFormat::Auto | LogFormat::Text => lines.with_ansi(terminal).with_target(false).boxed(),
+    }
+}
+
+type Exported = tracing_subscriber::filter::Filtered<
+    tracing_opentelemetry::OpenTelemetryLayer<Registry, opentelemetry_sdk::trace::SdkTracer>,
+    EnvFilter,
+    Registry,
+>;
+type Layered = tracing_subscriber::layer::Layered<Option<Exported>, Registry>;
+
+fn traces() -> Result<Option<SdkTracerProvider>, ExporterBuildError> {
+    if env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT").is_none_or(|endpoint| endpoint.is_empty()) {
+        return Ok(None);
+    }
+    let exporter = SpanExporter::builder().with_tonic().build()?;
+    let resource = Resource::builder().with_service_name("oauth-clients").build();
+    opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
+    let traces = SdkTracerProvider::builder()
+        .with_batch_exporter(exporter)
+        .with_resource(resource)
+        .build();
+    Ok(Some(traces))
+}
+
+impl Drop for Telemetry {
+    fn drop(&mut self) {
+        if let Some(traces) = &self.traces
+            && let Err(error) = traces.shutdown()
+        {
+            tracing::warn!(%error, "the last spans were not sent");
+        }
+    }
+}
