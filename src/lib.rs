@@ -1,4 +1,22 @@
-//! wip
+//! A registry of OAuth 2.0 clients for a multi-tenant platform: gRPC and REST over SQLite or PostgreSQL.
+//!
+//! The protos are the single source of truth: a method's REST path, success status, scope and rate tier are options on
+//! that method, and [`pb`] reads them out of the compiled descriptors when the server starts. Every call passes one
+//! stack of tower layers ([`rpc::stack`]), whichever door it comes through.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`domain`] | what a client is and which rules it keeps; pure |
+//! | [`store`] | the clients in the database |
+//! | [`auth`] | bearer tokens: who calls |
+//! | [`limits`] | how often one may call |
+//! | [`rpc`] | the gRPC door: the stack of layers, and a handler an RPC |
+//! | [`gateway`] | the REST door: a transcoder from HTTP and JSON to the same stack |
+//! | [`server`] | puts it all together, runs it and ends it |
+//! | [`config`], [`cli`], [`telemetry`] | the process around it |
+//!
+//! `ARCHITECTURE.md` follows one call from the socket to the database and back.
+
 pub mod auth;
 pub mod cli;
 pub mod config;

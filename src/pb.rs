@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::LazyLock};
 
 use http::StatusCode;
-use prost_reflect::{DescriptorPool, DynamicMessage, EnumDescriptor, ExtensionDescriptor, MethodDescriptor};
+use prost_reflect::{DescriptorPool, DynamicMessage, ExtensionDescriptor, MethodDescriptor};
 use thiserror::Error;
 use tonic::Code;
 
@@ -11,6 +11,8 @@ use tonic::Code;
     missing_docs,
     clippy::pedantic,
     clippy::allow_attributes,
+    clippy::doc_lazy_continuation,
+    clippy::doc_overindented_list_items,
     unreachable_pub,
     unused_qualifications,
     reason = "generated code"
@@ -202,7 +204,7 @@ fn read_methods(pool: &DescriptorPool) -> Result<Vec<Method>, PolicyError> {
             let options = method.options();
             let name = method.full_name().to_owned();
             let policy = message_option::<v1::MethodPolicy>(&options, &policy)?
-                .and_then(|policy| read_policy(policy, options.has_extension(&http)))
+                .and_then(|policy| read_policy(&policy, options.has_extension(&http)))
                 .ok_or(PolicyError::NoPolicy { name })?;
             Ok(Method {
                 path: format!("/{}/{}", method.parent_service().full_name(), method.name()),
@@ -224,7 +226,7 @@ fn read_service_policies(pool: &DescriptorPool) -> Result<HashMap<String, Method
             let entry: v1::ServicePolicy = entry.transcode_to()?;
             let policy = entry
                 .policy
-                .and_then(|policy| read_policy(policy, false))
+                .and_then(|policy| read_policy(&policy, false))
                 .ok_or_else(|| PolicyError::NoPolicy {
                     name: entry.service.clone(),
                 })?;
@@ -235,7 +237,7 @@ fn read_service_policies(pool: &DescriptorPool) -> Result<HashMap<String, Method
 }
 
 /// Nothing when the policy leaves something out. Only a method with an HTTP binding needs a success status.
-fn read_policy(policy: v1::MethodPolicy, has_binding: bool) -> Option<MethodPolicy> {
+fn read_policy(policy: &v1::MethodPolicy, has_binding: bool) -> Option<MethodPolicy> {
     use v1::method_policy::Access as Said;
     let access = match policy.access.as_ref()? {
         Said::Scope(scope) if scope.is_empty() => return None,
@@ -275,7 +277,7 @@ fn read_reasons(pool: &DescriptorPool) -> Result<HashMap<String, ReasonPolicy>, 
                 .ok_or_else(|| PolicyError::NoReasonPolicy {
                     name: value.name().to_owned(),
                 })?;
-            Ok((reason_name(&reasons, value.number()), policy))
+            Ok((without_prefix(value.name()).to_owned(), policy))
         })
         .collect()
 }
@@ -293,15 +295,14 @@ fn http_status(status: i32) -> Option<StatusCode> {
     StatusCode::from_u16(u16::try_from(status).ok()?).ok()
 }
 
-fn reason_name(reasons: &EnumDescriptor, number: i32) -> String {
-    let value = reasons.get_value(number);
-    let name = value.as_ref().map(|value| value.name()).unwrap_or_default();
-    name.trim_start_matches("ERROR_REASON_").to_owned()
+/// The reason as callers see it: the name of the enum value without its prefix.
+fn without_prefix(name: &str) -> &str {
+    name.strip_prefix("ERROR_REASON_").unwrap_or(name)
 }
 
 impl v1::ErrorReason {
     /// The reason as callers see it: the name of the enum value without its prefix.
     pub fn name(self) -> &'static str {
-        self.as_str_name().trim_start_matches("ERROR_REASON_")
+        without_prefix(self.as_str_name())
     }
 }

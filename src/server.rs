@@ -51,7 +51,7 @@ const MAX_MESSAGE_BYTES: usize = 1024 * 1024;
 /// How often the database is asked whether it is there.
 const READINESS_INTERVAL: Duration = Duration::from_secs(1);
 /// How often the limiter forgets idle callers.
-const LIMITS_INTERVAL: Duration = Duration::from_secs(60);
+const LIMITS_INTERVAL: Duration = Duration::from_mins(1);
 /// What links begin with when nothing says where the REST door is.
 const DEFAULT_PUBLIC_URL: &str = "http://127.0.0.1:8080";
 
@@ -192,8 +192,8 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let mut doors = JoinSet::new();
         if let Some(listener) = self.rest {
-            let router = BoxCloneSyncService::new(Normalize::new(routes.clone()));
-            let gateway = Gateway::new(self.protos, stack_config.clone(), router)?;
+            let in_process = BoxCloneSyncService::new(Normalize::new(routes.clone()));
+            let gateway = Gateway::new(self.protos, stack_config.clone(), in_process)?;
             doors.spawn(serve_rest(
                 listener,
                 self.protos,

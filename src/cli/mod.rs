@@ -33,7 +33,7 @@ TOML file that --config names (grpc-addr). A flag wins over the environment, and
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve the API.
-    Serve(serve::Serve),
+    Serve(Box<serve::Serve>),
     /// Bring the database schema up to date, or show where it stands.
     Migrate(migrate::Migrate),
     /// Ask a running server whether it is ready; the exit code is the answer.
@@ -176,7 +176,7 @@ mod tests {
         }
     }
 
-    fn serve(config: &str, args: &[&str]) -> Result<serve::Serve, CliError> {
+    fn serve(config: &str, args: &[&str]) -> Result<Box<serve::Serve>, CliError> {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(config.as_bytes()).unwrap();
         let path = file.path().to_str().unwrap();

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// How long the token that `--dev` prints is valid.
-const DEV_TOKEN_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+const DEV_TOKEN_LIFETIME: Duration = Duration::from_hours(24);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Serve {
@@ -112,7 +112,7 @@ pub(super) struct Serve {
         default_value = "auto"
     )]
     log_format: LogFormat,
-    /// What is logged: a level, or targets and levels, such as info,oauth_clients=debug.
+    /// What is logged: error, warn, info, debug or trace, or targets with one of these each.
     #[arg(
         long,
         env = "OAUTH_CLIENTS_LOG",

@@ -191,7 +191,7 @@ fn decode(value: Option<&str>) -> Result<Vec<u8>, JwkRule> {
         .map_err(|_| JwkRule::NotCanonical)
 }
 
-/// A Base64urlUInt, which has no leading zeros (RFC 7518 section 2).
+/// A `Base64urlUInt`, which has no leading zeros (RFC 7518 section 2).
 fn decode_integer(value: Option<&str>) -> Result<Vec<u8>, JwkRule> {
     let bytes = decode(value)?;
     match bytes.first() {
@@ -246,7 +246,7 @@ mod tests {
 
     fn rsa(bits: usize) -> Jwk {
         let mut modulus = vec![0xff; bits.div_ceil(8)];
-        if bits % 8 != 0 {
+        if !bits.is_multiple_of(8) {
             modulus[0] = (1 << (bits % 8)) - 1;
         }
         Jwk {

@@ -217,22 +217,23 @@ impl ClientDraft {
             found,
         );
         match app_type {
-            None => {}
-            Some(AppType::Web) => {
-                if self.allowed_auth_methods.is_empty() {
-                    found.push("allowedAuthMethods", Rule::NoAuthMethod);
-                }
+            Some(AppType::Web) if self.allowed_auth_methods.is_empty() => {
+                found.push("allowedAuthMethods", Rule::NoAuthMethod);
             }
-            Some(AppType::Native | AppType::Spa | AppType::AnonymousEmbed) => {
-                for (field, empty) in [
-                    ("allowedGrantTypes", self.allowed_grant_types.is_empty()),
-                    ("allowedAuthMethods", self.allowed_auth_methods.is_empty()),
-                    ("publicKeys", self.public_keys.is_empty()),
-                ] {
-                    if !empty {
-                        found.push(field, Rule::OnlyForWeb);
-                    }
-                }
+            None | Some(AppType::Web) => {}
+            Some(AppType::Native | AppType::Spa | AppType::AnonymousEmbed) => self.check_public(found),
+        }
+    }
+
+    /// Only a `web` client can keep a secret, so no other has anything to authenticate with.
+    fn check_public(&self, found: &mut Violations) {
+        for (field, empty) in [
+            ("allowedGrantTypes", self.allowed_grant_types.is_empty()),
+            ("allowedAuthMethods", self.allowed_auth_methods.is_empty()),
+            ("publicKeys", self.public_keys.is_empty()),
+        ] {
+            if !empty {
+                found.push(field, Rule::OnlyForWeb);
             }
         }
     }

@@ -317,7 +317,7 @@ mod tests {
     }
 
     /// Applies a JSON Patch, and says what it did to the draft or which part of which operation it broke.
-    fn apply(patch: Value) -> Result<ClientDraft, Vec<(String, Rule)>> {
+    fn apply(patch: &Value) -> Result<ClientDraft, Vec<(String, Rule)>> {
         let operations = patch.as_array().unwrap().iter().map(|operation| Operation {
             op: operation["op"].as_str().unwrap_or_default().into(),
             path: operation["path"].as_str().unwrap_or_default().into(),
@@ -334,11 +334,11 @@ mod tests {
         })
     }
 
-    fn redirect_uris(patch: Value) -> Vec<String> {
+    fn redirect_uris(patch: &Value) -> Vec<String> {
         apply(patch).unwrap().redirect_uris
     }
 
-    fn broken(patch: Value) -> Vec<(String, Rule)> {
+    fn broken(patch: &Value) -> Vec<(String, Rule)> {
         apply(patch).unwrap_err()
     }
 
@@ -352,7 +352,7 @@ mod tests {
                 {"op": op, "path": "/publishedAt", "value": "2023-11-14T22:13:20Z"},
                 {"op": op, "path": "/allowedScopes", "value": ["a", "b"]},
             ]);
-            let after = apply(patch).unwrap();
+            let after = apply(&patch).unwrap();
             assert_eq!(after.client_name.as_deref(), Some("new"));
             assert_eq!(after.description.as_deref(), Some(""));
             assert_eq!(after.consent_method.as_deref(), Some("trusted"));
@@ -363,7 +363,7 @@ mod tests {
 
     #[test]
     fn remove_clears_a_member_that_is_there() {
-        let after = apply(json!([
+        let after = apply(&json!([
             {"op": "remove", "path": "/clientName"},
             {"op": "remove", "path": "/redirectUris"},
             {"op": "remove", "path": "/allowedScopes"},
@@ -375,7 +375,7 @@ mod tests {
         assert_eq!(after.consent_method, None);
         for path in ["/description", "/logoUri", "/clientUri", "/publishedAt"] {
             assert_eq!(
-                broken(json!([{"op": "remove", "path": path}])),
+                broken(&json!([{"op": "remove", "path": path}])),
                 [("operations[0].path".into(), PatchRule::NothingToRemove.into())],
                 "{path}"
             );
@@ -384,7 +384,7 @@ mod tests {
 
     #[test]
     fn each_operation_sees_the_one_before() {
-        let after = redirect_uris(json!([
+        let after = redirect_uris(&json!([
             {"op": "add", "path": "/redirectUris/0", "value": "https://0/"},
             {"op": "add", "path": "/redirectUris/-", "value": "https://z/"},
             {"op": "replace", "path": "/redirectUris/1", "value": "https://1/"},
@@ -398,7 +398,7 @@ mod tests {
     fn array_elements_keep_to_rfc_6902() {
         let element = |op: &str, index: &str| {
             let path = format!("/redirectUris/{index}");
-            apply(json!([{"op": op, "path": path, "value": "https://c/"}])).is_ok()
+            apply(&json!([{"op": op, "path": path, "value": "https://c/"}])).is_ok()
         };
         for index in ["0", "1"] {
             assert!(element("add", index) && element("replace", index) && element("remove", index));
@@ -448,7 +448,7 @@ mod tests {
             "#/clientName",
         ] {
             assert_eq!(
-                broken(json!([{"op": "add", "path": path, "value": "x"}])),
+                broken(&json!([{"op": "add", "path": path, "value": "x"}])),
                 [("operations[0].path".into(), PatchRule::PathNotPatchable.into())],
                 "{path}"
             );
@@ -471,7 +471,7 @@ mod tests {
     fn every_operation_that_cannot_be_applied_is_reported() {
         let text = PatchRule::WrongType { expected: "a string" };
         let array = PatchRule::WrongType { expected: "an array" };
-        let found = broken(json!([
+        let found = broken(&json!([
             {"op": "move", "path": "/clientName"},
             {"op": "add", "path": "/clientName"},
             {"op": "add", "path": "/clientName", "value": null},
@@ -504,7 +504,7 @@ mod tests {
 
     #[test]
     fn a_key_keeps_the_names_of_private_members_and_not_their_values() {
-        let after = apply(json!([
+        let after = apply(&json!([
             {"op": "add", "path": "/publicKeys/-", "value": {"kid": "a", "d": "private", "oth": []}},
         ]))
         .unwrap();
@@ -515,10 +515,10 @@ mod tests {
     #[test]
     fn a_patch_has_at_most_100_operations() {
         let operations = |count| json!(vec![json!({"op": "remove", "path": "/redirectUris"}); count]);
-        assert!(apply(operations(0)).is_ok());
-        assert!(apply(operations(100)).is_ok());
+        assert!(apply(&operations(0)).is_ok());
+        assert!(apply(&operations(100)).is_ok());
         assert_eq!(
-            broken(operations(101)),
+            broken(&operations(101)),
             [("operations".into(), PatchRule::TooManyOperations.into())]
         );
     }

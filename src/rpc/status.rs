@@ -15,7 +15,6 @@ use crate::{
         ids::InvalidClientId,
         jwk::JwkRule,
         page::{InvalidCursor, InvalidLimit, InvalidSort},
-        secret::InvalidHint,
         violation::{Rule, Violations},
     },
     pb::{self, v1::ErrorReason},
@@ -217,12 +216,6 @@ impl From<InvalidClientId> for Failure {
     fn from(_: InvalidClientId) -> Self {
         // No client has such an id, and that is all that the caller needs to know.
         Self::client_not_found()
-    }
-}
-
-impl From<InvalidHint> for Failure {
-    fn from(_: InvalidHint) -> Self {
-        ChangeError::SecretNotFound.into()
     }
 }
 

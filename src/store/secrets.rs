@@ -31,8 +31,8 @@ pub(super) async fn read(
         .await?;
     let mut secrets: HashMap<String, Vec<StoredSecret>> = HashMap::new();
     for row in rows {
-        let client_id = row.client_id.clone();
-        secrets.entry(client_id).or_default().push(from_row(row)?);
+        let secret = from_row(&row)?;
+        secrets.entry(row.client_id).or_default().push(secret);
     }
     Ok(secrets)
 }
@@ -75,7 +75,7 @@ fn to_row(tenant: &TenantId, client: &ClientId, secret: &StoredSecret) -> Active
     }
 }
 
-fn from_row(row: Model) -> Result<StoredSecret, Corrupt> {
+fn from_row(row: &Model) -> Result<StoredSecret, Corrupt> {
     let corrupt = |column| Corrupt {
         table: "oauth_client_secrets",
         column,
