@@ -2,6 +2,8 @@
 //! generator of its own; both are parameters.
 
 pub mod client;
+pub mod cursor;
+pub mod filter;
 pub mod ids;
 pub mod jwk;
 pub mod metadata;
@@ -10,6 +12,7 @@ pub mod page;
 pub mod patch;
 pub mod redirect_uri;
 pub mod secret;
+pub mod sort;
 pub mod text;
 pub mod timestamp;
 pub mod violation;

@@ -6,12 +6,15 @@ use serde_json::Value;
 use crate::{
     domain::{
         client::{Client, NewSecret},
+        cursor::InvalidCursor,
+        filter::Filter,
         ids::ClientId,
         jwk::Jwk,
         metadata::ClientDraft,
-        page::{InvalidCursor, Limit, PageRequest, Position, Sort, Start},
+        page::{Limit, List, PageRequest, Start},
         patch::{Operation, Patch},
         secret::StoredSecret,
+        sort::Sort,
         timestamp::Timestamp,
     },
     pb::v1,
@@ -199,19 +202,29 @@ fn json(value: prost_types::Value) -> Value {
 /// Which page a request asks for.
 ///
 /// # Errors
-/// When its limit, sort or cursor is none.
+/// When its filter, limit, sort or cursor is none.
 pub fn page_request(request: &v1::ListOAuthClientsRequest) -> Result<PageRequest, Failure> {
-    let sort = request.sort.as_deref().map_or(Ok(Sort::DEFAULT), Sort::parse)?;
+    let list = List {
+        sort: request.sort.as_deref().map_or(Ok(Sort::DEFAULT), Sort::parse)?,
+        filter: request.filter.as_deref().map(Filter::parse).transpose()?,
+    };
     let limit = request
         .limit
         .map_or(Ok(Limit::DEFAULT), |limit| Limit::parse(limit.into()))?;
-    let position =
-        |field, cursor| Position::from_cursor(cursor, sort).map_err(|error| Failure::cursor(field, error));
+    let position = |field, cursor| {
+        list.position_at(cursor)
+            .map_err(|error| Failure::cursor(field, error))
+    };
     let start = match (request.next.as_deref(), request.prev.as_deref()) {
         (None, None) => Start::First,
         (Some(next), None) => Start::After(position("next", next)?),
         (None, Some(prev)) => Start::Before(position("prev", prev)?),
         (Some(_), Some(_)) => return Err(Failure::cursor("prev", InvalidCursor::BothDirections)),
     };
-    Ok(PageRequest { sort, limit, start })
+    Ok(PageRequest {
+        list,
+        limit,
+        start,
+        count: request.total_results,
+    })
 }

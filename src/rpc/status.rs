@@ -12,9 +12,12 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 use crate::{
     domain::{
         client::ChangeError,
+        cursor::InvalidCursor,
+        filter::InvalidFilter,
         ids::InvalidClientId,
         jwk::JwkRule,
-        page::{InvalidCursor, InvalidLimit, InvalidSort},
+        page::InvalidLimit,
+        sort::InvalidSort,
         violation::{Rule, Violations},
     },
     pb::{self, v1::ErrorReason},
@@ -222,6 +225,12 @@ impl From<InvalidClientId> for Failure {
 impl From<InvalidLimit> for Failure {
     fn from(error: InvalidLimit) -> Self {
         Self::field(ErrorReason::InvalidLimit, "limit", error.to_string())
+    }
+}
+
+impl From<InvalidFilter> for Failure {
+    fn from(error: InvalidFilter) -> Self {
+        Self::field(ErrorReason::InvalidFilter, "filter", error.to_string())
     }
 }
 

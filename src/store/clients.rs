@@ -4,8 +4,7 @@ use std::collections::HashMap;
 
 use sea_orm::{
     ColumnTrait as _, Condition, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait as _,
-    QueryFilter as _, QuerySelect as _, Set, SqliteTransactionMode, TransactionOptions,
-    TransactionTrait as _,
+    QueryFilter as _, QuerySelect as _, Set,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -86,16 +85,6 @@ impl Store {
             Ok(outcome)
         })
         .await
-    }
-
-    /// A transaction that may write. On SQLite it is the writer from its first moment, so that it never has to wait
-    /// for a lock half-way.
-    async fn begin_write(&self) -> Result<DatabaseTransaction, DbErr> {
-        let options = TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        };
-        self.writers.begin_with_options(options).await
     }
 }
 

@@ -1,9 +1,8 @@
 //! Pages of a tenant's clients, found by the place where they begin (keyset pagination), never by counting rows.
 
 use sea_orm::{
-    AccessMode, ColumnTrait as _, Condition, DatabaseTransaction, DbBackend, DbErr, EntityTrait as _,
-    ExprTrait as _, IsolationLevel, Order, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select,
-    TransactionOptions, TransactionTrait as _, Value, sea_query::Expr,
+    ColumnTrait as _, Condition, DatabaseTransaction, DbErr, EntityTrait as _, ExprTrait as _, Order,
+    PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select, Value, sea_query::Expr,
 };
 
 use super::{
@@ -11,12 +10,14 @@ use super::{
     clients::with_secrets,
     entity::client::{Column, Entity, Model},
     error::StoreError,
+    filter::{self, Selection},
     within_time,
 };
 use crate::domain::{
     client::Client,
     ids::TenantId,
-    page::{Direction, Page, PageRequest, Position, Sort, SortField, SortValue, Start},
+    page::{List, Page, PageRequest, Position, Start},
+    sort::{Direction, SortField, SortValue},
 };
 
 impl Store {
@@ -25,36 +26,44 @@ impl Store {
     /// # Errors
     /// When the database cannot be reached.
     pub async fn list_clients(&self, tenant: &TenantId, request: &PageRequest) -> Result<Page, StoreError> {
+        let Some(query) = self.list_query(tenant, &request.list) else {
+            return Ok(Page {
+                total: request.count.then_some(0),
+                ..Page::default()
+            });
+        };
         within_time(async {
-            // One snapshot, so that the page and its links fit together.
+            // One snapshot, so that the page, its links and the total fit together.
             let snapshot = self.begin_read().await?;
-            let list = List {
-                tenant,
-                sort: request.sort,
+            let reader = Reader {
+                query,
                 snapshot: &snapshot,
             };
-            list.page(request).await
+            let page = reader.page(request).await?;
+            let total = if request.count {
+                Some(reader.count().await?)
+            } else {
+                None
+            };
+            Ok(Page { total, ..page })
         })
         .await
     }
 
-    /// A transaction that reads, and sees one state of the database.
-    pub(super) async fn begin_read(&self) -> Result<DatabaseTransaction, DbErr> {
-        let postgres = self.readers.get_database_backend() == DbBackend::Postgres;
-        let options = TransactionOptions {
-            isolation_level: postgres.then_some(IsolationLevel::RepeatableRead),
-            access_mode: postgres.then_some(AccessMode::ReadOnly),
-            ..TransactionOptions::default()
+    /// The queries for a list; nothing when it can have no client.
+    fn list_query<'a>(&self, tenant: &'a TenantId, list: &'a List) -> Option<ListQuery<'a>> {
+        let backend = self.readers.get_database_backend();
+        let selected = match list.filter.as_ref().map(|filter| filter::select(filter, backend)) {
+            None | Some(Selection::All) => None,
+            Some(Selection::Nothing) => return None,
+            Some(Selection::Where(condition)) => Some(condition),
         };
-        self.readers.begin_with_options(options).await
+        Some(ListQuery {
+            tenant,
+            list,
+            selected,
+        })
     }
-}
-
-/// The clients of a tenant in one order, in one state of the database.
-struct List<'a> {
-    tenant: &'a TenantId,
-    sort: Sort,
-    snapshot: &'a DatabaseTransaction,
 }
 
 /// Which way a list is walked.
@@ -64,7 +73,47 @@ enum Walk {
     Backward,
 }
 
-impl List<'_> {
+/// The queries for the clients of a tenant in one list.
+struct ListQuery<'a> {
+    tenant: &'a TenantId,
+    list: &'a List,
+    selected: Option<Condition>,
+}
+
+impl ListQuery<'_> {
+    /// Every client of the list. The filter is one operand of a conjunction, so it cannot reach past the tenant.
+    fn all(&self) -> Select<Entity> {
+        let all = Entity::find()
+            .filter(Column::TenantId.eq(self.tenant.as_str()))
+            .filter(Column::DeletedAt.is_null());
+        match &self.selected {
+            Some(condition) => all.filter(condition.clone()),
+            None => all,
+        }
+    }
+
+    /// The clients beyond a place, nearest first.
+    fn beyond(&self, walk: Walk, from: Option<&Position>, limit: u64) -> Select<Entity> {
+        let field = self.list.sort.field;
+        let direction = match walk {
+            Walk::Forward => self.list.sort.direction,
+            Walk::Backward => self.list.sort.direction.reverse(),
+        };
+        let mut query = self.all();
+        if let Some(position) = from {
+            query = query.filter(is_beyond(field, direction, position));
+        }
+        ordered(query, field, direction).limit(limit)
+    }
+}
+
+/// Reads a list in one state of the database.
+struct Reader<'a> {
+    query: ListQuery<'a>,
+    snapshot: &'a DatabaseTransaction,
+}
+
+impl Reader<'_> {
     async fn page(&self, request: &PageRequest) -> Result<Page, StoreError> {
         let (walk, from) = match &request.start {
             Start::First => (Walk::Forward, None),
@@ -79,7 +128,7 @@ impl List<'_> {
         if walk == Walk::Backward {
             rows.reverse();
         }
-        let clients = with_secrets(self.tenant, rows, self.snapshot).await?;
+        let clients = with_secrets(self.query.tenant, rows, self.snapshot).await?;
         let (first, last) = (clients.first(), clients.last());
         let (next, prev) = match walk {
             Walk::Forward => (
@@ -91,14 +140,19 @@ impl List<'_> {
                 self.beside(first, more),
             ),
         };
-        Ok(Page { clients, next, prev })
+        Ok(Page {
+            clients,
+            next,
+            prev,
+            total: None,
+        })
     }
 
     /// The place beside the outermost client of the page, if any client lies further out.
     fn beside(&self, outermost: Option<&Client>, more: bool) -> Option<Position> {
         outermost
             .filter(|_| more)
-            .map(|client| self.sort.position(client))
+            .map(|client| self.query.list.position(client))
     }
 
     /// The place on the side of the page that the walk came from, if any client lies there. Of an empty page that is
@@ -112,26 +166,20 @@ impl List<'_> {
         let Some(from) = from else {
             return Ok(None);
         };
-        let place = innermost.map_or_else(|| from.clone().reverse(), |client| self.sort.position(client));
+        let place = innermost.map_or_else(
+            || from.clone().reverse(),
+            |client| self.query.list.position(client),
+        );
         let any = self.walk(walk, Some(&place), 1).await?;
         Ok((!any.is_empty()).then_some(place))
     }
 
     async fn walk(&self, walk: Walk, from: Option<&Position>, limit: u64) -> Result<Vec<Model>, DbErr> {
-        let direction = match walk {
-            Walk::Forward => self.sort.direction,
-            Walk::Backward => self.sort.direction.reverse(),
-        };
-        let mut query = Entity::find()
-            .filter(Column::TenantId.eq(self.tenant.as_str()))
-            .filter(Column::DeletedAt.is_null());
-        if let Some(position) = from {
-            query = query.filter(beyond(self.sort.field, direction, position));
-        }
-        ordered(query, self.sort.field, direction)
-            .limit(limit)
-            .all(self.snapshot)
-            .await
+        self.query.beyond(walk, from, limit).all(self.snapshot).await
+    }
+
+    async fn count(&self) -> Result<u64, DbErr> {
+        self.query.all().count(self.snapshot).await
     }
 }
 
@@ -158,14 +206,20 @@ fn ordered(query: Select<Entity>, field: SortField, direction: Direction) -> Sel
     }
 }
 
-/// The clients beyond a place: a comparison of the whole sort key at once, which an index answers with one range.
-fn beyond(field: SortField, direction: Direction, position: &Position) -> Condition {
+/// A comparison of the whole sort key at once, which an index answers with one range.
+fn is_beyond(field: SortField, direction: Direction, position: &Position) -> Condition {
     let value: Value = match &position.value {
         SortValue::Text(text) => text.as_str().into(),
         SortValue::Time(time) => time.as_micros().into(),
     };
-    let key = Expr::tuple([Expr::col(column(field)), Expr::col(Column::ClientId)]);
-    let place = Expr::tuple([Expr::val(value), Expr::val(position.client_id.as_str())]);
+    let id = position.client_id.as_str();
+    let (key, place) = match field {
+        SortField::ClientId => (Expr::col(Column::ClientId), Expr::val(id)),
+        _ => (
+            Expr::tuple([Expr::col(column(field)), Expr::col(Column::ClientId)]),
+            Expr::tuple([Expr::val(value), Expr::val(id)]),
+        ),
+    };
     let comparison = match (direction, position.inclusive) {
         (Direction::Ascending, false) => key.gt(place),
         (Direction::Ascending, true) => key.gte(place),

@@ -5,8 +5,10 @@ mod clients;
 mod connect;
 mod entity;
 mod error;
+mod filter;
 mod list;
 mod secrets;
+mod transaction;
 
 use std::{future::Future, time::Duration};
 

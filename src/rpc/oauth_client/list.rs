@@ -5,7 +5,7 @@ use tonic::Request;
 
 use super::{OAuthClients, split};
 use crate::{
-    domain::page::{Page, PageRequest},
+    domain::page::{Page, PageRequest, Position},
     pb::v1,
     rpc::{convert::page_request, status::Failure},
 };
@@ -30,7 +30,8 @@ pub(super) async fn list(
     Ok(v1::ListOAuthClientsResponse {
         links: Some(links(&clients.collection_url, &message, &page_request, &page)),
         data: page.clients.into_iter().map(v1::OAuthClient::from).collect(),
-        total_results: None,
+        // More than two billion clients are said to be two billion.
+        total_results: page.total.map(|total| i32::try_from(total).unwrap_or(i32::MAX)),
     })
 }
 
@@ -47,11 +48,7 @@ fn links(url: &str, message: &v1::ListOAuthClientsRequest, request: &PageRequest
             cursor: None,
         },
     };
-    let cursor = |place: &Option<_>| {
-        place
-            .as_ref()
-            .map(|place: &crate::domain::page::Position| place.to_cursor(request.sort))
-    };
+    let cursor = |place: &Option<Position>| place.as_ref().map(|place| request.list.cursor(place));
     v1::Links {
         self_: Some(own),
         next: cursor(&page.next).map(|cursor| to("next", &cursor)),

@@ -1,0 +1,279 @@
+//! Filters as conditions of SQL, with every value bound.
+
+use sea_orm::{
+    ColumnTrait as _, Condition, DbBackend, ExprTrait as _,
+    sea_query::{Expr, Func, SimpleExpr},
+};
+
+use super::entity::client::Column;
+use crate::domain::{
+    filter::{Attribute, Comparison, Connective, Filter, Operator},
+    metadata::AppType,
+};
+
+/// Which clients a filter selects.
+#[derive(Debug, Clone)]
+pub(super) enum Selection {
+    /// All of them, so there is no condition.
+    All,
+    /// None, so there is no query.
+    Nothing,
+    /// Those for which this holds.
+    Where(Condition),
+}
+
+/// Translates a filter for a database.
+pub(super) fn select(filter: &Filter, backend: DbBackend) -> Selection {
+    let translated = filter.fold(|leaf| comparison(leaf, backend), Part::not, Part::connect);
+    match translated {
+        Some(Part::Never) => Selection::Nothing,
+        Some(Part::Sometimes(expression)) => Selection::Where(Condition::all().add(expression)),
+        Some(Part::Both(connective, parts)) => Selection::Where(condition(connective, parts)),
+        Some(Part::Always) | None => Selection::All,
+    }
+}
+
+/// What a part of a filter comes to. What no row can decide is decided here, so that it costs no query.
+#[derive(Debug, Clone)]
+enum Part {
+    Always,
+    Never,
+    Sometimes(SimpleExpr),
+    /// Several parts with one connective. They are kept in one list, so that a long chain is not a deep tree.
+    Both(Connective, Vec<SimpleExpr>),
+}
+
+impl Part {
+    fn constant(value: bool) -> Self {
+        if value { Self::Always } else { Self::Never }
+    }
+
+    fn not(self) -> Self {
+        match self {
+            Self::Always => Self::Never,
+            Self::Never => Self::Always,
+            Self::Sometimes(expression) => Self::Sometimes(expression.not()),
+            Self::Both(connective, parts) => {
+                Self::Sometimes(SimpleExpr::from(condition(connective, parts)).not())
+            }
+        }
+    }
+
+    fn connect(connective: Connective, left: Self, right: Self) -> Self {
+        match (connective, left, right) {
+            (Connective::And, Self::Never, _) | (Connective::And, _, Self::Never) => Self::Never,
+            (Connective::Or, Self::Always, _) | (Connective::Or, _, Self::Always) => Self::Always,
+            (Connective::And, Self::Always, other)
+            | (Connective::And, other, Self::Always)
+            | (Connective::Or, Self::Never, other)
+            | (Connective::Or, other, Self::Never) => other,
+            (connective, left, right) => {
+                let mut parts = left.parts(connective);
+                parts.extend(right.parts(connective));
+                Self::Both(connective, parts)
+            }
+        }
+    }
+
+    /// The parts to put beside others under a connective.
+    fn parts(self, connective: Connective) -> Vec<SimpleExpr> {
+        match self {
+            Self::Both(own, parts) if own == connective => parts,
+            Self::Both(own, parts) => vec![condition(own, parts).into()],
+            Self::Sometimes(expression) => vec![expression],
+            Self::Always | Self::Never => Vec::new(),
+        }
+    }
+}
+
+fn condition(connective: Connective, parts: Vec<SimpleExpr>) -> Condition {
+    let empty = match connective {
+        Connective::And => Condition::all(),
+        Connective::Or => Condition::any(),
+    };
+    parts.into_iter().fold(empty, Condition::add)
+}
+
+fn comparison(comparison: &Comparison, backend: DbBackend) -> Part {
+    match comparison {
+        // Every client has every attribute.
+        Comparison::Present(_) => Part::Always,
+        Comparison::Absent(_) => Part::Never,
+        Comparison::Text {
+            attribute,
+            operator,
+            value,
+        } => {
+            let value = attribute.comparable(value);
+            match attribute {
+                Attribute::AppType => app_type(*operator, &value),
+                Attribute::ClientId => text(Column::ClientId, *operator, &value, backend),
+                Attribute::ClientName => text(Column::ClientNameFolded, *operator, &value, backend),
+            }
+        }
+    }
+}
+
+/// There are four types only, so what they compare to is known beforehand.
+fn app_type(operator: Operator, value: &str) -> Part {
+    let selected: Vec<&str> = AppType::ALL
+        .into_iter()
+        .map(AppType::as_str)
+        .filter(|name| operator.holds(&Attribute::AppType.comparable(name), value))
+        .collect();
+    if selected.is_empty() || selected.len() == AppType::ALL.len() {
+        Part::constant(!selected.is_empty())
+    } else {
+        Part::Sometimes(Column::AppType.is_in(selected))
+    }
+}
+
+fn text(column: Column, operator: Operator, value: &str, backend: DbBackend) -> Part {
+    if let Some((before, _)) = value.split_once('\0') {
+        return text_with_nul(column, operator, before);
+    }
+    let own = || Expr::col(column);
+    Part::Sometimes(match operator {
+        Operator::Contains | Operator::StartsWith | Operator::EndsWith if value.is_empty() => {
+            return Part::Always;
+        }
+        Operator::Equal => own().eq(value),
+        Operator::NotEqual => own().ne(value),
+        Operator::Greater => own().gt(value),
+        Operator::GreaterOrEqual => own().gte(value),
+        Operator::Less => own().lt(value),
+        Operator::LessOrEqual => own().lte(value),
+        // As a range, which an index answers.
+        Operator::StartsWith => match after_prefix(value) {
+            Some(end) => own().gte(value).and(own().lt(end)),
+            None => own().gte(value),
+        },
+        Operator::Contains => {
+            let find = if backend == DbBackend::Postgres {
+                "strpos"
+            } else {
+                "instr"
+            };
+            Expr::expr(Func::cust(find).arg(own()).arg(value)).gt(0)
+        }
+        Operator::EndsWith => {
+            let length = i32::try_from(value.chars().count()).unwrap_or(i32::MAX);
+            let end = if backend == DbBackend::Postgres {
+                Func::cust("right").arg(own()).arg(length)
+            } else {
+                Func::cust("substr").arg(own()).arg(-length)
+            };
+            Expr::expr(end).eq(value)
+        }
+    })
+}
+
+/// No client has U+0000 anywhere, and PostgreSQL cannot even be asked: so it is compared with what stands before it,
+/// which is the greatest text that is less.
+fn text_with_nul(column: Column, operator: Operator, before: &str) -> Part {
+    let own = Expr::col(column);
+    match operator {
+        Operator::Equal | Operator::Contains | Operator::StartsWith | Operator::EndsWith => Part::Never,
+        Operator::NotEqual => Part::Always,
+        Operator::Greater | Operator::GreaterOrEqual => Part::Sometimes(own.gt(before)),
+        Operator::Less | Operator::LessOrEqual => Part::Sometimes(own.lte(before)),
+    }
+}
+
+/// The least text that is greater than every text with this prefix: the prefix with its last character replaced by the
+/// next. Nothing if there is none.
+fn after_prefix(prefix: &str) -> Option<String> {
+    let kept = prefix.trim_end_matches(char::MAX);
+    let last = kept.chars().next_back()?;
+    let start = kept.strip_suffix(last)?;
+    // The range leaves the surrogates out, which are no characters.
+    let next = (last..=char::MAX).nth(1)?;
+    Some(format!("{start}{next}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::sea_query::{Query, SqliteQueryBuilder};
+
+    use super::*;
+
+    fn sql(filter: &str) -> String {
+        match select(&Filter::parse(filter).unwrap(), DbBackend::Sqlite) {
+            Selection::All => "all".to_owned(),
+            Selection::Nothing => "nothing".to_owned(),
+            Selection::Where(condition) => {
+                let query = Query::select()
+                    .column(Column::ClientId)
+                    .cond_where(condition)
+                    .to_owned();
+                let sql = query.to_string(SqliteQueryBuilder);
+                sql.split_once(" WHERE ")
+                    .unwrap()
+                    .1
+                    .replace("\"oauth_clients\".", "")
+            }
+        }
+    }
+
+    #[test]
+    fn what_no_row_can_decide_costs_no_query() {
+        for (filter, expected) in [
+            ("clientName pr", "all"),
+            ("clientName eq null", "nothing"),
+            ("not (appType pr)", "nothing"),
+            (r#"appType eq "mobile""#, "nothing"),
+            (r#"appType ne "mobile""#, "all"),
+            (r#"clientName co """#, "all"),
+            (r#"clientName eq "a\u0000b""#, "nothing"),
+            (r#"clientName ne "a\u0000b""#, "all"),
+            (r#"clientName sw "a" and clientName eq null"#, "nothing"),
+            (r#"clientName sw "a" or clientName ne null"#, "all"),
+            (
+                r#"not (clientName sw "a" and appType eq "x") and clientId pr"#,
+                "all",
+            ),
+        ] {
+            assert_eq!(sql(filter), expected, "{filter}");
+        }
+    }
+
+    #[test]
+    fn a_filter_becomes_one_condition() {
+        for (filter, expected) in [
+            (r#"clientName eq "Aé""#, r#""client_name_folded" = 'aé'"#),
+            (r#"clientId eq "Aé""#, r#""client_id" = 'Aé'"#),
+            (
+                r#"clientName sw "a""#,
+                r#""client_name_folded" >= 'a' AND "client_name_folded" < 'b'"#,
+            ),
+            (
+                r#"clientName co "100%_\\""#,
+                r#"instr("client_name_folded", '100%_\') > 0"#,
+            ),
+            (
+                r#"clientName ew "é""#,
+                r#"substr("client_name_folded", -1) = 'é'"#,
+            ),
+            (r#"clientName lt "a\u0000""#, r#""client_name_folded" <= 'a'"#),
+            (r#"appType sw "W""#, r#""app_type" IN ('web')"#),
+            (
+                r#"clientId eq "1" or clientId eq "2" and clientId ne "3""#,
+                r#""client_id" = '1' OR ("client_id" = '2' AND "client_id" <> '3')"#,
+            ),
+            (
+                r#"not (clientId eq "1" or clientId eq "2") and clientId ne "3""#,
+                r#"(NOT ("client_id" = '1' OR "client_id" = '2')) AND "client_id" <> '3'"#,
+            ),
+        ] {
+            assert_eq!(sql(filter), expected, "{filter}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_ends_before_the_next_character() {
+        assert_eq!(after_prefix("ab").as_deref(), Some("ac"));
+        assert_eq!(after_prefix("a\u{10FFFF}").as_deref(), Some("b"));
+        assert_eq!(after_prefix("\u{D7FF}").as_deref(), Some("\u{E000}"));
+        assert_eq!(after_prefix("\u{10FFFF}\u{10FFFF}"), None);
+    }
+}
