@@ -6,6 +6,8 @@
 mod lexer;
 mod parser;
 mod print;
+#[cfg(test)]
+mod tests;
 
 use thiserror::Error;
 
