@@ -1,8 +1,9 @@
 //! Pages of a tenant's clients, found by the place where they begin (keyset pagination), never by counting rows.
 
 use sea_orm::{
-    ColumnTrait as _, Condition, DatabaseTransaction, DbErr, EntityTrait as _, ExprTrait as _, Order,
-    PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select, Value, sea_query::Expr,
+    ColumnTrait as _, Condition, ConnectionTrait as _, DatabaseTransaction, DbBackend, DbErr,
+    EntityTrait as _, ExprTrait as _, Order, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _, QueryTrait as _, Select, Value, sea_query::Expr,
 };
 
 use super::{
@@ -50,6 +51,38 @@ impl Store {
         .await
     }
 
+    /// How the database would read a page: the lines of its query plan, for tests and measurements. None when the page
+    /// needs no query.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn explain_page(
+        &self,
+        tenant: &TenantId,
+        request: &PageRequest,
+    ) -> Result<Vec<String>, StoreError> {
+        let Some(query) = self.list_query(tenant, &request.list) else {
+            return Ok(Vec::new());
+        };
+        let (walk, from) = walk_from(&request.start);
+        let query = query.beyond(walk, from, request.limit.get() + 1);
+        let backend = self.readers.get_database_backend();
+        let (explain, column) = match backend {
+            DbBackend::Sqlite => ("EXPLAIN QUERY PLAN", "detail"),
+            _ => ("EXPLAIN (COSTS OFF)", "QUERY PLAN"),
+        };
+        let mut statement = query.build(backend);
+        statement.sql = format!("{explain} {}", statement.sql);
+        within_time(async {
+            let rows = self.readers.query_all_raw(statement).await?;
+            Ok(rows
+                .iter()
+                .map(|row| row.try_get("", column))
+                .collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
     /// The queries for a list; nothing when it can have no client.
     fn list_query<'a>(&self, tenant: &'a TenantId, list: &'a List) -> Option<ListQuery<'a>> {
         let backend = self.readers.get_database_backend();
@@ -71,6 +104,15 @@ impl Store {
 enum Walk {
     Forward,
     Backward,
+}
+
+/// Which way a page is read, and from where.
+fn walk_from(start: &Start) -> (Walk, Option<&Position>) {
+    match start {
+        Start::First => (Walk::Forward, None),
+        Start::After(position) => (Walk::Forward, Some(position)),
+        Start::Before(position) => (Walk::Backward, Some(position)),
+    }
 }
 
 /// The queries for the clients of a tenant in one list.
@@ -115,11 +157,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     async fn page(&self, request: &PageRequest) -> Result<Page, StoreError> {
-        let (walk, from) = match &request.start {
-            Start::First => (Walk::Forward, None),
-            Start::After(position) => (Walk::Forward, Some(position)),
-            Start::Before(position) => (Walk::Backward, Some(position)),
-        };
+        let (walk, from) = walk_from(&request.start);
         let limit = request.limit.get();
         // One more than fits tells whether any follow.
         let mut rows = self.walk(walk, from, limit + 1).await?;

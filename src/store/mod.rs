@@ -13,7 +13,7 @@ mod transaction;
 use std::{future::Future, time::Duration};
 
 use oauth_clients_migrations::{Migrator, MigratorTrait as _};
-use sea_orm::DatabaseConnection;
+use sea_orm::{ConnectionTrait as _, DatabaseConnection};
 
 pub use connect::{DatabaseUrl, InvalidDatabaseUrl};
 pub use error::{Corrupt, StoreError, UpdateError};
@@ -71,6 +71,15 @@ impl Store {
                 .collect())
         })
         .await
+    }
+
+    /// Has the database count what is in its tables, for its query planner. PostgreSQL does so by itself after a while.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn analyze(&self) -> Result<(), StoreError> {
+        self.writers.execute_unprepared("ANALYZE").await?;
+        Ok(())
     }
 
     /// Ends the connections.

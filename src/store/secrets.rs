@@ -55,7 +55,29 @@ pub(super) async fn write_difference(
             .await?;
     }
     let new = after.secrets.iter().filter(|secret| !before.contains(secret));
-    let rows: Vec<ActiveModel> = new.map(|secret| to_row(tenant, &after.id, secret)).collect();
+    insert_rows(
+        new.map(|secret| to_row(tenant, &after.id, secret)).collect(),
+        connection,
+    )
+    .await
+}
+
+/// Writes the secrets of new clients.
+pub(super) async fn insert(
+    tenant: &TenantId,
+    clients: &[Client],
+    connection: &impl ConnectionTrait,
+) -> Result<(), DbErr> {
+    let rows = clients.iter().flat_map(|client| {
+        client
+            .secrets
+            .iter()
+            .map(|secret| to_row(tenant, &client.id, secret))
+    });
+    insert_rows(rows.collect(), connection).await
+}
+
+async fn insert_rows(rows: Vec<ActiveModel>, connection: &impl ConnectionTrait) -> Result<(), DbErr> {
     if !rows.is_empty() {
         Entity::insert_many(rows)
             .exec_without_returning(connection)

@@ -1,0 +1,347 @@
+//! Fills databases with clients and measures how long pages of a list take, by the shape of the query.
+//!
+//! ```sh
+//! cargo run --release --example list_latency -- \
+//!   --small sqlite:/tmp/small.db --large sqlite:/tmp/large.db --clients 1000000
+//! ```
+//!
+//! It goes through the store, as no caller, so no rate limit applies. Both databases are measured in turn, sample by
+//! sample, so that the ratio of their medians holds also on a noisy machine. The table is Markdown.
+
+#![expect(clippy::indexing_slicing, reason = "a tool may stop at a bug")]
+
+use std::{
+    collections::BTreeSet,
+    error::Error,
+    time::{Duration, Instant, SystemTime},
+};
+
+use clap::Parser;
+use oauth_clients::{
+    domain::{
+        client::{Change, Client},
+        filter::Filter,
+        ids::{ClientId, Subject, TenantId},
+        metadata::{AppType, ClientDraft},
+        page::{Limit, List, PageRequest, Start},
+        secret::SecretSeed,
+        sort::Sort,
+        timestamp::Timestamp,
+    },
+    store::{DatabaseUrl, Store},
+};
+use uuid::Uuid;
+
+/// Measures the latency of lists.
+#[derive(Debug, Parser)]
+struct Args {
+    /// The database with 1,000 clients in one tenant.
+    #[arg(long)]
+    small: DatabaseUrl,
+    /// The database with many clients.
+    #[arg(long)]
+    large: DatabaseUrl,
+    /// How many clients the large database has.
+    #[arg(long, default_value_t = 1_000_000)]
+    clients: u64,
+    /// Over how many tenants they are spread. The first is measured.
+    #[arg(long, default_value_t = 1)]
+    tenants: u64,
+    /// How many times each page is read.
+    #[arg(long, default_value_t = 51)]
+    samples: usize,
+    /// How many pages of 20 in the deep page lies.
+    #[arg(long, default_value_t = 10_000)]
+    deep_page: u64,
+}
+
+const SMALL: u64 = 1_000;
+const BATCH: u64 = 500;
+/// Thirty first words, so that a prefix matches one name in thirty.
+const FIRST: [&str; 30] = [
+    "Acorn", "Beacon", "Cobalt", "Delta", "Ember", "Falcon", "Garnet", "Harbor", "Indigo", "Juniper",
+    "Kestrel", "Lumen", "Meridian", "Nimbus", "Orchid", "Pioneer", "Quartz", "Ridge", "Summit", "Tundra",
+    "Umbra", "Vertex", "Willow", "Xenon", "Yarrow", "Zephyr", "Åland", "Élan", "日本", "Ωmega",
+];
+const SECOND: [&str; 20] = [
+    "Billing",
+    "Calendar",
+    "Checkout",
+    "Claims",
+    "Dashboard",
+    "Dispatch",
+    "Fleet",
+    "Forecast",
+    "Helpdesk",
+    "Identity",
+    "Inventory",
+    "Ledger",
+    "Mailer",
+    "Orders",
+    "Payroll",
+    "Portal",
+    "Reports",
+    "Scheduler",
+    "Tickets",
+    "Warehouse",
+];
+const THIRD: [&str; 4] = ["App", "Service", "Connector", "Sync (prod)"];
+
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+struct Measured {
+    store: Store,
+    tenant: TenantId,
+    clients: u64,
+}
+
+#[tokio::main]
+#[expect(clippy::print_stdout, reason = "the table is what the tool is for")]
+async fn main() -> Outcome<()> {
+    let args = Args::parse();
+    let small = fill(&args.small, SMALL, 1).await?;
+    let large = fill(&args.large, args.clients, args.tenants).await?;
+    println!(
+        "| list | page | {} clients | {} clients | ratio | plan |",
+        small.clients, large.clients
+    );
+    println!("|---|---|---:|---:|---:|---|");
+    for (sort, filter, count) in shapes() {
+        let list = List {
+            sort: Sort::parse(sort)?,
+            filter: filter.map(Filter::parse).transpose()?,
+        };
+        let deep = filter.is_none();
+        let pages: &[u64] = if deep { &[1, args.deep_page] } else { &[1] };
+        for page in pages {
+            let requests = [
+                request(&small, &list, *page, count).await?,
+                request(&large, &list, *page, count).await?,
+            ];
+            let [first, second] = compare([&small, &large], &requests, args.samples).await?;
+            let name = format!(
+                "`{}` {sort}{}",
+                filter.unwrap_or("all"),
+                if count { ", total" } else { "" }
+            );
+            let plan = large.store.explain_page(&large.tenant, &requests[1]).await?;
+            println!(
+                "| {name} | {page} | {:.2} ms | {:.2} ms | {:.2} | {} |",
+                milliseconds(first),
+                milliseconds(second),
+                second.as_secs_f64() / first.as_secs_f64(),
+                summary(&plan),
+            );
+        }
+    }
+    small.store.close().await;
+    large.store.close().await;
+    Ok(())
+}
+
+/// The shapes of queries: the sort, the filter, whether to count.
+fn shapes() -> Vec<(&'static str, Option<&'static str>, bool)> {
+    const SORTS: [&str; 10] = [
+        "-createdAt",
+        "+createdAt",
+        "-updatedAt",
+        "+updatedAt",
+        "+clientName",
+        "-clientName",
+        "+clientId",
+        "-clientId",
+        "+appType",
+        "-appType",
+    ];
+    let mut shapes: Vec<_> = SORTS.iter().map(|sort| (*sort, None, false)).collect();
+    shapes.extend([
+        (
+            "-createdAt",
+            Some(r#"clientId eq "00000000000070008000000000000000""#),
+            false,
+        ),
+        (
+            "-createdAt",
+            Some(r#"clientName eq "nimbus warehouse connector 000500""#),
+            false,
+        ),
+        ("+clientName", Some(r#"clientName sw "Falcon""#), false),
+        ("-clientName", Some(r#"clientName sw "Falcon""#), false),
+        ("+clientName", Some(r#"clientName gt "Pioneer""#), false),
+        ("+clientName", Some(r#"clientName le "Pioneer""#), false),
+        (
+            "-clientName",
+            Some(r#"clientName ge "Pioneer" and clientName lt "Quartz""#),
+            false,
+        ),
+        ("+clientId", Some(r#"clientId sw "01""#), false),
+        ("-clientId", Some(r#"clientId gt "01""#), false),
+        ("+appType", Some(r#"appType eq "anonymous-embed""#), false),
+        ("+appType", Some(r#"appType gt "native""#), false),
+        ("-createdAt", Some(r#"appType eq "anonymous-embed""#), false),
+        ("-createdAt", Some(r#"appType eq "web""#), false),
+        ("-createdAt", Some(r#"clientName sw "Falcon""#), false),
+        ("-createdAt", Some(r#"clientName co "Orders""#), false),
+        ("-createdAt", Some(r#"clientName co "or 000500""#), false),
+        ("-createdAt", Some(r#"clientName co "no such name""#), false),
+        ("-createdAt", Some(r#"clientName ew "7""#), false),
+        ("-createdAt", Some(r#"clientName ew "no such name""#), false),
+        ("-createdAt", None, true),
+        ("-createdAt", Some(r#"clientName sw "Falcon""#), true),
+        ("-createdAt", Some(r#"appType eq "anonymous-embed""#), true),
+    ]);
+    shapes
+}
+
+async fn fill(url: &DatabaseUrl, clients: u64, tenants: u64) -> Outcome<Measured> {
+    let store = Store::connect(url).await?;
+    store.migrate().await?;
+    for number in 0..tenants {
+        let tenant = tenant(number)?;
+        let everything = List {
+            sort: Sort::DEFAULT,
+            filter: None,
+        };
+        let first = PageRequest {
+            list: everything,
+            limit: Limit::DEFAULT,
+            start: Start::First,
+            count: false,
+        };
+        if store.list_clients(&tenant, &first).await?.clients.is_empty() {
+            let share = clients / tenants;
+            for start in (0..share).step_by(usize::try_from(BATCH)?) {
+                let batch: Outcome<Vec<Client>> = (start..share.min(start + BATCH))
+                    .map(|index| client(&tenant, number, index))
+                    .collect();
+                store.insert_clients(&tenant, &batch?).await?;
+            }
+        }
+    }
+    store.analyze().await?;
+    Ok(Measured {
+        store,
+        tenant: tenant(0)?,
+        clients: clients / tenants,
+    })
+}
+
+fn tenant(number: u64) -> Outcome<TenantId> {
+    Ok(TenantId::parse(&format!("tenant-{number}"))?)
+}
+
+/// A client that is always the same. Names are not in the order of their making; one in a thousand embeds.
+fn client(tenant: &TenantId, tenant_number: u64, index: u64) -> Outcome<Client> {
+    // Any odd factor walks through all numbers in an order that looks random.
+    let scattered = index.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20;
+    let pick = |words: &[&'static str], divisor: u64| {
+        words[usize::try_from(scattered / divisor).unwrap_or(0) % words.len()]
+    };
+    let name = format!(
+        "{} {} {} {index:06}",
+        pick(&FIRST, 1),
+        pick(&SECOND, 30),
+        pick(&THIRD, 600)
+    );
+    let app_type = match index % 1_000 {
+        0 => AppType::AnonymousEmbed,
+        1..=700 => AppType::Web,
+        701..=900 => AppType::Spa,
+        _ => AppType::Native,
+    };
+    let created = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000 + index * 60);
+    let mut seed = [0; SecretSeed::LEN];
+    seed.fill(u8::try_from((index + tenant_number) % 251)?);
+    let by = Subject::parse("seed")?;
+    let change = Change {
+        tenant,
+        by: &by,
+        now: Timestamp::from(created),
+        seed: SecretSeed::from_bytes(seed),
+    };
+    let draft = ClientDraft {
+        app_type: app_type.as_str().to_owned(),
+        client_name: Some(name),
+        redirect_uris: vec![format!("https://app-{index}.example.com/callback")],
+        allowed_scopes: vec!["openid".to_owned(), "profile".to_owned()],
+        ..ClientDraft::default()
+    };
+    let (mut client, _) = Client::register(ClientId::from_uuid(id(tenant_number, index)), draft, &change)?;
+    client.updated_at = Timestamp::from(created + Duration::from_secs(scattered % 10_000_000));
+    Ok(client)
+}
+
+/// A UUIDv7 of the time of the making, unique to tenant and index.
+fn id(tenant_number: u64, index: u64) -> Uuid {
+    let milliseconds = u128::from((1_700_000_000 + index * 60) * 1_000);
+    let version_and_variant = 0x7000_8000_0000_0000_0000;
+    Uuid::from_u128(
+        (milliseconds << 80) | version_and_variant | (u128::from(tenant_number) << 32) | u128::from(index),
+    )
+}
+
+/// The request for a page of 20, found by walking there in steps of 100.
+async fn request(on: &Measured, list: &List, page: u64, count: bool) -> Outcome<PageRequest> {
+    let mut start = Start::First;
+    let mut to_skip = (page - 1) * 20 % on.clients;
+    while to_skip > 0 {
+        let limit = to_skip.min(100);
+        let step = PageRequest {
+            list: list.clone(),
+            limit: Limit::parse(i64::try_from(limit)?)?,
+            start,
+            count: false,
+        };
+        let next = on.store.list_clients(&on.tenant, &step).await?.next;
+        start = Start::After(next.ok_or("the list is shorter than the page is deep")?);
+        to_skip -= limit;
+    }
+    Ok(PageRequest {
+        list: list.clone(),
+        limit: Limit::DEFAULT,
+        start,
+        count,
+    })
+}
+
+/// The medians of reading a page on each, in turn.
+async fn compare(on: [&Measured; 2], requests: &[PageRequest; 2], samples: usize) -> Outcome<[Duration; 2]> {
+    let mut times = [Vec::new(), Vec::new()];
+    for sample in 0..samples + 3 {
+        for ((on, request), times) in on.iter().zip(requests).zip(&mut times) {
+            let started = Instant::now();
+            on.store.list_clients(&on.tenant, request).await?;
+            // The first few fill caches.
+            if sample >= 3 {
+                times.push(started.elapsed());
+            }
+        }
+    }
+    Ok(times.map(|mut times| {
+        times.sort_unstable();
+        times[times.len() / 2]
+    }))
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1_000.0
+}
+
+/// What a plan does, without its conditions.
+fn summary(plan: &[String]) -> String {
+    let steps: BTreeSet<String> = plan
+        .iter()
+        .map(|line| line.trim_start_matches([' ', '-', '>']).to_owned())
+        .filter(|line| {
+            ["Index", "Sort", "Seq", "Bitmap", "SEARCH", "SCAN", "USE TEMP"]
+                .iter()
+                .any(|step| line.starts_with(step) || line.starts_with("Incremental"))
+        })
+        .filter(|line| !line.starts_with("Index Cond") && !line.starts_with("Sort Key"))
+        .map(|line| {
+            line.replace(" on oauth_clients", "")
+                .replace("oauth_clients_", "")
+        })
+        .collect();
+    steps.into_iter().collect::<Vec<_>>().join("; ")
+}
