@@ -157,7 +157,7 @@ fn shapes() -> Vec<(&'static str, Option<&'static str>, bool)> {
     shapes.extend([
         (
             "-createdAt",
-            Some(r#"clientId eq "00000000000070008000000000000000""#),
+            Some(r#"clientId eq "018bd1af2b80700080000000000001f4""#),
             false,
         ),
         (

@@ -4,13 +4,16 @@ use std::collections::HashMap;
 
 use sea_orm::{
     ColumnTrait as _, Condition, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait as _,
-    QueryFilter as _, QuerySelect as _, Set,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _, Set,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     Store,
-    entity::client::{ActiveModel, Column, Entity, Model},
+    entity::{
+        client::{ActiveModel, Column, Entity, Model},
+        secret,
+    },
     error::{Corrupt, StoreError, UpdateError},
     secrets, within_time,
 };
@@ -58,11 +61,16 @@ impl Store {
     /// When the tenant has none with this id, or the database cannot be reached.
     pub async fn get_client(&self, tenant: &TenantId, id: &ClientId) -> Result<Client, StoreError> {
         within_time(async {
-            let snapshot = self.begin_read().await?;
-            let row = Entity::find().filter(is(tenant, id)).one(&snapshot).await?;
-            let row = row.ok_or(StoreError::ClientNotFound)?;
-            let client = with_secrets(tenant, vec![row], &snapshot).await?.pop();
-            client.ok_or(StoreError::ClientNotFound)
+            // One query, so that the client and its secrets are of one state.
+            let mut found = Entity::find()
+                .filter(is(tenant, id))
+                .find_with_related(secret::Entity)
+                .order_by_asc(secret::Column::CreatedAt)
+                .all(&self.readers)
+                .await?;
+            let (row, secrets) = found.pop().ok_or(StoreError::ClientNotFound)?;
+            let secrets = secrets.iter().map(secrets::from_row).collect::<Result<_, _>>()?;
+            Ok(from_row(row, secrets)?)
         })
         .await
     }

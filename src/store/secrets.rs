@@ -97,7 +97,7 @@ fn to_row(tenant: &TenantId, client: &ClientId, secret: &StoredSecret) -> Active
     }
 }
 
-fn from_row(row: &Model) -> Result<StoredSecret, Corrupt> {
+pub(super) fn from_row(row: &Model) -> Result<StoredSecret, Corrupt> {
     let corrupt = |column| Corrupt {
         table: "oauth_client_secrets",
         column,

@@ -33,6 +33,15 @@ pub struct Model {
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
+pub enum Relation {
+    #[sea_orm(has_many = "super::secret::Entity")]
+    Secrets,
+}
+
+impl Related<super::secret::Entity> for Entity {
+    fn to() -> RelationDef {
+        Relation::Secrets.def()
+    }
+}
 
 impl ActiveModelBehavior for ActiveModel {}
