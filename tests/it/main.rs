@@ -1,0 +1,17 @@
+//! The service as its users see it: each rule of the API, on each database, and where it matters through both doors.
+//!
+//! `TEST_POSTGRES_URL`, such as `postgres://postgres@127.0.0.1:5432/postgres`, says where databases for the PostgreSQL
+//! tests may be made; without it they are left out.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+#[macro_use]
+mod support;
+
+mod create;
