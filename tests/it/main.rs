@@ -14,4 +14,11 @@
 #[macro_use]
 mod support;
 
+mod concurrency;
 mod create;
+mod create_rules;
+mod delete;
+mod members;
+mod patch;
+mod patch_rules;
+mod secrets;
