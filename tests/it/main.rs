@@ -14,11 +14,21 @@
 #[macro_use]
 mod support;
 
+mod auth;
+mod bad_input;
+mod check_order;
 mod concurrency;
 mod create;
 mod create_rules;
 mod delete;
+mod golden;
+mod golden_errors;
+mod list;
+mod list_query;
+mod list_walk;
 mod members;
+mod outages;
 mod patch;
 mod patch_rules;
 mod secrets;
+mod tenancy;

@@ -3,7 +3,11 @@
 pub(crate) mod bytes_codec;
 pub(crate) mod caller;
 pub(crate) mod db;
+pub(crate) mod golden;
 pub(crate) mod http;
+pub(crate) mod jwt;
+pub(crate) mod proxy;
+pub(crate) mod raw;
 pub(crate) mod samples;
 pub(crate) mod server;
 
