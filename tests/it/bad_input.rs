@@ -1,0 +1,247 @@
+//! Whatever is sent, the documented error comes back: never a 500, never a closed connection.
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use http::Request;
+use http_body_util::{BodyExt as _, Full};
+use oauth_clients::pb::v1::CreateOAuthClientRequest;
+use prost::Message as _;
+use serde_json::json;
+use tonic::{Status, body::Body};
+use tower::{Service as _, ServiceExt as _};
+
+use crate::support::{
+    Answer, Door, Refused, TestServer,
+    http::COLLECTION,
+    raw,
+    samples::{spa, with},
+};
+
+on_each_database![
+    a_body_that_is_no_json_is_malformed,
+    a_body_over_a_mebibyte_is_too_large_and_the_answer_arrives,
+    other_media_types_are_not_supported,
+    an_id_that_is_none_is_not_found,
+    a_grpc_message_that_cannot_be_decoded_is_an_invalid_field,
+    a_grpc_message_over_a_mebibyte_is_too_large,
+    a_text_that_no_database_keeps_is_refused,
+];
+
+async fn a_body_that_is_no_json_is_malformed(server: TestServer) {
+    let deep = [vec![b'['; 10_000], vec![b']'; 10_000]].concat();
+    let deep_member = format!("{{\"a\":{}1{}}}", "[".repeat(10_000), "]".repeat(10_000));
+    let bodies: [&[u8]; 14] = [
+        b"",
+        b" ",
+        b"{",
+        b"{\"appType\":\"web\",}",
+        b"{\"appType\":\"web\"} x",
+        b"{'appType':'web'}",
+        b"\xEF\xBB\xBF{\"appType\":\"web\",\"clientName\":\"x\"}",
+        b"{\"appType\":\"web\",\"clientName\":\"\xFF\"}",
+        b"{\"appType\":\"web\",\"clientName\":\"\\ud800\"}",
+        b"{\"appType\":\"web\",\"clientName\":\"x\",\"clientName\":\"y\"}",
+        b"{\"appType\":\"web\",\"clientName\":\"x\",\"connectionConfig\":{\"consentMethod\":\"trusted\",\"consentMethod\":\"trusted\"}}",
+        b"\0",
+        &deep,
+        deep_member.as_bytes(),
+    ];
+    for body in bodies {
+        let answer = server.admin().http_post(COLLECTION, body.to_vec()).await;
+        let shown = String::from_utf8_lossy(&body[..body.len().min(60)]).into_owned();
+        assert_eq!(
+            (answer.status, answer.refused().codes()),
+            (400, vec!["MALFORMED_JSON"]),
+            "{shown}"
+        );
+    }
+    let duplicate = r#"[{"op": "add", "path": "/clientName", "path": "/description", "value": "x"}]"#;
+    let answer = server
+        .admin()
+        .http_patch("01935e8c7c00700080000000000000ab", duplicate)
+        .await;
+    assert_eq!(answer.refused().codes(), ["MALFORMED_JSON"]);
+}
+
+async fn a_body_over_a_mebibyte_is_too_large_and_the_answer_arrives(server: TestServer) {
+    let body = vec![b' '; 10 << 20];
+    let authorized = format!("authorization: Bearer {}\r\n", server.admin().token.unwrap());
+    for (headers, status, code) in [
+        (authorized.as_str(), 413, "BODY_TOO_LARGE"),
+        ("", 401, "TOKEN_MISSING"),
+        ("authorization: Bearer x\r\n", 401, "TOKEN_INVALID"),
+    ] {
+        let (got, answer) = raw::send(server.rest_addr, &raw::post(COLLECTION, headers, &body)).await;
+        assert_eq!(got, status);
+        assert!(answer.contains(code), "{answer}");
+    }
+    let (got, _) = raw::send(server.rest_addr, &raw::post("/nothing", "", &body)).await;
+    assert_eq!(got, 404);
+    let chunk = format!("{:x}\r\n{}\r\n", 1 << 20, " ".repeat(1 << 20));
+    let chunked = format!(
+        "POST {COLLECTION} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n{authorized}transfer-encoding: chunked\r\n\r\n{}0\r\n\r\n",
+        chunk.repeat(10)
+    );
+    let (got, answer) = raw::send(server.rest_addr, chunked.as_bytes()).await;
+    assert_eq!(got, 413, "{answer}");
+    let just_fits = format!("{}{}", " ".repeat((1 << 20) - spa().to_string().len()), spa());
+    assert_eq!(server.admin().http_post(COLLECTION, just_fits).await.status, 201);
+}
+
+async fn other_media_types_are_not_supported(server: TestServer) {
+    for media_type in [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "application/merge-patch+json",
+        "json",
+        "x",
+    ] {
+        let request = server.admin().request(reqwest::Method::POST, COLLECTION);
+        let answer = Answer::to(request.header("content-type", media_type).body(spa().to_string())).await;
+        assert_eq!(
+            (answer.status, answer.refused().codes()),
+            (415, vec!["UNSUPPORTED_MEDIA_TYPE"]),
+            "{media_type}"
+        );
+    }
+}
+
+async fn an_id_that_is_none_is_not_found(server: TestServer) {
+    let paths = [
+        "x",
+        "%00",
+        "%FF",
+        "..%2f",
+        "%2e%2e",
+        "01935E8C7C00700080000000000000AB",
+        "'%20OR%20'1'='1",
+        "a%2Fb",
+        "%C3%A9",
+    ];
+    for path in paths {
+        let path = format!("{COLLECTION}/{path}");
+        let (status, answer) = raw::send(
+            server.rest_addr,
+            format!(
+                "GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\nauthorization: Bearer {}\r\n\r\n",
+                server.admin().token.unwrap()
+            )
+            .as_bytes(),
+        )
+        .await;
+        assert_eq!(status, 404, "{path}: {answer}");
+    }
+    for id in ["", "\0", "é", &"a".repeat(100_000)] {
+        let refused = server.admin().get(Door::Grpc, id).await.unwrap_err();
+        assert_eq!(refused.codes(), ["CLIENT_NOT_FOUND"]);
+    }
+}
+
+const CREATE: &str = "/oauth_clients.v1.OAuthClientService/CreateOAuthClient";
+
+/// A call with these bytes as its body, framing included.
+async fn call_framed(server: &TestServer, body: Vec<u8>) -> Refused {
+    let request = Request::post(format!("http://{}{CREATE}", server.grpc_addr))
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .header(
+            "authorization",
+            format!("Bearer {}", server.admin().token.unwrap()),
+        )
+        .body(Body::new(
+            Full::new(Bytes::from(body)).map_err(|never| match never {}),
+        ))
+        .unwrap();
+    let mut channel = server.channel.clone();
+    let answer = channel.ready().await.unwrap().call(request).await.unwrap();
+    let (parts, body) = answer.into_parts();
+    let trailers = body
+        .collect()
+        .await
+        .unwrap()
+        .trailers()
+        .cloned()
+        .unwrap_or_default();
+    let status = Status::from_header_map(&parts.headers).or_else(|| Status::from_header_map(&trailers));
+    Refused::from(status.expect("a status"))
+}
+
+fn frame(compressed: u8, length: u32, message: &[u8]) -> Vec<u8> {
+    let mut frame = BytesMut::new();
+    frame.put_u8(compressed);
+    frame.put_u32(length);
+    frame.put_slice(message);
+    frame.to_vec()
+}
+
+async fn a_grpc_message_that_cannot_be_decoded_is_an_invalid_field(server: TestServer) {
+    let messages: [&[u8]; 4] = [
+        b"\xFF\xFF\xFF\xFF",
+        // A field of 100 bytes that are not there.
+        b"\x0A\x64web",
+        // A name that is not UTF-8.
+        b"\x0A\x01\xFF",
+        // A field of the wrong wire type.
+        b"\x08\x01",
+    ];
+    for message in messages {
+        let status = server
+            .admin()
+            .call_bytes(CREATE, message.to_vec())
+            .await
+            .unwrap_err();
+        assert_eq!(Refused::from(status).codes(), ["INVALID_FIELD"], "{message:?}");
+    }
+    let good = CreateOAuthClientRequest::default().encode_to_vec();
+    for body in [
+        frame(0, 100, &good),
+        frame(2, 0, b""),
+        frame(0, 0, b"")[..3].to_vec(),
+        Vec::new(),
+    ] {
+        assert_eq!(
+            call_framed(&server, body.clone()).await.codes(),
+            ["INVALID_FIELD"],
+            "{body:?}"
+        );
+    }
+}
+
+async fn a_grpc_message_over_a_mebibyte_is_too_large(server: TestServer) {
+    let large = with(spa(), json!({"description": "x".repeat(2 << 20)}));
+    let refused = server
+        .admin()
+        .call(Door::Grpc, "CreateOAuthClient", large)
+        .await
+        .unwrap_err();
+    assert_eq!(refused.codes(), ["BODY_TOO_LARGE"]);
+    assert_eq!(
+        call_framed(&server, frame(0, u32::MAX, b"x")).await.codes(),
+        ["BODY_TOO_LARGE"]
+    );
+}
+
+async fn a_text_that_no_database_keeps_is_refused(server: TestServer) {
+    for member in ["clientName", "description", "logoUri", "clientUri"] {
+        for door in Door::BOTH {
+            let client = with(spa(), json!({member: "a\u{0}b"}));
+            let refused = server
+                .admin()
+                .call(door, "CreateOAuthClient", client)
+                .await
+                .unwrap_err();
+            assert!(
+                refused.fields().contains(&("INVALID_FIELD", member)),
+                "{member}: {refused:?}"
+            );
+        }
+    }
+    let key = json!({"kid": "a\u{0}", "kty": "RSA", "alg": "RS256", "use": "sig", "n": "AQAB", "e": "AQAB", "crv": "\u{0}"});
+    for door in Door::BOTH {
+        let client = json!({"appType": "web", "clientName": "x", "publicKeys": [key]});
+        let outcome = server.admin().call(door, "CreateOAuthClient", client).await;
+        match outcome {
+            Ok(client) => assert_eq!(client["publicKeys"][0], key),
+            Err(refused) => assert_eq!(refused.codes()[0], "INVALID_FIELD"),
+        }
+    }
+}

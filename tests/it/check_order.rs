@@ -1,0 +1,150 @@
+//! The order of checks on REST: 404 and 405, 401, 403, 429, 415, 413, 400. A body is not read before its caller is known
+//! and within his limits.
+
+use reqwest::Method;
+
+use crate::support::{Answer, Caller, Db, TestServer, http::COLLECTION, samples::spa};
+
+on_each_database![
+    the_first_check_that_fails_answers,
+    the_path_decides_before_anything_else,
+    what_is_refused_for_its_caller_costs_no_quota,
+    each_tier_and_each_caller_has_a_quota_of_its_own,
+];
+
+/// A server on which one caller may change once a minute.
+async fn limited(db: Db) -> TestServer {
+    TestServer::start_with(db, |config| config.quotas.tier2_per_minute = 1).await
+}
+
+/// A POST that is wrong in the last `wrong` of these ways: media type, size, JSON.
+async fn post(caller: &Caller<'_>, path: &str, wrong: usize) -> Answer {
+    let (media_type, body) = match wrong {
+        3 => ("text/plain", "x".repeat(2 << 20)),
+        2 => ("application/json", "x".repeat(2 << 20)),
+        1 => ("application/json", "x".to_owned()),
+        _ => ("application/json", spa().to_string()),
+    };
+    let request = caller
+        .request(Method::POST, path)
+        .header("content-type", media_type);
+    Answer::to(request.body(body)).await
+}
+
+async fn the_first_check_that_fails_answers(db: Db) {
+    let server = limited(db).await;
+    let token = |scope| Some(server.token("acme", "exhausted", scope));
+    let (nobody, reader) = (server.caller(None), server.caller(token("oauth-clients:read")));
+    let (invalid, writer) = (
+        server.caller(Some("x".into())),
+        server.caller(token("oauth-clients:write")),
+    );
+    let fresh = |subject: &str| server.caller(Some(server.token("acme", subject, "oauth-clients:write")));
+    assert_eq!(post(&writer, COLLECTION, 0).await.status, 201);
+    let cases = [
+        (
+            post(&nobody, "/api/core/nothing", 3).await,
+            404,
+            "ROUTE_NOT_FOUND",
+        ),
+        (
+            post(&nobody, &format!("{COLLECTION}/x"), 3).await,
+            405,
+            "METHOD_NOT_ALLOWED",
+        ),
+        (post(&nobody, COLLECTION, 3).await, 401, "TOKEN_MISSING"),
+        (post(&invalid, COLLECTION, 3).await, 401, "TOKEN_INVALID"),
+        (post(&reader, COLLECTION, 3).await, 403, "SCOPE_MISSING"),
+        (post(&writer, COLLECTION, 3).await, 429, "RATE_LIMITED"),
+        (
+            post(&fresh("a"), COLLECTION, 3).await,
+            415,
+            "UNSUPPORTED_MEDIA_TYPE",
+        ),
+        (post(&fresh("b"), COLLECTION, 2).await, 413, "BODY_TOO_LARGE"),
+        (post(&fresh("c"), COLLECTION, 1).await, 400, "MALFORMED_JSON"),
+    ];
+    for (answer, status, code) in cases {
+        assert_eq!((answer.status, answer.refused().codes()), (status, vec![code]));
+    }
+}
+
+async fn the_path_decides_before_anything_else(server: TestServer) {
+    let missing = [
+        "/",
+        "/api",
+        "/api/core/oauth-clients/",
+        "/api/core/oauth-clients//",
+        "/api/core/oauth-clients/a/b",
+        "/api/core/oauth-clients/a/client-secrets/b/c",
+        "/api/core/OAuth-clients",
+        "//api/core/oauth-clients",
+        "/oauth_clients.v1.OAuthClientService/ListOAuthClients",
+    ];
+    for path in missing {
+        let answer = server.caller(None).http_get(path).await;
+        assert_eq!(
+            (answer.status, answer.refused().codes()),
+            (404, vec!["ROUTE_NOT_FOUND"]),
+            "{path}"
+        );
+    }
+    let client = format!("{COLLECTION}/x");
+    let secrets = format!("{client}/client-secrets");
+    let not_allowed = [
+        (COLLECTION.to_owned(), Method::DELETE, "GET, POST"),
+        (client, Method::PUT, "DELETE, GET, PATCH"),
+        (secrets.clone(), Method::GET, "POST"),
+        (format!("{secrets}/x"), Method::POST, "DELETE"),
+        ("/healthz".to_owned(), Method::POST, "GET, HEAD"),
+        ("/readyz".to_owned(), Method::DELETE, "GET, HEAD"),
+    ];
+    for (path, method, allow) in not_allowed {
+        let answer = Answer::to(server.caller(None).request(method, &path)).await;
+        assert_eq!(
+            (answer.status, answer.refused().codes()),
+            (405, vec!["METHOD_NOT_ALLOWED"]),
+            "{path}"
+        );
+        let mut allowed: Vec<&str> = answer.header("allow").split(", ").collect();
+        allowed.sort_unstable();
+        assert_eq!(allowed.join(", "), allow, "{path}");
+    }
+}
+
+async fn what_is_refused_for_its_caller_costs_no_quota(db: Db) {
+    let server = limited(db).await;
+    let reader = server.caller(Some(server.token("acme", "admin", "oauth-clients:read")));
+    for _ in 0..3 {
+        assert_eq!(post(&reader, COLLECTION, 0).await.status, 403);
+    }
+    assert_eq!(post(&server.admin(), COLLECTION, 0).await.status, 201);
+}
+
+async fn each_tier_and_each_caller_has_a_quota_of_its_own(db: Db) {
+    let server = TestServer::start_with(db, |config| {
+        config.quotas.tier1_per_minute = 2;
+        config.quotas.tier2_per_minute = 1;
+    })
+    .await;
+    let other = server.caller(Some(server.token("acme", "other", "oauth-clients:write")));
+    for (caller, status) in [
+        (server.admin(), 201),
+        (server.admin(), 429),
+        (server.admin_of("other"), 201),
+        (other, 201),
+    ] {
+        assert_eq!(post(&caller, COLLECTION, 0).await.status, status);
+    }
+    for status in [200, 200, 429] {
+        let answer = server.admin().http_get(COLLECTION).await;
+        assert_eq!(answer.status, status);
+        if status == 429 {
+            let seconds: u64 = answer.header("retry-after").parse().unwrap();
+            assert!(
+                (1..=30).contains(&seconds),
+                "a call each 30 seconds, not {seconds}"
+            );
+        }
+    }
+}

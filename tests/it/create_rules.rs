@@ -1,0 +1,326 @@
+//! What a client may not be: section "creating" of the contract, through both doors.
+
+use serde_json::{Value, json};
+
+use crate::support::{
+    Caller, Door, TestServer,
+    http::COLLECTION,
+    samples::{ec_key, rsa_key, spa, web, with},
+};
+
+on_each_database![
+    a_broken_rule_is_reported_at_its_member,
+    all_broken_rules_are_reported_at_once,
+    values_at_the_limits_are_accepted,
+    a_member_of_the_wrong_type_is_named,
+    unknown_and_read_only_members_are_refused,
+    private_key_material_is_refused_on_both_doors,
+    a_refused_client_is_not_stored,
+];
+
+const FIELD: &str = "INVALID_FIELD";
+
+/// What is wrong with `client`, which is the same through both doors.
+async fn refused(admin: &Caller<'_>, client: &Value) -> Vec<(String, String)> {
+    let rest = admin.call(Door::Rest, "CreateOAuthClient", client.clone()).await;
+    let rest = rest.expect_err(&client.to_string());
+    let grpc = admin.call(Door::Grpc, "CreateOAuthClient", client.clone()).await;
+    assert_eq!(grpc, Err(rest.clone()), "{client}");
+    let owned = |(code, field): (&str, &str)| (code.to_owned(), field.to_owned());
+    rest.fields().into_iter().map(owned).collect()
+}
+
+async fn a_broken_rule_is_reported_at_its_member(server: TestServer) {
+    let many =
+        |count: usize| -> Vec<String> { (0..count).map(|n| format!("https://a.example/{n}")).collect() };
+    let origins: Vec<String> = (0..101).map(|n| format!("https://a.example:1{n}")).collect();
+    let key = |changes: Value| json!([with(rsa_key("a"), changes)]);
+    let jwt = |keys: Value| json!({"allowedAuthMethods": ["private_key_jwt"], "publicKeys": keys});
+    let web_cases = [
+        (json!({"appType": ""}), "appType"),
+        (json!({"appType": "desktop"}), "appType"),
+        (json!({"clientName": ""}), "clientName"),
+        (json!({"clientName": " \u{3000}"}), "clientName"),
+        (json!({"clientName": "é".repeat(257)}), "clientName"),
+        (json!({"clientName": "a\u{7}b"}), "clientName"),
+        (json!({"clientName": "a\u{202e}b"}), "clientName"),
+        (json!({"clientName": "a\u{2066}b"}), "clientName"),
+        (json!({"description": "é".repeat(2_049)}), "description"),
+        (json!({"logoUri": "http://a.example/"}), "logoUri"),
+        (json!({"clientUri": "/home"}), "clientUri"),
+        (
+            json!({"clientUri": format!("https://a.example/{}", "a".repeat(2_031))}),
+            "clientUri",
+        ),
+        (json!({"redirectUris": many(101)}), "redirectUris"),
+        (
+            json!({"redirectUris": ["https://a.example/", "https://a.example/"]}),
+            "redirectUris[1]",
+        ),
+        (json!({"redirectUris": ["http://a.example/"]}), "redirectUris[0]"),
+        (
+            json!({"redirectUris": ["http://localhost.a.example/"]}),
+            "redirectUris[0]",
+        ),
+        (
+            json!({"redirectUris": ["https://a.example/#x"]}),
+            "redirectUris[0]",
+        ),
+        (
+            json!({"redirectUris": ["https://u@a.example/"]}),
+            "redirectUris[0]",
+        ),
+        (
+            json!({"redirectUris": ["https://*.a.example/"]}),
+            "redirectUris[0]",
+        ),
+        (
+            json!({"redirectUris": ["https://a.example\\b"]}),
+            "redirectUris[0]",
+        ),
+        (json!({"redirectUris": ["https:///cb"]}), "redirectUris[0]"),
+        (
+            json!({"redirectUris": ["https://a.example/a/%2E%2e;x/b"]}),
+            "redirectUris[0]",
+        ),
+        (
+            json!({"redirectUris": ["javascript:alert(1)"]}),
+            "redirectUris[0]",
+        ),
+        (
+            json!({"redirectUris": ["com.example.app:/cb"]}),
+            "redirectUris[0]",
+        ),
+        (
+            json!({"allowedOrigins": ["https://a.example/"]}),
+            "allowedOrigins[0]",
+        ),
+        (json!({"allowedOrigins": ["null"]}), "allowedOrigins[0]"),
+        (json!({"allowedOrigins": ["*"]}), "allowedOrigins[0]"),
+        (json!({"allowedOrigins": origins}), "allowedOrigins"),
+        (json!({"allowedScopes": ["a b"]}), "allowedScopes[0]"),
+        (json!({"allowedScopes": ["a".repeat(257)]}), "allowedScopes[0]"),
+        (json!({"allowedScopes": ["a", "b", "a"]}), "allowedScopes[2]"),
+        (json!({"allowedGrantTypes": ["implicit"]}), "allowedGrantTypes[0]"),
+        (json!({"allowedAuthMethods": ["none"]}), "allowedAuthMethods[0]"),
+        (
+            json!({"connectionConfig": {"consentMethod": "required"}}),
+            "connectionConfig.consentMethod",
+        ),
+        (
+            json!({"publicKeys": key(json!({"kid": ""}))}),
+            "publicKeys[0].kid",
+        ),
+        (
+            json!({"publicKeys": key(json!({"kid": "k".repeat(129)}))}),
+            "publicKeys[0].kid",
+        ),
+        (
+            json!({"publicKeys": key(json!({"kty": "oct"}))}),
+            "publicKeys[0].kty",
+        ),
+        (
+            json!({"publicKeys": key(json!({"alg": "ES384"}))}),
+            "publicKeys[0].alg",
+        ),
+        (
+            json!({"publicKeys": key(json!({"use": "enc"}))}),
+            "publicKeys[0].use",
+        ),
+        (json!({"publicKeys": key(json!({"n": null}))}), "publicKeys[0].n"),
+        (
+            json!({"publicKeys": key(json!({"e": "AQ=="}))}),
+            "publicKeys[0].e",
+        ),
+        (
+            json!({"publicKeys": [rsa_key("a"), ec_key("a")]}),
+            "publicKeys[1].kid",
+        ),
+        (jwt(json!([])), "publicKeys"),
+        (jwt(key(json!({"n": "0vx7agoebGcQSuuPiLJX"}))), "publicKeys[0].n"),
+        (jwt(key(json!({"e": "AQ"}))), "publicKeys[0].e"),
+        (
+            jwt(json!([with(ec_key("a"), json!({"crv": "P-256"}))])),
+            "publicKeys[0].crv",
+        ),
+    ];
+    let spa_cases = [
+        (
+            json!({"allowedGrantTypes": ["client_credentials"]}),
+            "allowedGrantTypes",
+        ),
+        (
+            json!({"allowedAuthMethods": ["client_secret"]}),
+            "allowedAuthMethods",
+        ),
+        (json!({"publicKeys": [rsa_key("a")]}), "publicKeys"),
+    ];
+    let admin = server.admin();
+    for (base, cases) in [(web(), &web_cases[..]), (spa(), &spa_cases[..])] {
+        for (changes, field) in cases {
+            let mut found = refused(&admin, &with(base.clone(), changes.clone())).await;
+            // One value may break several rules.
+            found.dedup();
+            assert_eq!(found, [(FIELD.to_owned(), (*field).to_owned())], "{changes}");
+        }
+    }
+}
+
+async fn all_broken_rules_are_reported_at_once(server: TestServer) {
+    let client = json!({
+        "appType": "spa", "clientName": "", "logoUri": "x", "redirectUris": ["x", "https://u@a.example/#x"],
+        "allowedScopes": [""], "allowedGrantTypes": ["client_credentials"], "publicKeys": [{"kid": "", "d": "x"}],
+        "connectionConfig": {"consentMethod": "never", "status": "x", "deletedByOwner": true},
+    });
+    let found = refused(&server.admin(), &client).await;
+    let fields: Vec<&str> = found.iter().map(|(_, field)| field.as_str()).collect();
+    assert_eq!(
+        fields,
+        [
+            "connectionConfig.consentMethod",
+            "clientName",
+            "logoUri",
+            "redirectUris[0]",
+            "redirectUris[1]",
+            "redirectUris[1]",
+            "allowedScopes[0]",
+            "allowedGrantTypes",
+            "publicKeys",
+            "publicKeys[0].d",
+            "publicKeys[0].kid",
+            "publicKeys[0].use",
+            "publicKeys[0].kty",
+            "connectionConfig.status",
+            "connectionConfig.deletedByOwner",
+        ]
+    );
+}
+
+async fn values_at_the_limits_are_accepted(server: TestServer) {
+    let numbered =
+        |count: usize, prefix: &str| -> Vec<String> { (0..count).map(|n| format!("{prefix}{n}")).collect() };
+    let keys: Vec<Value> = (0..20).map(|n| rsa_key(&format!("{n:0128}"))).collect();
+    let client = json!({
+        "appType": "web",
+        "clientName": "😀".repeat(256),
+        "description": "😀".repeat(2_048),
+        "logoUri": format!("https://a.example/{}", "a".repeat(2_030)),
+        "redirectUris": numbered(100, "https://a.example/"),
+        "allowedOrigins": numbered(100, "https://a.example:1"),
+        "allowedScopes": numbered(256, &"s".repeat(253)),
+        "allowedGrantTypes": ["client_credentials", "urn:qlik:oauth:user-impersonation"],
+        "allowedAuthMethods": ["private_key_jwt", "client_secret"],
+        "publicKeys": keys,
+    });
+    for door in Door::BOTH {
+        let created = server.admin().create(door, client.clone()).await;
+        let stored = server.admin().stored(created["clientId"].as_str().unwrap()).await;
+        for (member, value) in client.as_object().unwrap() {
+            assert_eq!(&stored[member], value, "{member} through {door:?}");
+        }
+    }
+}
+
+async fn a_member_of_the_wrong_type_is_named(server: TestServer) {
+    let cases = [
+        (json!({"clientName": 1}), "clientName"),
+        (json!({"appType": ["web"]}), "appType"),
+        (json!({"redirectUris": "https://a.example/"}), "redirectUris"),
+        (json!({"redirectUris": [1]}), "redirectUris[0]"),
+        (json!({"connectionConfig": "trusted"}), "connectionConfig"),
+        (
+            json!({"connectionConfig": {"consentMethod": true}}),
+            "connectionConfig.consentMethod",
+        ),
+        (json!({"publicKeys": [{"kid": 1}]}), "publicKeys[0].kid"),
+        (json!({"publicKeys": ["key"]}), "publicKeys[0]"),
+    ];
+    for (changes, field) in cases {
+        let answer = server
+            .admin()
+            .http_post(COLLECTION, with(web(), changes).to_string())
+            .await;
+        assert_eq!(answer.refused().fields(), [(FIELD, field)]);
+    }
+    for body in ["[]", "null", "\"x\"", "1"] {
+        let answer = server.admin().http_post(COLLECTION, body).await;
+        assert_eq!(answer.refused().fields(), [(FIELD, "body")], "{body}");
+    }
+}
+
+async fn unknown_and_read_only_members_are_refused(server: TestServer) {
+    let unknown = [
+        "color",
+        "clientId",
+        "client_id",
+        "createdAt",
+        "updatedAt",
+        "deletedAt",
+        "publishedAt",
+        "disableTag",
+        "clientSecrets",
+        "clientSecret",
+        "ClientName",
+    ];
+    for member in unknown {
+        let body = with(web(), json!({member: "x"}));
+        let answer = server.admin().http_post(COLLECTION, body.to_string()).await;
+        assert_eq!(answer.refused().fields(), [("UNKNOWN_FIELD", member)]);
+    }
+    let nested =
+        json!({"connectionConfig": {"x": 1}, "publicKeys": [with(rsa_key("a"), json!({"x5c": []}))], "y": 1});
+    let answer = server
+        .admin()
+        .http_post(COLLECTION, with(web(), nested).to_string())
+        .await;
+    let mut fields = answer
+        .refused()
+        .fields()
+        .iter()
+        .map(|(_, field)| (*field).to_owned())
+        .collect::<Vec<_>>();
+    fields.sort();
+    assert_eq!(fields, ["connectionConfig.x", "publicKeys[0].x5c", "y"]);
+}
+
+async fn private_key_material_is_refused_on_both_doors(server: TestServer) {
+    for member in ["d", "p", "q", "dp", "dq", "qi", "oth", "k"] {
+        let value = if member == "oth" {
+            json!([{"r": "AQ"}])
+        } else {
+            json!("c2VjcmV0")
+        };
+        let client = with(
+            web(),
+            json!({"publicKeys": [with(rsa_key("a"), json!({member: value}))]}),
+        );
+        let found = refused(&server.admin(), &client).await;
+        assert_eq!(
+            found,
+            [(
+                "PRIVATE_KEY_MATERIAL".to_owned(),
+                format!("publicKeys[0].{member}")
+            )]
+        );
+        let rest = server
+            .admin()
+            .call(Door::Rest, "CreateOAuthClient", client)
+            .await
+            .unwrap_err();
+        assert!(
+            !format!("{rest:?}").contains("c2VjcmV0"),
+            "a private member is repeated: {rest:?}"
+        );
+    }
+}
+
+async fn a_refused_client_is_not_stored(server: TestServer) {
+    refused(
+        &server.admin(),
+        &with(web(), json!({"redirectUris": ["https://a.example/", "x"]})),
+    )
+    .await;
+    let list = server.admin().list(Door::Rest, json!({})).await.unwrap();
+    assert_eq!(list["data"], json!([]));
+    assert_eq!(server.db.number("SELECT count(*) FROM oauth_clients").await, 0);
+}

@@ -1,0 +1,178 @@
+//! `ListOAuthClients`: pages and their links.
+
+use serde_json::{Value, json};
+
+use crate::support::{Caller, Db, Door, TestServer, samples::spa, samples::with};
+
+on_each_database![
+    newest_come_first_twenty_a_page,
+    a_page_holds_one_to_a_hundred,
+    links_are_there_only_where_there_is_something,
+    an_empty_list_has_a_link_to_itself_only,
+    an_empty_page_leads_back,
+    links_carry_the_whole_query,
+    links_begin_with_the_public_url_and_never_with_the_host_header,
+];
+
+/// Creates clients named by numbers, and returns their ids, newest first.
+pub(crate) async fn create_many(admin: &Caller<'_>, count: usize) -> Vec<String> {
+    let mut ids = Vec::new();
+    for n in 0..count {
+        ids.push(
+            admin
+                .created(with(spa(), json!({"clientName": n.to_string()})))
+                .await,
+        );
+    }
+    ids.reverse();
+    ids
+}
+
+pub(crate) fn ids(page: &Value) -> Vec<&str> {
+    let clients = page["data"].as_array().unwrap().iter();
+    clients
+        .map(|client| client["clientId"].as_str().unwrap())
+        .collect()
+}
+
+pub(crate) fn link_names(page: &Value) -> Vec<&str> {
+    page["links"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect()
+}
+
+async fn newest_come_first_twenty_a_page(server: TestServer) {
+    let all = create_many(&server.admin(), 21).await;
+    for door in Door::BOTH {
+        for request in [json!({}), json!({"sort": "-createdAt"}), json!({"limit": 20})] {
+            let page = server.admin().list(door, request).await.unwrap();
+            assert_eq!(ids(&page), all[..20]);
+        }
+    }
+}
+
+async fn a_page_holds_one_to_a_hundred(server: TestServer) {
+    let all = create_many(&server.admin(), 3).await;
+    for door in Door::BOTH {
+        for (limit, count) in [(1, 1), (2, 2), (3, 3), (100, 3)] {
+            let page = server.admin().list(door, json!({"limit": limit})).await.unwrap();
+            assert_eq!(ids(&page), all[..count]);
+        }
+        for limit in [0, -1, 101, i32::MIN, i32::MAX] {
+            let refused = server
+                .admin()
+                .list(door, json!({"limit": limit}))
+                .await
+                .unwrap_err();
+            assert_eq!(refused.fields(), [("INVALID_LIMIT", "limit")], "{limit}");
+        }
+    }
+}
+
+async fn links_are_there_only_where_there_is_something(server: TestServer) {
+    let all = create_many(&server.admin(), 3).await;
+    for door in Door::BOTH {
+        let list = |request| async { server.admin().list(door, request).await.unwrap() };
+        let whole = list(json!({"limit": 3})).await;
+        assert_eq!(link_names(&whole), ["self"]);
+        let first = list(json!({"limit": 2})).await;
+        assert_eq!((link_names(&first), ids(&first).len()), (vec!["next", "self"], 2));
+        assert_eq!(first["links"]["self"].get("cursor"), None);
+        let next = &first["links"]["next"]["cursor"];
+        let last = list(json!({"limit": 2, "next": next})).await;
+        assert_eq!(
+            (link_names(&last), ids(&last)),
+            (vec!["prev", "self"], vec![all[2].as_str()])
+        );
+        assert_eq!(&last["links"]["self"]["cursor"], next);
+        let middle = list(json!({"limit": 1, "prev": last["links"]["prev"]["cursor"]})).await;
+        assert_eq!(
+            (link_names(&middle), ids(&middle)),
+            (vec!["next", "prev", "self"], vec![all[1].as_str()])
+        );
+    }
+}
+
+async fn an_empty_list_has_a_link_to_itself_only(server: TestServer) {
+    for door in Door::BOTH {
+        let page = server.admin().list(door, json!({})).await.unwrap();
+        let href = format!("http://{}/api/core/oauth-clients", server.rest_addr);
+        assert_eq!(page, json!({"data": [], "links": {"self": {"href": href}}}));
+    }
+}
+
+async fn an_empty_page_leads_back(server: TestServer) {
+    let admin = server.admin();
+    for door in Door::BOTH {
+        let all = create_many(&admin, 2).await;
+        let first = admin.list(door, json!({"limit": 1})).await.unwrap();
+        let next = first["links"]["next"]["cursor"].clone();
+        let second = admin.list(door, json!({"limit": 1, "next": next})).await.unwrap();
+        let prev = second["links"]["prev"]["cursor"].clone();
+
+        admin.delete(door, &all[1], &all[1]).await.unwrap();
+        let behind = admin.list(door, json!({"limit": 1, "next": next})).await.unwrap();
+        assert_eq!(
+            (ids(&behind), link_names(&behind)),
+            (vec![], vec!["prev", "self"])
+        );
+        let back = json!({"limit": 1, "prev": behind["links"]["prev"]["cursor"]});
+        assert_eq!(ids(&admin.list(door, back).await.unwrap()), [&all[0]]);
+
+        admin.delete(door, &all[0], &all[0]).await.unwrap();
+        let nothing = admin.list(door, json!({"limit": 1, "prev": prev})).await.unwrap();
+        assert_eq!((ids(&nothing), link_names(&nothing)), (vec![], vec!["self"]));
+    }
+}
+
+async fn links_carry_the_whole_query(server: TestServer) {
+    create_many(&server.admin(), 3).await;
+    let path = "/api/core/oauth-clients?limit=1&sort=%2BcreatedAt";
+    let first = server.admin().http_get(path).await.json();
+    let collection = format!("http://{}/api/core/oauth-clients", server.rest_addr);
+    let query = "?limit=1&sort=%2BcreatedAt";
+    assert_eq!(first["links"]["self"]["href"], format!("{collection}{query}"));
+    let next = &first["links"]["next"];
+    let expected = format!("{collection}{query}&next={}", next["cursor"].as_str().unwrap());
+    assert_eq!(next["href"], expected);
+    let second = reqwest_json(&server, next["href"].as_str().unwrap()).await;
+    let prev = &second["links"]["prev"];
+    let expected = format!("{collection}{query}&prev={}", prev["cursor"].as_str().unwrap());
+    assert_eq!(prev["href"], expected);
+    assert_eq!(second["links"]["self"]["href"], next["href"]);
+    assert_eq!(
+        reqwest_json(&server, prev["href"].as_str().unwrap()).await["data"],
+        first["data"]
+    );
+}
+
+async fn reqwest_json(server: &TestServer, href: &str) -> Value {
+    let token = server.admin().token.unwrap();
+    let answer = server.http.get(href).bearer_auth(token).send().await.unwrap();
+    answer.json().await.unwrap()
+}
+
+async fn links_begin_with_the_public_url_and_never_with_the_host_header(db: Db) {
+    let server = TestServer::start_with(db, |config| {
+        config.public_url = Some("https://api.example.com/registry/".parse().unwrap());
+    })
+    .await;
+    create_many(&server.admin(), 2).await;
+    let request = server
+        .admin()
+        .request(reqwest::Method::GET, "/api/v1/oauth-clients?limit=1");
+    let request = request
+        .header("host", "evil.example")
+        .header("x-forwarded-host", "evil.example");
+    let answer = crate::support::Answer::to(request).await;
+    assert!(!answer.text.contains("evil"), "{}", answer.text);
+    for link in ["self", "next"] {
+        let page = answer.json();
+        let href = page["links"][link]["href"].as_str().unwrap();
+        let collection = "https://api.example.com/registry/api/core/oauth-clients?limit=1";
+        assert!(href.starts_with(collection), "{href}");
+    }
+}

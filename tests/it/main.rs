@@ -1,0 +1,34 @@
+//! The service as its users see it: each rule of the API, on each database, and where it matters through both doors.
+//!
+//! `TEST_POSTGRES_URL`, such as `postgres://postgres@127.0.0.1:5432/postgres`, says where databases for the PostgreSQL
+//! tests may be made; without it they are left out.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+#[macro_use]
+mod support;
+
+mod auth;
+mod bad_input;
+mod check_order;
+mod concurrency;
+mod create;
+mod create_rules;
+mod delete;
+mod golden;
+mod golden_errors;
+mod list;
+mod list_query;
+mod list_walk;
+mod members;
+mod outages;
+mod patch;
+mod patch_rules;
+mod secrets;
+mod tenancy;

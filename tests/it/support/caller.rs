@@ -1,0 +1,229 @@
+//! Calls the same operations through either door, with the same JSON in and out.
+
+use http::uri::PathAndQuery;
+use oauth_clients::pb::{self, v1::o_auth_client_service_client::OAuthClientServiceClient};
+use prost::Message as _;
+use prost_reflect::{DynamicMessage, SerializeOptions};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use tonic::{Request, Status, service::interceptor::InterceptedService, transport::Channel};
+use tonic_types::StatusExt as _;
+
+use super::{Answer, TestServer, bytes_codec::BytesCodec, http::COLLECTION};
+
+/// One of the two ways to call the service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Door {
+    Rest,
+    Grpc,
+}
+
+impl Door {
+    pub(crate) const BOTH: [Self; 2] = [Self::Rest, Self::Grpc];
+}
+
+/// Who calls.
+pub(crate) struct Caller<'a> {
+    pub(crate) server: &'a TestServer,
+    pub(crate) token: Option<String>,
+}
+
+/// Why a call was refused: the reason and the text of each error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub(crate) errors: Vec<(String, String)>,
+}
+
+impl Refused {
+    pub(crate) fn codes(&self) -> Vec<&str> {
+        self.errors.iter().map(|(code, _)| code.as_str()).collect()
+    }
+
+    /// The reason and the field of each error.
+    pub(crate) fn fields(&self) -> Vec<(&str, &str)> {
+        let field = |detail: &'_ str| detail.find(": ").unwrap_or(detail.len());
+        self.errors
+            .iter()
+            .map(|(code, detail)| (code.as_str(), &detail[..field(detail)]))
+            .collect()
+    }
+}
+
+/// The errors of a status, checked to agree with `error_reason.proto`.
+impl From<Status> for Refused {
+    fn from(status: Status) -> Self {
+        let details = status.get_error_details();
+        let info = details
+            .error_info()
+            .unwrap_or_else(|| panic!("no ErrorInfo: {status:?}"));
+        assert_eq!(info.domain, "oauth-clients");
+        let code_of = |reason: &str| {
+            let policy = pb::protos().unwrap().reason(reason);
+            policy
+                .unwrap_or_else(|| panic!("{reason} is not in error_reason.proto"))
+                .code
+        };
+        assert_eq!(code_of(&info.reason), status.code());
+        let Some(request) = details.bad_request() else {
+            return Self {
+                errors: vec![(info.reason.clone(), status.message().to_owned())],
+            };
+        };
+        let violations = &request.field_violations;
+        assert_eq!(violations[0].reason, info.reason);
+        let errors = violations.iter().map(|violation| {
+            assert_eq!(code_of(&violation.reason), status.code());
+            let detail = format!("{}: {}", violation.field, violation.description);
+            (violation.reason.clone(), detail)
+        });
+        Self {
+            errors: errors.collect(),
+        }
+    }
+}
+
+type GrpcClient = OAuthClientServiceClient<InterceptedService<Channel, Authorized>>;
+type Authorized = Box<dyn FnMut(Request<()>) -> Result<Request<()>, Status> + Send + Sync>;
+
+impl Caller<'_> {
+    /// Calls an RPC with the JSON of its request, and returns that of its answer.
+    pub(crate) async fn call(&self, door: Door, rpc: &str, request: Value) -> Result<Value, Refused> {
+        match door {
+            Door::Rest => self.call_rest(rpc, &request).await,
+            Door::Grpc => self.call_grpc(rpc, request).await,
+        }
+    }
+
+    async fn call_rest(&self, rpc: &str, request: &Value) -> Result<Value, Refused> {
+        let answer = Answer::to(self.http_request(rpc, request)).await;
+        if answer.status >= 400 {
+            return Err(answer.refused());
+        }
+        let policy = &method(rpc).policy;
+        let no_content = policy.success_status == StatusCode::NO_CONTENT
+            || policy.no_content_when_empty && answer.text.is_empty();
+        if no_content {
+            assert_eq!((answer.status, answer.text.as_str()), (204, ""));
+            return Ok(json!({}));
+        }
+        assert_eq!(answer.status, policy.success_status.as_u16());
+        assert_eq!(answer.header("content-type"), "application/json");
+        Ok(answer.json())
+    }
+
+    fn http_request(&self, rpc: &str, request: &Value) -> reqwest::RequestBuilder {
+        let text = |member: &str| request[member].as_str().unwrap_or_default();
+        let client = format!("{COLLECTION}/{}", text("clientId"));
+        match rpc {
+            "ListOAuthClients" => {
+                let parameters = request.as_object().unwrap().iter();
+                let query: Vec<String> = parameters
+                    .map(|(name, value)| match value {
+                        Value::String(text) => format!("{name}={text}"),
+                        other => format!("{name}={other}"),
+                    })
+                    .collect();
+                self.request(Method::GET, &format!("{COLLECTION}?{}", query.join("&")))
+            }
+            "CreateOAuthClient" => self.request(Method::POST, COLLECTION).json(request),
+            "GetOAuthClient" => self.request(Method::GET, &client),
+            "PatchOAuthClient" => self.request(Method::PATCH, &client).json(&request["operations"]),
+            "DeleteOAuthClient" => self
+                .request(Method::DELETE, &client)
+                .header("qlik-confirm-delete", text("confirmDelete")),
+            "CreateClientSecret" => self.request(Method::POST, &format!("{client}/client-secrets")),
+            "DeleteClientSecret" => self.request(
+                Method::DELETE,
+                &format!("{client}/client-secrets/{}", text("hint")),
+            ),
+            other => panic!("how {other} is called over REST is missing here"),
+        }
+    }
+
+    async fn call_grpc(&self, rpc: &str, request: Value) -> Result<Value, Refused> {
+        let method = method(rpc);
+        let message = DynamicMessage::deserialize(method.descriptor.input(), request).unwrap();
+        let answer = self.call_bytes(&method.path, message.encode_to_vec()).await?;
+        let message = DynamicMessage::decode(method.descriptor.output(), answer.as_slice()).unwrap();
+        let options = SerializeOptions::new().skip_default_fields(false);
+        Ok(message
+            .serialize_with_options(serde_json::value::Serializer, &options)
+            .unwrap())
+    }
+
+    /// Sends bytes as the message of a call, and returns those of its answer.
+    pub(crate) async fn call_bytes(&self, path: &str, message: Vec<u8>) -> Result<Vec<u8>, Status> {
+        let mut grpc = tonic::client::Grpc::new(self.server.channel.clone());
+        grpc.ready().await.unwrap();
+        let mut request = Request::new(message);
+        if let Some(token) = &self.token {
+            request.metadata_mut().insert("authorization", bearer(token));
+        }
+        let path = PathAndQuery::try_from(path).unwrap();
+        Ok(grpc.unary(request, path, BytesCodec).await?.into_inner())
+    }
+
+    /// The generated client, with this caller's token.
+    pub(crate) fn grpc(&self) -> GrpcClient {
+        let token = self.token.clone().unwrap();
+        let authorize: Authorized = Box::new(move |mut request| {
+            request.metadata_mut().insert("authorization", bearer(&token));
+            Ok(request)
+        });
+        OAuthClientServiceClient::with_interceptor(self.server.channel.clone(), authorize)
+    }
+
+    pub(crate) async fn create(&self, door: Door, client: Value) -> Value {
+        self.call(door, "CreateOAuthClient", client).await.unwrap()
+    }
+
+    /// Creates a client, and returns its id.
+    pub(crate) async fn created(&self, client: Value) -> String {
+        let client = self.create(Door::Grpc, client).await;
+        client["clientId"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) async fn get(&self, door: Door, id: &str) -> Result<Value, Refused> {
+        self.call(door, "GetOAuthClient", json!({"clientId": id})).await
+    }
+
+    /// The client as it is stored.
+    pub(crate) async fn stored(&self, id: &str) -> Value {
+        self.get(Door::Grpc, id).await.unwrap()
+    }
+
+    pub(crate) async fn patch(&self, door: Door, id: &str, operations: Value) -> Result<Value, Refused> {
+        let request = json!({"clientId": id, "operations": operations});
+        self.call(door, "PatchOAuthClient", request).await
+    }
+
+    pub(crate) async fn delete(&self, door: Door, id: &str, confirm: &str) -> Result<Value, Refused> {
+        let request = json!({"clientId": id, "confirmDelete": confirm});
+        self.call(door, "DeleteOAuthClient", request).await
+    }
+
+    pub(crate) async fn create_secret(&self, door: Door, id: &str) -> Result<Value, Refused> {
+        self.call(door, "CreateClientSecret", json!({"clientId": id}))
+            .await
+    }
+
+    pub(crate) async fn delete_secret(&self, door: Door, id: &str, hint: &str) -> Result<Value, Refused> {
+        let request = json!({"clientId": id, "hint": hint});
+        self.call(door, "DeleteClientSecret", request).await
+    }
+
+    pub(crate) async fn list(&self, door: Door, request: Value) -> Result<Value, Refused> {
+        self.call(door, "ListOAuthClients", request).await
+    }
+}
+
+/// What the descriptors say about an RPC.
+pub(crate) fn method(rpc: &str) -> &'static pb::Method {
+    let methods = pb::protos().unwrap().methods();
+    let found = methods.iter().find(|method| method.descriptor.name() == rpc);
+    found.unwrap_or_else(|| panic!("there is no RPC {rpc}"))
+}
+
+fn bearer(token: &str) -> tonic::metadata::MetadataValue<tonic::metadata::Ascii> {
+    format!("Bearer {token}").parse().unwrap()
+}

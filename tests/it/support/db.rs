@@ -1,0 +1,133 @@
+//! A fresh database for each test.
+
+use std::{env, io::Write as _, sync::Once};
+
+use oauth_clients::store::DatabaseUrl;
+use sea_orm::{
+    ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DatabaseTransaction,
+    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait as _,
+};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+/// A database that is gone when this is dropped.
+pub(crate) struct Db {
+    url: String,
+    _kept: Kept,
+}
+
+enum Kept {
+    File { _dir: TempDir },
+    Database(PostgresDatabase),
+}
+
+struct PostgresDatabase {
+    admin_url: String,
+    name: String,
+}
+
+impl Db {
+    pub(crate) fn sqlite() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        Self {
+            url: format!("sqlite:{}", dir.path().join("test.db").display()),
+            _kept: Kept::File { _dir: dir },
+        }
+    }
+
+    /// A database of the server at `TEST_POSTGRES_URL`, if there is one.
+    pub(crate) async fn postgres() -> Option<Self> {
+        static SAID: Once = Once::new();
+        let Ok(admin_url) = env::var("TEST_POSTGRES_URL") else {
+            SAID.call_once(|| {
+                // Not `eprintln!`, whose output is shown of failed tests only.
+                let text = "PostgreSQL tests left out: TEST_POSTGRES_URL is not set";
+                writeln!(std::io::stderr(), "{text}").unwrap();
+            });
+            return None;
+        };
+        let name = format!("it_{}", Uuid::now_v7().simple());
+        let (server, _) = admin_url
+            .rsplit_once('/')
+            .expect("TEST_POSTGRES_URL ends with a database");
+        let url = format!("{server}/{name}");
+        execute(&admin_url, &format!("CREATE DATABASE {name}")).await;
+        Some(Self {
+            url,
+            _kept: Kept::Database(PostgresDatabase { admin_url, name }),
+        })
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        &self.url
+    }
+
+    pub(crate) fn url(&self) -> DatabaseUrl {
+        self.url.parse().unwrap()
+    }
+
+    pub(crate) fn is_sqlite(&self) -> bool {
+        self.url.starts_with("sqlite:")
+    }
+
+    pub(crate) async fn connect(&self) -> DatabaseConnection {
+        connect(&self.url).await
+    }
+
+    pub(crate) async fn execute(&self, sql: &str) {
+        execute(&self.url, sql).await;
+    }
+
+    /// The first column of the one row that a query finds.
+    pub(crate) async fn number(&self, sql: &str) -> i64 {
+        let connection = self.connect().await;
+        let query = Statement::from_string(connection.get_database_backend(), sql);
+        let row = connection.query_one_raw(query).await.unwrap().expect("a row");
+        let number = row.try_get_by_index(0).unwrap();
+        connection.close().await.unwrap();
+        number
+    }
+
+    /// Makes whoever wants to write clients wait, until the transaction is dropped.
+    pub(crate) async fn hold_writers(&self) -> DatabaseTransaction {
+        let options = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        let connection = self.connect().await;
+        let transaction = connection.begin_with_options(options).await.unwrap();
+        if !self.is_sqlite() {
+            let lock = "LOCK TABLE oauth_clients IN ACCESS EXCLUSIVE MODE";
+            transaction.execute_unprepared(lock).await.unwrap();
+        }
+        transaction
+    }
+}
+
+impl Drop for PostgresDatabase {
+    fn drop(&mut self) {
+        let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
+        let url = self.admin_url.clone();
+        // A drop cannot wait for the runtime that it is dropped in.
+        let dropping = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.unwrap().block_on(execute(&url, &sql));
+        });
+        let dropped = dropping.join();
+        if !std::thread::panicking() {
+            dropped.expect("the database of the test is dropped");
+        }
+    }
+}
+
+async fn connect(url: &str) -> DatabaseConnection {
+    let mut options = ConnectOptions::new(url);
+    options.max_connections(1).sqlx_logging(false);
+    Database::connect(options).await.unwrap()
+}
+
+async fn execute(url: &str, sql: &str) {
+    let connection = connect(url).await;
+    connection.execute_unprepared(sql).await.unwrap();
+    connection.close().await.unwrap();
+}

@@ -1,0 +1,43 @@
+//! HTTP/1.1 by hand, for what no HTTP client would send.
+
+use std::{net::SocketAddr, time::Duration};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+/// Writes bytes to a connection, all of them before anything is read, and returns the status and the whole answer. The
+/// request must ask for the connection to be closed.
+pub(crate) async fn send(addr: SocketAddr, request: &[u8]) -> (u16, String) {
+    let talk = async {
+        let mut stream = TcpStream::connect(addr).await.unwrap();
+        stream
+            .write_all(request)
+            .await
+            .expect("the server reads the whole request");
+        let mut answer = Vec::new();
+        stream
+            .read_to_end(&mut answer)
+            .await
+            .expect("the server closes in good order");
+        String::from_utf8(answer).unwrap()
+    };
+    let answer = tokio::time::timeout(Duration::from_secs(20), talk)
+        .await
+        .expect("an answer in time");
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
+    (
+        status.unwrap_or_else(|| panic!("no answer but {answer:?}")),
+        answer,
+    )
+}
+
+/// A POST of a body, with more header lines.
+pub(crate) fn post(path: &str, headers: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: {}\r\n{headers}\r\n",
+        body.len()
+    );
+    [head.as_bytes(), body].concat()
+}

@@ -1,0 +1,117 @@
+//! A server in this process.
+
+use std::{net::SocketAddr, path::Path, time::Duration};
+
+use oauth_clients::{
+    auth::dev_key::{ALL_SCOPES, DevKey, DevToken},
+    config::{Issuer, RestAddr, ServerConfig},
+    limits::Quotas,
+    server::{Server, ServerError},
+};
+use tempfile::TempDir;
+use tokio::{sync::oneshot, task::JoinHandle};
+use tonic::transport::{Channel, Endpoint};
+
+use super::{Caller, Db};
+
+/// A server on a database of its own. It stops when this is dropped.
+pub(crate) struct TestServer {
+    pub(crate) http: reqwest::Client,
+    pub(crate) channel: Channel,
+    pub(crate) rest_addr: SocketAddr,
+    pub(crate) grpc_addr: SocketAddr,
+    key: DevKey,
+    stop: Option<oneshot::Sender<()>>,
+    running: JoinHandle<Result<(), ServerError>>,
+    // After the server, so that it never misses them.
+    pub(crate) db: Db,
+    data_dir: TempDir,
+}
+
+impl TestServer {
+    pub(crate) async fn start(db: Db) -> Self {
+        Self::start_with(db, |_| {}).await
+    }
+
+    pub(crate) async fn start_with(db: Db, configure: impl FnOnce(&mut ServerConfig)) -> Self {
+        let data_dir = tempfile::tempdir().unwrap();
+        let mut config = config(&db, data_dir.path());
+        configure(&mut config);
+        let server = Server::bind(config).await.unwrap();
+        let (rest_addr, grpc_addr) = (server.rest_addr().unwrap(), server.grpc_addr());
+        let (stop, stopped) = oneshot::channel::<()>();
+        let running = tokio::spawn(server.run(async {
+            // Dropping the sender stops the server too.
+            let _dropped = stopped.await;
+        }));
+        Self {
+            http: reqwest::Client::builder().no_proxy().build().unwrap(),
+            channel: Endpoint::from_shared(format!("http://{grpc_addr}"))
+                .unwrap()
+                .connect_lazy(),
+            rest_addr,
+            grpc_addr,
+            key: DevKey::load_or_create(data_dir.path()).unwrap(),
+            stop: Some(stop),
+            running,
+            db,
+            data_dir,
+        }
+    }
+
+    /// Who may do everything in the tenant `acme`.
+    pub(crate) fn admin(&self) -> Caller<'_> {
+        self.admin_of("acme")
+    }
+
+    pub(crate) fn admin_of(&self, tenant: &str) -> Caller<'_> {
+        self.caller(Some(self.token(tenant, "admin", ALL_SCOPES)))
+    }
+
+    pub(crate) fn caller(&self, token: Option<String>) -> Caller<'_> {
+        Caller { server: self, token }
+    }
+
+    pub(crate) fn token(&self, tenant: &str, subject: &str, scope: &str) -> String {
+        let token = DevToken {
+            tenant,
+            subject,
+            scope,
+            lifetime: Duration::from_secs(60),
+        };
+        self.key.sign(&token).unwrap()
+    }
+
+    /// Where the server keeps its development key.
+    pub(crate) fn data_dir(&self) -> &Path {
+        self.data_dir.path()
+    }
+
+    /// Stops the server, and gives the database back once it has stopped.
+    pub(crate) async fn stop(mut self) -> Db {
+        drop(self.stop.take());
+        self.running.await.unwrap().unwrap();
+        self.db
+    }
+}
+
+pub(crate) fn config(db: &Db, data_dir: &Path) -> ServerConfig {
+    let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
+    ServerConfig {
+        grpc_addr: any_port,
+        rest_addr: RestAddr::On(any_port),
+        public_url: None,
+        database_url: db.url(),
+        migrate: true,
+        issuer: Issuer::Development {
+            data_dir: data_dir.to_owned(),
+        },
+        quotas: Quotas {
+            tier1_per_minute: 0,
+            tier2_per_minute: 0,
+        },
+        call_timeout: Duration::from_secs(10),
+        drain_delay: Duration::ZERO,
+        drain_timeout: Duration::from_secs(5),
+    }
+}
