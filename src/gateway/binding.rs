@@ -55,7 +55,8 @@ pub enum BindingError {
     /// The option cannot be read.
     #[error(transparent)]
     Option(#[from] PolicyError),
-    /// The rule has no path or no HTTP method, or wants what this transcoder does not do (`response_body`).
+    /// The rule has no path or no HTTP method, nests additional bindings, or wants what this transcoder does not do
+    /// (`response_body`, every HTTP method).
     #[error("an HTTP rule of {method} cannot be served")]
     Rule {
         /// The full name of the method.
@@ -69,7 +70,7 @@ pub enum BindingError {
         /// The template.
         template: String,
     },
-    /// The template or the body names a field that the request message does not have.
+    /// The template or the body names a field that the request message does not have, or that a path cannot fill.
     #[error("{method} has no field {field}")]
     Field {
         /// The full name of the method.
@@ -96,8 +97,8 @@ impl Bindings {
                 }
             }
         }
-        // A literal segment is more specific than a variable one, whatever the order in the protos.
-        bindings.sort_by(|a, b| a.template.segments.cmp(&b.template.segments));
+        // A verb is more specific than none, and a literal segment than a variable one, whatever the order in the protos.
+        bindings.sort_by(|a, b| a.template.specificity().cmp(&b.template.specificity()));
         Ok(Self(bindings))
     }
 
@@ -140,12 +141,14 @@ impl Binding {
             Pattern::Post(path) => (HttpMethod::POST, path),
             Pattern::Delete(path) => (HttpMethod::DELETE, path),
             Pattern::Patch(path) => (HttpMethod::PATCH, path),
+            // `*` means every HTTP method.
+            Pattern::Custom(custom) if custom.kind == "*" => return Err(refuse()),
             Pattern::Custom(custom) => (
                 HttpMethod::from_bytes(custom.kind.as_bytes()).map_err(|_| refuse())?,
                 custom.path,
             ),
         };
-        if !rule.response_body.is_empty() {
+        if !rule.response_body.is_empty() || !rule.additional_bindings.is_empty() {
             return Err(refuse());
         }
         let input = method.descriptor.input();
@@ -282,6 +285,11 @@ impl Template {
         Some(rest)
     }
 
+    /// Sorts from specific to general.
+    fn specificity(&self) -> (bool, &[Segment]) {
+        (self.verb.is_none(), &self.segments)
+    }
+
     /// What the variables stand for in a path, if it matches.
     fn captures(&self, path: &str) -> Option<Vec<String>> {
         let path = path.strip_prefix('/')?;
@@ -311,13 +319,14 @@ impl Template {
     }
 
     fn capture(&self, variable: &Variable, parts: &[&str]) -> Option<String> {
-        let to_end = variable.end == self.segments.len() && self.segments.last() == Some(&Segment::Rest);
+        let segments = self.segments.get(variable.start..variable.end)?;
+        let to_end = segments.last() == Some(&Segment::Rest);
         let end = if to_end { parts.len() } else { variable.end };
         let captured = parts.get(variable.start..end)?;
-        Some(match captured {
-            [part] => decode(part),
+        Some(match (segments, captured) {
+            ([Segment::One | Segment::Literal(_)], [part]) => decode(part),
             // An encoded slash stays encoded, or it could not be told from one that separates.
-            parts => parts
+            (_, parts) => parts
                 .iter()
                 .map(|part| decode_but_slash(part))
                 .collect::<Vec<_>>()
@@ -412,6 +421,8 @@ mod tests {
             captures("/{a=x/**}", "/x/%41%2Fb/%2f"),
             captured(&["x/A%2Fb/%2f"])
         );
+        // What counts is how many segments the template allows.
+        assert_eq!(captures("/{a=**}", "/%41%2Fb"), captured(&["A%2Fb"]));
     }
 
     #[test]
