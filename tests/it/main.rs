@@ -24,6 +24,8 @@ mod delete;
 mod golden;
 mod golden_errors;
 mod list;
+mod list_filter;
+mod list_plans;
 mod list_query;
 mod list_walk;
 mod members;

@@ -8,6 +8,7 @@ pub(crate) mod http;
 pub(crate) mod jwt;
 pub(crate) mod proxy;
 pub(crate) mod raw;
+pub(crate) mod registry;
 pub(crate) mod samples;
 pub(crate) mod server;
 
