@@ -13,7 +13,7 @@ use http::{HeaderValue, Method as HttpMethod, Request, Response, header};
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, Full};
 use prost::Message as _;
-use tonic::{Status, body::Body};
+use tonic::{Code, Status, body::Body};
 use tower::{Service, ServiceExt as _, util::BoxCloneSyncService};
 
 use super::{
@@ -93,8 +93,14 @@ async fn transcode(router: BoxRouter, request: Request<Drained>) -> Result<Respo
 
 async fn respond(matched: &Arc<Matched>, answer: Response<Body>) -> Result<Response<Body>, BadAnswer> {
     let (parts, body) = answer.into_parts();
-    let body = body.collect().await?.to_bytes();
-    response::success(matched.binding.method, &parts.headers, body)
+    let body = body.collect().await?;
+    // An error after the headers comes with the trailers.
+    if let Some(status) = body.trailers().and_then(Status::from_header_map)
+        && status.code() != Code::Ok
+    {
+        return Ok(status.into_http());
+    }
+    response::success(matched.binding.method, &parts.headers, body.to_bytes())
 }
 
 /// A message as a gRPC body: not compressed, its length, and it.
