@@ -131,16 +131,12 @@ async fn read_body(matched: &Matched, body: Drained) -> Result<Option<serde_json
 
 /// Whether the content type is JSON's or absent (RFC 9110 section 8.3). Its parameters do not matter.
 fn is_json(matched: &Matched) -> bool {
-    let Some(value) = matched.headers.get(header::CONTENT_TYPE) else {
-        return true;
+    let value = match matched.headers.get(header::CONTENT_TYPE).map(HeaderValue::to_str) {
+        None => "",
+        Some(Ok(value)) => value,
+        Some(Err(_)) => return false,
     };
-    let media_type = value
-        .to_str()
-        .unwrap_or_default()
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim();
+    let media_type = value.split(';').next().unwrap_or_default().trim();
     ["", "application/json", "application/json-patch+json"]
         .iter()
         .any(|json| media_type.eq_ignore_ascii_case(json))
