@@ -360,6 +360,7 @@ fn decode_lower(part: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{gateway::tests::PROTOS, pb::google::api::CustomHttpPattern};
 
     fn captures(template: &str, path: &str) -> Option<Vec<String>> {
         Template::parse(template).unwrap().captures(path)
@@ -428,5 +429,86 @@ mod tests {
         ] {
             assert_eq!(Template::parse(template), None, "{template}");
         }
+    }
+    /// What is wrong with a rule of `AddPages`, whose request has a message, a repeated message and a bool.
+    fn read(rule: HttpRule) -> Option<BindingError> {
+        let method = PROTOS
+            .methods()
+            .iter()
+            .find(|method| method.descriptor.name() == "AddPages");
+        Binding::read(method.unwrap(), rule).err()
+    }
+
+    fn custom(kind: &str) -> HttpRule {
+        let (kind, path) = (kind.to_owned(), "/v1".to_owned());
+        HttpRule {
+            pattern: Some(Pattern::Custom(CustomHttpPattern { kind, path })),
+            ..HttpRule::default()
+        }
+    }
+
+    #[test]
+    fn a_variable_is_a_single_field_that_is_no_message() {
+        let rule = |path: &str| HttpRule {
+            pattern: Some(Pattern::Get(path.to_owned())),
+            ..HttpRule::default()
+        };
+        for field in [
+            "book.name",
+            "dry_run",
+            "book.published_at",
+            "book.author.mentor.full_name",
+        ] {
+            assert!(read(rule(&format!("/{{{field}}}"))).is_none(), "{field}");
+        }
+        for field in [
+            "nope",
+            "dryRun",
+            "book",
+            "book.nope",
+            "pages",
+            "pages.text",
+            "book.tags",
+            "book.labels",
+            "book.labels.key",
+            "book.extra",
+            "book.published_at.seconds",
+            "",
+        ] {
+            let error = read(rule(&format!("/{{{field}=*}}")));
+            assert!(
+                matches!(error, Some(BindingError::Field { .. })),
+                "{field}: {error:?}"
+            );
+        }
+        let template = read(rule("/v1/**/a"));
+        assert!(matches!(template, Some(BindingError::Template { .. })));
+    }
+
+    #[test]
+    fn a_rule_that_cannot_be_served_as_it_is_meant_is_refused() {
+        assert!(read(custom("REPORT")).is_none());
+        let nested = vec![custom("REPORT")];
+        for rule in [
+            HttpRule::default(),
+            custom(""),
+            custom("a b"),
+            custom("*"),
+            HttpRule {
+                response_body: "added".to_owned(),
+                ..custom("REPORT")
+            },
+            HttpRule {
+                additional_bindings: nested,
+                ..custom("REPORT")
+            },
+        ] {
+            assert!(matches!(read(rule), Some(BindingError::Rule { .. })));
+        }
+        let unknown = HttpRule {
+            body: "nope".to_owned(),
+            ..custom("REPORT")
+        };
+        assert!(matches!(read(unknown), Some(BindingError::Field { .. })));
     }
 }
