@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use http::{Method as HttpMethod, Uri};
 use percent_encoding::percent_decode_str;
-use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
+use prost_reflect::{FieldDescriptor, MessageDescriptor};
 use thiserror::Error;
 
+use super::request;
 use crate::pb::{
     self, Method, PolicyError, Protos,
     google::api::{HttpRule, http_rule::Pattern},
@@ -21,6 +22,7 @@ pub struct Bindings(Vec<Arc<Binding>>);
 pub(super) struct Binding {
     http_method: HttpMethod,
     template: Template,
+    variables: Vec<Vec<FieldDescriptor>>,
     /// What the body fills.
     pub(super) body: Body,
     /// The method that is called.
@@ -165,41 +167,33 @@ impl Binding {
             method: name.to_owned(),
             template,
         })?;
-        for variable in &parsed.variables {
-            resolve(&input, &variable.field).ok_or_else(|| field_error(&variable.field.join(".")))?;
-        }
+        let variables = parsed
+            .variables
+            .iter()
+            .map(|Variable { field, .. }| resolve(&input, field).ok_or_else(|| field_error(&field.join("."))))
+            .collect::<Result<_, _>>()?;
         let uri = Uri::try_from(method.path.as_str()).map_err(|_| refuse())?;
         Ok(Self {
             http_method,
             template: parsed,
+            variables,
             body,
             method,
             uri,
         })
     }
 
-    /// The fields that the variables of the path fill, in order.
-    pub(super) fn variables(&self) -> impl Iterator<Item = &[String]> {
-        self.template
-            .variables
-            .iter()
-            .map(|variable| variable.field.as_slice())
+    /// The paths to the fields that the variables of the path fill, in order.
+    pub(super) fn variables(&self) -> impl Iterator<Item = &[FieldDescriptor]> {
+        self.variables.iter().map(Vec::as_slice)
     }
 }
 
-/// The field at a path of proto names, if every step but the last is a single message.
-fn resolve(message: &MessageDescriptor, path: &[String]) -> Option<FieldDescriptor> {
-    let (last, parents) = path.split_last()?;
-    let mut message = message.clone();
-    for name in parents {
-        message = match message.get_field_by_name(name)?.kind() {
-            Kind::Message(inner) => inner,
-            _ => return None,
-        };
-    }
-    message
-        .get_field_by_name(last)
-        .filter(|field| !field.is_list() && !field.is_map())
+/// The way to the field of a variable: a single one that can be written as a text.
+fn resolve(message: &MessageDescriptor, names: &[String]) -> Option<Vec<FieldDescriptor>> {
+    let names = names.iter().map(String::as_str);
+    request::walk(message, names, MessageDescriptor::get_field_by_name)
+        .filter(|path| path.last().is_some_and(|field| !field.is_list()))
 }
 
 /// A path template: the grammar is in `google/api/http.proto`.
@@ -366,11 +360,13 @@ fn decode_lower(part: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{gateway::tests::PROTOS, pb::google::api::CustomHttpPattern};
 
     fn captures(template: &str, path: &str) -> Option<Vec<String>> {
         Template::parse(template).unwrap().captures(path)
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "reads as what `captures` returns")]
     fn captured(values: &[&str]) -> Option<Vec<String>> {
         Some(values.iter().map(|&value| value.to_owned()).collect())
     }
@@ -433,5 +429,86 @@ mod tests {
         ] {
             assert_eq!(Template::parse(template), None, "{template}");
         }
+    }
+    /// What is wrong with a rule of `AddPages`, whose request has a message, a repeated message and a bool.
+    fn read(rule: HttpRule) -> Option<BindingError> {
+        let method = PROTOS
+            .methods()
+            .iter()
+            .find(|method| method.descriptor.name() == "AddPages");
+        Binding::read(method.unwrap(), rule).err()
+    }
+
+    fn custom(kind: &str) -> HttpRule {
+        let (kind, path) = (kind.to_owned(), "/v1".to_owned());
+        HttpRule {
+            pattern: Some(Pattern::Custom(CustomHttpPattern { kind, path })),
+            ..HttpRule::default()
+        }
+    }
+
+    #[test]
+    fn a_variable_is_a_single_field_that_is_no_message() {
+        let rule = |path: &str| HttpRule {
+            pattern: Some(Pattern::Get(path.to_owned())),
+            ..HttpRule::default()
+        };
+        for field in [
+            "book.name",
+            "dry_run",
+            "book.published_at",
+            "book.author.mentor.full_name",
+        ] {
+            assert!(read(rule(&format!("/{{{field}}}"))).is_none(), "{field}");
+        }
+        for field in [
+            "nope",
+            "dryRun",
+            "book",
+            "book.nope",
+            "pages",
+            "pages.text",
+            "book.tags",
+            "book.labels",
+            "book.labels.key",
+            "book.extra",
+            "book.published_at.seconds",
+            "",
+        ] {
+            let error = read(rule(&format!("/{{{field}=*}}")));
+            assert!(
+                matches!(error, Some(BindingError::Field { .. })),
+                "{field}: {error:?}"
+            );
+        }
+        let template = read(rule("/v1/**/a"));
+        assert!(matches!(template, Some(BindingError::Template { .. })));
+    }
+
+    #[test]
+    fn a_rule_that_cannot_be_served_as_it_is_meant_is_refused() {
+        assert!(read(custom("REPORT")).is_none());
+        let nested = vec![custom("REPORT")];
+        for rule in [
+            HttpRule::default(),
+            custom(""),
+            custom("a b"),
+            custom("*"),
+            HttpRule {
+                response_body: "added".to_owned(),
+                ..custom("REPORT")
+            },
+            HttpRule {
+                additional_bindings: nested,
+                ..custom("REPORT")
+            },
+        ] {
+            assert!(matches!(read(rule), Some(BindingError::Rule { .. })));
+        }
+        let unknown = HttpRule {
+            body: "nope".to_owned(),
+            ..custom("REPORT")
+        };
+        assert!(matches!(read(unknown), Some(BindingError::Field { .. })));
     }
 }

@@ -12,36 +12,57 @@ use prost_reflect::{
 use serde_json::{Map, Number, Value};
 use serde_path_to_error::{Deserializer, Path, Segment, Track};
 
-use super::{Matched, binding::Body};
+use super::{Matched, binding::Body, json};
 use crate::{pb::v1::ErrorReason, rpc::status::Failure};
 
+/// Members under their JSON names, each only once.
 type Object = Map<String, Value>;
-type Found = Vec<(ErrorReason, String, String)>;
+
+/// How many mistakes an answer names: a request could make it many times as large as itself.
+const MAX_MISTAKES: usize = 100;
+/// How much of a name they show.
+const MAX_NAME_CHARS: usize = 256;
+
+/// What is wrong with a request.
+#[derive(Debug, Default)]
+struct Mistakes(Vec<(ErrorReason, String, String)>);
+
+impl Mistakes {
+    fn note(&mut self, reason: ErrorReason, place: &str, detail: &str) {
+        if self.0.len() < MAX_MISTAKES {
+            let place = match place.char_indices().nth(MAX_NAME_CHARS) {
+                Some((end, _)) => format!("{}…", place.get(..end).unwrap_or_default()),
+                None => place.to_owned(),
+            };
+            self.0.push((reason, place, detail.to_owned()));
+        }
+    }
+}
 
 /// Makes the message of a call.
 ///
 /// # Errors
-/// Every unknown member, parameter and malformed parameter; or the first member of a wrong type.
+/// The unknown members, parameters and malformed parameters; or the first member of a wrong type.
 pub(super) fn message(matched: &Matched, body: Option<Value>) -> Result<DynamicMessage, Failure> {
     let input = matched.binding.method.descriptor.input();
-    let mut found = Found::new();
-    let mut object = body_members(matched, &input, body, &mut found)?;
-    query_members(matched, &input, &mut object, &mut found);
+    let mut mistakes = Mistakes::default();
+    let mut object = body_members(matched, &input, body, &mut mistakes)?;
+    query_members(matched, &input, &mut object, &mut mistakes);
     for (path, value) in matched.binding.variables().zip(&matched.variables) {
-        insert(&mut object, &input, path, value, &mut found);
+        insert(&mut object, path, value, &mut mistakes);
     }
     for field in input.fields() {
         if let Some(header) = header_of(&field)
             && let Some(value) = matched.headers.get(&header)
         {
-            let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
-            object.insert(field.json_name().to_owned(), text.into());
+            let text = String::from_utf8_lossy(value.as_bytes());
+            insert(&mut object, &[field], &text, &mut mistakes);
         }
     }
-    if found.is_empty() {
-        read(input, Value::Object(object))
+    if mistakes.0.is_empty() {
+        read(&input, Value::Object(object))
     } else {
-        Err(Failure::fields(found))
+        Err(Failure::fields(mistakes.0))
     }
 }
 
@@ -49,20 +70,21 @@ fn body_members(
     matched: &Matched,
     input: &MessageDescriptor,
     body: Option<Value>,
-    found: &mut Found,
+    mistakes: &mut Mistakes,
 ) -> Result<Object, Failure> {
-    let body = match (&matched.binding.body, body) {
+    let members = match (&matched.binding.body, body) {
         (Body::None, _) | (_, None) => return Ok(Object::new()),
-        (Body::Message, Some(body)) => body,
+        (Body::Message, Some(body)) => canonical(input, body, &mut String::new(), mistakes),
         // No other member of the message can come with the body. A field that is absent is not what `null` says here.
         (Body::Field(field), Some(Value::Null)) => return Err(wrong_type("body", field)),
         (Body::Field(field), Some(value)) => {
-            Value::Object(Object::from_iter([(field.json_name().to_owned(), value)]))
+            let name = field.json_name().to_owned();
+            let value = canonical_field(field, value, &mut name.clone(), mistakes);
+            Value::Object(Object::from_iter([(name, value)]))
         }
     };
-    check_members(input, &body, "", found);
-    match body {
-        Value::Object(object) => Ok(object),
+    match members {
+        Value::Object(members) => Ok(members),
         _ => Err(Failure::field(
             ErrorReason::InvalidField,
             "body",
@@ -71,60 +93,105 @@ fn body_members(
     }
 }
 
-/// Notes the members of a JSON value that its message does not have, or that are there under both of their names.
-fn check_members(message: &MessageDescriptor, value: &Value, path: &str, found: &mut Found) {
-    // Well-known types have JSON forms of their own.
-    if message.package_name() == "google.protobuf" {
-        return;
-    }
+/// The members of a message under their JSON names. Notes, and leaves out, those that the message does not have, and
+/// those that are there under both of their names.
+fn canonical(
+    message: &MessageDescriptor,
+    value: Value,
+    place: &mut String,
+    mistakes: &mut Mistakes,
+) -> Value {
     let Value::Object(members) = value else {
-        return;
+        return value;
     };
-    let mut seen = HashSet::new();
+    let mut object = Object::new();
     for (name, value) in members {
-        let separator = if path.is_empty() { "" } else { "." };
-        let place = format!("{path}{separator}{name}");
-        match field(message, name) {
+        let separator = if place.is_empty() { "" } else { "." };
+        within(place, &[separator, &name], |place| match field(message, &name) {
             None if ignores_unknown(message) => {}
-            None => found.push((
+            None => mistakes.note(
                 ErrorReason::UnknownField,
                 place,
-                "is not a member of this request".to_owned(),
-            )),
-            Some(field) if !seen.insert(field.number()) => {
-                found.push((
-                    ErrorReason::InvalidField,
-                    place,
-                    "is there twice, under both of its names".to_owned(),
-                ));
+                "is not a member of this request",
+            ),
+            Some(field) if object.contains_key(field.json_name()) => mistakes.note(
+                ErrorReason::InvalidField,
+                place,
+                "is there twice, under both of its names",
+            ),
+            Some(field) => {
+                let value = canonical_field(&field, value, place, mistakes);
+                object.insert(field.json_name().to_owned(), value);
             }
-            Some(field) => check_field(&field, value, &place, found),
-        }
+        });
     }
+    object.into()
 }
 
-fn check_field(field: &FieldDescriptor, value: &Value, place: &str, found: &mut Found) {
-    let Kind::Message(inner) = field.kind() else {
-        return;
+fn canonical_field(
+    field: &FieldDescriptor,
+    value: Value,
+    place: &mut String,
+    mistakes: &mut Mistakes,
+) -> Value {
+    let Some(inner) = inner_message(field) else {
+        return value;
     };
     match value {
-        Value::Object(entries) if field.is_map() => {
-            if let Kind::Message(inner) = inner.map_entry_value_field().kind() {
-                for (key, value) in entries {
-                    check_members(&inner, value, &format!("{place}.{key}"), found);
-                }
-            }
-        }
-        Value::Array(elements) if field.is_list() => {
-            for (index, element) in elements.iter().enumerate() {
-                check_members(&inner, element, &format!("{place}[{index}]"), found);
-            }
-        }
-        value => check_members(&inner, value, place, found),
+        Value::Object(entries) if field.is_map() => entries
+            .into_iter()
+            .map(|(key, value)| {
+                let step = [".", &key];
+                let value = within(place, &step, |place| canonical(&inner, value, place, mistakes));
+                (key, value)
+            })
+            .collect(),
+        Value::Array(elements) if field.is_list() => elements
+            .into_iter()
+            .enumerate()
+            .map(|(index, element)| {
+                let step = ["[", &index.to_string(), "]"];
+                within(place, &step, |place| canonical(&inner, element, place, mistakes))
+            })
+            .collect(),
+        value if is_single(field) => canonical(&inner, value, place, mistakes),
+        // Of the wrong type, which reading will tell.
+        value => value,
     }
 }
 
-fn query_members(matched: &Matched, input: &MessageDescriptor, object: &mut Object, found: &mut Found) {
+/// Works at a place inside of another. Many places may share a long beginning, so it is not copied.
+fn within<T>(place: &mut String, step: &[&str], work: impl FnOnce(&mut String) -> T) -> T {
+    let length = place.len();
+    place.extend(step.iter().copied());
+    let done = work(place);
+    place.truncate(length);
+    done
+}
+
+/// The message that a field, or each of its elements or entries, is: if its JSON is an object of its fields.
+fn inner_message(field: &FieldDescriptor) -> Option<MessageDescriptor> {
+    let kind = element_kind(field);
+    let message = kind.as_message()?;
+    // Well-known types have JSON forms of their own, but for that without fields.
+    let is_plain =
+        message.package_name() != "google.protobuf" || message.full_name() == "google.protobuf.Empty";
+    is_plain.then(|| message.clone())
+}
+
+fn element_kind(field: &FieldDescriptor) -> Kind {
+    match field.kind() {
+        Kind::Message(entry) if field.is_map() => entry.map_entry_value_field().kind(),
+        kind => kind,
+    }
+}
+
+/// Whether a field is neither a list nor a map.
+fn is_single(field: &FieldDescriptor) -> bool {
+    field.cardinality() != Cardinality::Repeated
+}
+
+fn query_members(matched: &Matched, input: &MessageDescriptor, object: &mut Object, mistakes: &mut Mistakes) {
     let mut seen = HashSet::new();
     for pair in matched
         .query
@@ -136,69 +203,69 @@ fn query_members(matched: &Matched, input: &MessageDescriptor, object: &mut Obje
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let (Some(name), Some(value)) = (form_decode(name), form_decode(value)) else {
             let name = form_decode(name).unwrap_or_else(|| "query".to_owned());
-            found.push((
-                ErrorReason::InvalidField,
-                name,
-                "is not percent-encoded UTF-8".to_owned(),
-            ));
+            mistakes.note(ErrorReason::InvalidField, &name, "is not percent-encoded UTF-8");
             continue;
         };
-        let Some((path, field)) = parameter(matched, input, &name) else {
-            found.push((
+        match parameter(matched, input, &name) {
+            None => mistakes.note(
                 ErrorReason::UnknownField,
-                name,
-                "is not a parameter of this request".to_owned(),
-            ));
-            continue;
-        };
-        if !seen.insert(path.clone()) && !field.is_list() {
-            found.push((ErrorReason::InvalidField, name, "is repeated".to_owned()));
-            continue;
+                &name,
+                "is not a parameter of this request",
+            ),
+            Some(path) if !seen.insert(place_of(&path)) && path.last().is_some_and(is_single) => {
+                mistakes.note(ErrorReason::InvalidField, &name, "is repeated");
+            }
+            Some(path) => insert(object, &path, &value, mistakes),
         }
-        insert(object, input, &path, &value, found);
     }
 }
 
-/// The field that a query parameter fills, with its path of proto names: any that can be written as a text, and that
-/// neither the path, the body nor a header fills.
-fn parameter(
-    matched: &Matched,
-    input: &MessageDescriptor,
-    name: &str,
-) -> Option<(Vec<String>, FieldDescriptor)> {
-    let mut path = Vec::new();
-    let mut message = Some(input.clone());
-    let mut last = None;
-    for step in name.split('.') {
-        let field = field(&message?, step)?;
-        path.push(field.name().to_owned());
-        message = match field.kind() {
-            Kind::Message(inner) if !field.is_list() => Some(inner),
-            _ => None,
-        };
-        last = Some(field);
+/// The path to the field that a query parameter fills: any that can be written as a text, and that neither the path, the
+/// body nor a header fills.
+fn parameter(matched: &Matched, input: &MessageDescriptor, name: &str) -> Option<Vec<FieldDescriptor>> {
+    let names: Vec<&str> = name.split('.').take(json::MAX_DEPTH + 1).collect();
+    if names.len() > json::MAX_DEPTH {
+        return None;
     }
+    let path = walk(input, names, field)?;
     let in_body = match &matched.binding.body {
         Body::None => false,
         Body::Message => true,
-        Body::Field(field) => path.first().is_some_and(|first| first == field.name()),
+        Body::Field(field) => path.first() == Some(field),
     };
     let in_path = matched.binding.variables().any(|variable| variable == path);
-    let field = last.filter(|field| !in_body && !in_path && is_textual(field))?;
-    Some((path, field))
+    (!in_body && !in_path).then_some(path)
+}
+
+/// The fields on the way to one that can be written as a text, each but the last of which is a single message.
+pub(super) fn walk<'a>(
+    message: &MessageDescriptor,
+    names: impl IntoIterator<Item = &'a str>,
+    find: impl Fn(&MessageDescriptor, &str) -> Option<FieldDescriptor>,
+) -> Option<Vec<FieldDescriptor>> {
+    let mut message = Some(message.clone());
+    let mut path = Vec::new();
+    for name in names {
+        let field = find(&message?, name)?;
+        message = inner_message(&field).filter(|_| is_single(&field));
+        path.push(field);
+    }
+    path.last().is_some_and(is_textual).then_some(path)
 }
 
 fn is_textual(field: &FieldDescriptor) -> bool {
     match field.kind() {
-        Kind::Message(message) => {
-            !field.is_map()
-                && matches!(
-                    message.full_name(),
-                    "google.protobuf.Timestamp" | "google.protobuf.Duration" | "google.protobuf.FieldMask"
-                )
-        }
+        Kind::Message(message) => matches!(
+            message.full_name(),
+            "google.protobuf.Timestamp" | "google.protobuf.Duration" | "google.protobuf.FieldMask"
+        ),
         _ => true,
     }
+}
+
+fn place_of(path: &[FieldDescriptor]) -> String {
+    let names: Vec<&str> = path.iter().map(FieldDescriptor::json_name).collect();
+    names.join(".")
 }
 
 /// Undoes form-encoding. Nothing for a broken escape, or what is no UTF-8.
@@ -218,48 +285,35 @@ fn form_decode(text: &str) -> Option<String> {
     })?
 }
 
-/// Puts a text from the path or the query where its field is.
-fn insert(object: &mut Object, input: &MessageDescriptor, path: &[String], text: &str, found: &mut Found) {
-    let Some((last, parents)) = path.split_last() else {
+/// Puts a text from the path, the query or a header where its field is, in place of what the body says.
+fn insert(object: &mut Object, path: &[FieldDescriptor], text: &str, mistakes: &mut Mistakes) {
+    let Some((field, parents)) = path.split_last() else {
         return;
     };
-    let mut message = input.clone();
     let mut target = object;
-    for name in parents {
-        let Some(field) = message.get_field_by_name(name) else {
-            return;
-        };
-        let entry = target
-            .entry(field.json_name())
-            .or_insert_with(|| Object::new().into());
-        let (Value::Object(inner), Kind::Message(inner_message)) = (entry, field.kind()) else {
+    for parent in parents {
+        let entry = target.entry(parent.json_name()).or_insert(Value::Null);
+        if entry.is_null() {
+            *entry = Object::new().into();
+        }
+        let Value::Object(inner) = entry else {
+            // Of the wrong type, which reading will tell.
             return;
         };
         target = inner;
-        message = inner_message;
     }
-    let Some(field) = message.get_field_by_name(last) else {
-        return;
-    };
-    let Some(value) = scalar(&field, text) else {
-        found.push((
-            malformed(&field),
-            field.json_name().to_owned(),
-            format!("must be {}", expected(&field.kind())),
-        ));
-        return;
-    };
-    // A member of the body gives way to the path, under whichever name it came.
-    target.remove(field.name());
-    if field.is_list() {
-        if let Value::Array(list) = target
-            .entry(field.json_name())
-            .or_insert_with(|| Value::Array(Vec::new()))
-        {
-            list.push(value);
+    match (scalar(field, text), target.get_mut(field.json_name())) {
+        (None, _) => {
+            let detail = format!("must be {}", expected(&field.kind()));
+            mistakes.note(malformed(field), &place_of(path), &detail);
         }
-    } else {
-        target.insert(field.json_name().to_owned(), value);
+        (Some(value), Some(Value::Array(elements))) if field.is_list() => elements.push(value),
+        (Some(value), _) if field.is_list() => {
+            target.insert(field.json_name().to_owned(), Value::Array(vec![value]));
+        }
+        (Some(value), _) => {
+            target.insert(field.json_name().to_owned(), value);
+        }
     }
 }
 
@@ -329,17 +383,18 @@ fn ignores_unknown(message: &MessageDescriptor) -> bool {
         .is_some_and(|option| message.options().get_extension(&option).as_bool() == Some(true))
 }
 
-fn read(input: MessageDescriptor, value: Value) -> Result<DynamicMessage, Failure> {
+fn read(input: &MessageDescriptor, value: Value) -> Result<DynamicMessage, Failure> {
     let mut track = Track::new();
-    let options = DeserializeOptions::new().deny_unknown_fields(false);
     let tracked = Deserializer::new(value, &mut track);
-    DynamicMessage::deserialize_with_options(input.clone(), tracked, &options).map_err(|_| {
-        let path = track.path();
-        let detail = expected_at(&input, &path).map_or("has the wrong type".to_owned(), |type_| {
-            format!("must be {type_}")
-        });
-        Failure::field(ErrorReason::InvalidField, path.to_string(), detail)
-    })
+    DynamicMessage::deserialize_with_options(input.clone(), tracked, &DeserializeOptions::new()).map_err(
+        |_| {
+            let path = track.path();
+            let detail = expected_at(input, &path).map_or("has the wrong type".to_owned(), |type_| {
+                format!("must be {type_}")
+            });
+            Failure::field(ErrorReason::InvalidField, path.to_string(), detail)
+        },
+    )
 }
 
 fn wrong_type(place: &str, field: &FieldDescriptor) -> Failure {
@@ -348,35 +403,37 @@ fn wrong_type(place: &str, field: &FieldDescriptor) -> Failure {
 }
 
 /// What a value at a path of a message must be, for people.
-fn expected_at(message: &MessageDescriptor, path: &Path) -> Option<String> {
+fn expected_at(message: &MessageDescriptor, path: &Path) -> Option<&'static str> {
     let mut message = Some(message.clone());
-    let mut expected_type = None;
+    // The kind of the elements or entries, right behind the name of a list or map.
     let mut element = None;
+    let mut type_ = None;
     for segment in path {
-        match segment {
-            Segment::Map { key } => {
-                let field = field(&message?, key)?;
-                expected_type = Some(expected_of(&field));
-                element = Some(expected(&field.kind()));
-                message = match field.kind() {
-                    Kind::Message(inner) => Some(inner),
-                    _ => None,
-                };
+        let kind = match (segment, element.take()) {
+            (Segment::Seq { .. } | Segment::Map { .. }, Some(kind)) => {
+                type_ = Some(expected(&kind));
+                kind
             }
-            Segment::Seq { .. } => expected_type = element.map(str::to_owned),
-            Segment::Enum { .. } | Segment::Unknown => return None,
-        }
+            (Segment::Map { key }, None) => {
+                let field = message.take()?.get_field_by_json_name(key)?;
+                type_ = Some(expected_of(&field));
+                element = (!is_single(&field)).then(|| element_kind(&field));
+                field.kind()
+            }
+            _ => return None,
+        };
+        message = kind.as_message().cloned();
     }
-    expected_type
+    type_
 }
 
-fn expected_of(field: &FieldDescriptor) -> String {
+fn expected_of(field: &FieldDescriptor) -> &'static str {
     if field.is_map() {
-        "an object".to_owned()
-    } else if field.cardinality() == Cardinality::Repeated {
-        "an array".to_owned()
+        "an object"
+    } else if field.is_list() {
+        "an array"
     } else {
-        expected(&field.kind()).to_owned()
+        expected(&field.kind())
     }
 }
 

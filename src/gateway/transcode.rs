@@ -13,7 +13,7 @@ use http::{HeaderValue, Method as HttpMethod, Request, Response, header};
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, Full};
 use prost::Message as _;
-use tonic::{Status, body::Body};
+use tonic::{Code, Status, body::Body};
 use tower::{Service, ServiceExt as _, util::BoxCloneSyncService};
 
 use super::{
@@ -93,8 +93,14 @@ async fn transcode(router: BoxRouter, request: Request<Drained>) -> Result<Respo
 
 async fn respond(matched: &Arc<Matched>, answer: Response<Body>) -> Result<Response<Body>, BadAnswer> {
     let (parts, body) = answer.into_parts();
-    let body = body.collect().await?.to_bytes();
-    response::success(matched.binding.method, &parts.headers, body)
+    let body = body.collect().await?;
+    // An error after the headers comes with the trailers.
+    if let Some(status) = body.trailers().and_then(Status::from_header_map)
+        && status.code() != Code::Ok
+    {
+        return Ok(status.into_http());
+    }
+    response::success(matched.binding.method, &parts.headers, body.to_bytes())
 }
 
 /// A message as a gRPC body: not compressed, its length, and it.
@@ -125,16 +131,12 @@ async fn read_body(matched: &Matched, body: Drained) -> Result<Option<serde_json
 
 /// Whether the content type is JSON's or absent (RFC 9110 section 8.3). Its parameters do not matter.
 fn is_json(matched: &Matched) -> bool {
-    let Some(value) = matched.headers.get(header::CONTENT_TYPE) else {
-        return true;
+    let value = match matched.headers.get(header::CONTENT_TYPE).map(HeaderValue::to_str) {
+        None => "",
+        Some(Ok(value)) => value,
+        Some(Err(_)) => return false,
     };
-    let media_type = value
-        .to_str()
-        .unwrap_or_default()
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim();
+    let media_type = value.split(';').next().unwrap_or_default().trim();
     ["", "application/json", "application/json-patch+json"]
         .iter()
         .any(|json| media_type.eq_ignore_ascii_case(json))

@@ -1,0 +1,119 @@
+//! Headers that fill fields, headers that become metadata, and back.
+
+use http::HeaderValue;
+use serde_json::json;
+
+use super::{call, exchange, framed, get, post, refusal, request, with_header};
+
+#[tokio::test]
+async fn a_header_fills_the_field_that_names_it() {
+    let burn = request("DELETE", "/v1/books/a", "");
+    let call = call(with_header(burn, "x-burn-reason", "r\u{e9}ason")).await;
+    assert_eq!(call.message, json!({"name": "a", "reason": "réason"}));
+}
+
+#[tokio::test]
+async fn the_text_of_a_header_is_read_as_the_type_of_the_field() {
+    let lend = || post("/v1/books/a:lend", "{}");
+    let fine = call(with_header(lend(), "x-days", "7")).await;
+    assert_eq!(fine.message, json!({"lentBook": {"name": "a"}, "days": 7}));
+    let answer = refusal(with_header(lend(), "x-days", "a week")).await;
+    assert_eq!(answer.errors(), ["INVALID_FIELD days: must be a whole number"]);
+}
+
+#[tokio::test]
+async fn nothing_but_the_header_fills_the_field() {
+    let answer = refusal(request("DELETE", "/v1/books/a?reason=b", "")).await;
+    assert_eq!(
+        answer.errors(),
+        ["UNKNOWN_FIELD reason: is not a parameter of this request"]
+    );
+    let ignored = call(post("/v1/books/a:lend", r#"{"days": 7}"#)).await;
+    assert_eq!(ignored.message, json!({"lentBook": {"name": "a"}}));
+}
+
+#[tokio::test]
+async fn headers_that_mean_the_same_on_grpc_become_metadata_and_so_does_the_prefix() {
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let sent = [
+        ("authorization", "Bearer a"),
+        ("grpc-timeout", "5S"),
+        ("traceparent", trace),
+        ("tracestate", "a=b"),
+        ("x-request-id", "id-1"),
+        ("grpc-metadata-colour", "red"),
+        ("grpc-metadata-colour", "green"),
+        ("grpc-metadata-grpc-encoding", "gzip"),
+        ("grpc-metadata-content-type", "text/plain"),
+        ("cookie", "a=b"),
+        ("content-length", "2"),
+        ("accept-encoding", "gzip"),
+    ];
+    let request = sent
+        .into_iter()
+        .fold(get("/v2/books/a"), |request, (name, value)| {
+            with_header(request, name, value)
+        });
+    let metadata = call(request).await.metadata;
+    let mut received: Vec<(&str, &str)> = metadata
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
+        .collect();
+    received.sort_unstable();
+    assert_eq!(
+        received,
+        [
+            ("authorization", "Bearer a"),
+            ("colour", "green"),
+            ("colour", "red"),
+            ("content-type", "application/grpc"),
+            ("grpc-timeout", "5S"),
+            ("te", "trailers"),
+            ("traceparent", trace),
+            ("tracestate", "a=b"),
+            ("x-request-id", "id-1"),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn metadata_of_an_answer_becomes_headers() {
+    let request = with_header(get("/v2/books/a"), "x-request-id", "id-1");
+    let (answer, _) = exchange(request, |_| {
+        let mut response = framed(b"");
+        for (name, value) in [
+            ("ratelimit", "default;r=1"),
+            ("colour", "red"),
+            ("colour", "green"),
+            ("grpc-encoding", "identity"),
+            ("date", "today"),
+        ] {
+            response
+                .headers_mut()
+                .append(name, HeaderValue::from_static(value));
+        }
+        response
+    })
+    .await;
+    assert_eq!(answer.header("ratelimit"), Some("default;r=1"));
+    assert_eq!(answer.header("x-request-id"), Some("id-1"));
+    let colours: Vec<_> = answer.headers.get_all("grpc-metadata-colour").iter().collect();
+    assert_eq!(colours, ["red", "green"]);
+    for name in [
+        "colour",
+        "grpc-encoding",
+        "grpc-metadata-grpc-encoding",
+        "grpc-metadata-date",
+    ] {
+        assert_eq!(answer.header(name), None, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn no_answer_is_kept_on_the_way() {
+    for uri in ["/v2/books/a", "/nowhere"] {
+        let (answer, _) = exchange(get(uri), |_| framed(b"")).await;
+        assert_eq!(answer.header("cache-control"), Some("no-store"), "{uri}");
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{uri}");
+    }
+}

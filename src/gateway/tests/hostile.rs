@@ -1,0 +1,123 @@
+//! Requests that are meant to crash the process, or to make it work or remember without bounds.
+
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use http::Request;
+
+use super::{exchange, framed, get, post};
+
+const MIB: usize = 1024 * 1024;
+/// The largest URI that the `http` crate takes, about.
+const URI: usize = 65_000;
+
+/// The most that an answer may hold, and take: far more than it needs, far less than anything quadratic.
+const MAX_ANSWER_BYTES: usize = 100_000;
+const MAX_ANSWER_TIME: Duration = Duration::from_secs(10);
+
+/// As much as fits of a text over and over, in between what comes before and after it.
+fn filled(before: &str, text: &str, after: &str, size: usize) -> String {
+    let count = (size - before.len() - after.len()) / text.len();
+    format!("{before}{}{after}", text.repeat(count))
+}
+
+/// As many members as fit into an object.
+fn members(size: usize) -> String {
+    let members: Vec<String> = (0..size / 10).map(|n| format!("\"{n:05x}\":0")).collect();
+    format!("{{{}}}", members.join(","))
+}
+
+async fn survives(request: Request<Body>) {
+    let uri: String = request.uri().to_string().chars().take(60).collect();
+    let started = Instant::now();
+    let (answer, _) = exchange(request, |_| framed(b"")).await;
+    let bytes = answer.body.len();
+    assert!(bytes < MAX_ANSWER_BYTES, "{uri}: {bytes} bytes");
+    let time = started.elapsed();
+    assert!(time < MAX_ANSWER_TIME, "{uri}: {time:?}");
+}
+
+#[tokio::test]
+async fn a_body_of_any_shape_is_answered_briefly() {
+    let half = "a".repeat(MIB / 2);
+    for body in [
+        "[".repeat(MIB),
+        filled("", r#"{"a":"#, "", MIB),
+        filled("", r#"{"extra":[{"a":"#, "", MIB),
+        filled("[", "[],", "[]]", MIB),
+        filled(r#"{"tags":["#, "0,", "0]}", MIB),
+        filled(r#"{"tags":["#, "null,", "0]}", MIB),
+        filled(r#"{"translators":["#, "{},", "0]}", MIB),
+        filled(r#"{"translators":["#, r#"{"":0},"#, "0]}", MIB),
+        filled(r#"{"copies":"#, "9", "}", MIB),
+        filled(r#"{"copies":""#, "9", "\"}", MIB),
+        filled(r#"{"publishedAt":""#, "9", "\"}", MIB),
+        members(MIB),
+        format!(r#"{{"author":{}}}"#, members(MIB - 100)),
+        // Many places inside of one with a long name.
+        format!(r#"{{"editors":{{"{half}":{}}}}}"#, members(MIB / 2 - 100)),
+    ] {
+        assert!(body.len() <= MIB, "{}", body.len());
+        survives(post("/v1/books", body)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_uri_of_any_shape_is_answered_briefly() {
+    for uri in [
+        filled("/v1/books?", "a&", "", URI),
+        filled("/v1/books?", "%&", "", URI),
+        filled("/v1/books?", "tags&", "", URI),
+        filled("/v1/books?", "lent=true&", "", URI),
+        filled("/v1/books?pageSize=", "9", "", URI),
+        filled("/v1/books?", "a.", "=1", URI),
+        filled("/v1/books?author.", "mentor.", "fullName=a", URI),
+        filled(
+            "/v1/books?like.extra.",
+            "structValue.fields.value.",
+            "stringValue=a",
+            URI,
+        ),
+        filled("/v2/books/", "%2F", "", URI),
+        filled("/v1/shelves/", "%2f", "/books/2", URI),
+        filled("/", "v1/", "", URI),
+        filled("/v1", ":", "", URI),
+    ] {
+        survives(get(&uri)).await;
+    }
+    survives(post(&filled("/v1/books/", "%2f/", ":addPages", URI), "[]")).await;
+}
+
+#[tokio::test]
+async fn a_parameter_is_nested_no_deeper_than_a_body() {
+    let nested = |mentors: usize| format!("/v1/books?author.{}fullName=a", "mentor.".repeat(mentors));
+    let (deep, _) = exchange(get(&nested(30)), |_| framed(b"")).await;
+    assert_eq!(deep.status, 200);
+    let (deeper, _) = exchange(get(&nested(31)), |_| framed(b"")).await;
+    assert_eq!(deeper.status, 400);
+}
+
+#[tokio::test]
+async fn an_answer_names_100_mistakes_at_most() {
+    for request in [
+        post("/v1/books", members(MIB)),
+        get(&filled("/v1/books?", "a&", "", URI)),
+    ] {
+        let (answer, _) = exchange(request, |_| framed(b"")).await;
+        assert_eq!(answer.errors().len(), 100);
+    }
+}
+
+#[tokio::test]
+async fn a_long_name_is_cut_in_the_answer() {
+    let (answer, _) = exchange(
+        post("/v1/books", format!("{{\"{}\":0}}", "é".repeat(300))),
+        |_| framed(b""),
+    )
+    .await;
+    let name = "é".repeat(256);
+    assert_eq!(
+        answer.errors(),
+        [format!("UNKNOWN_FIELD {name}…: is not a member of this request")]
+    );
+}
