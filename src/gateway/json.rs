@@ -6,7 +6,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use serde_json::{Map, Value};
 
 /// How deep arrays and objects may be nested.
-pub(super) const MAX_DEPTH: usize = 32;
+pub(super) const MAX_DEPTH: usize = 16;
 
 /// Reads a JSON text.
 ///
@@ -148,9 +148,9 @@ mod tests {
     }
 
     #[test]
-    fn nesting_ends_at_32_levels() {
+    fn nesting_ends_at_16_levels() {
         let nested = |depth| "[".repeat(depth) + &"]".repeat(depth);
-        assert!(read(nested(32).as_bytes()).is_ok());
-        assert!(read(nested(33).as_bytes()).is_err());
+        assert!(read(nested(16).as_bytes()).is_ok());
+        assert!(read(nested(17).as_bytes()).is_err());
     }
 }

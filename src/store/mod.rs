@@ -13,7 +13,7 @@ mod transaction;
 use std::{future::Future, time::Duration};
 
 use oauth_clients_migrations::{Migrator, MigratorTrait as _};
-use sea_orm::{ConnectionTrait as _, DatabaseConnection};
+use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend};
 
 pub use connect::{DatabaseUrl, InvalidDatabaseUrl};
 pub use error::{Corrupt, StoreError, UpdateError};
@@ -73,12 +73,15 @@ impl Store {
         .await
     }
 
-    /// Has the database count what is in its tables, for its query planner. PostgreSQL does so by itself after a while.
+    /// Has PostgreSQL count what is in its tables, for its query planner, which it does by itself after a while. SQLite
+    /// plans better without: with counts it may skip through the tenants instead of looking one up.
     ///
     /// # Errors
     /// When the database cannot be reached.
     pub async fn analyze(&self) -> Result<(), StoreError> {
-        self.writers.execute_unprepared("ANALYZE").await?;
+        if self.writers.get_database_backend() == DbBackend::Postgres {
+            self.writers.execute_unprepared("ANALYZE").await?;
+        }
         Ok(())
     }
 
