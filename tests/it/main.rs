@@ -25,6 +25,7 @@ mod golden;
 mod golden_errors;
 mod list;
 mod list_filter;
+mod list_find;
 mod list_plans;
 mod list_query;
 mod list_walk;

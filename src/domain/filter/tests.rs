@@ -16,7 +16,7 @@ const ACCEPTED: &[(&str, &str)] = &[
     (r#"clientName co "O'Malley""#, r#"clientName co "O'Malley""#),
     (r#"clientName sw "J""#, r#"clientName sw "J""#),
     (r#"clientName ew "n""#, r#"clientName ew "n""#),
-    (r#"clientName pr"#, "clientName pr"),
+    ("clientName pr", "clientName pr"),
     (
         r#"clientId gt "2011-05-13T04:42:34Z""#,
         r#"clientId gt "2011-05-13T04:42:34Z""#,
