@@ -254,8 +254,8 @@ fn client(tenant: &TenantId, tenant_number: u64, index: u64) -> Outcome<Client> 
     seed.fill(u8::try_from((index + tenant_number) % 251)?);
     let by = Subject::parse("seed")?;
     let change = Change {
-        tenant,
-        by: &by,
+        tenant: tenant.clone(),
+        by,
         now: Timestamp::from(created),
         seed: SecretSeed::from_bytes(seed),
     };

@@ -78,6 +78,10 @@ impl TokenVerifier {
     pub fn verify(&self, token: &str) -> Result<CallContext, TokenError> {
         let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Malformed)?;
         check_type(header.typ.as_deref())?;
+        // No extension is understood here, so none may be critical (RFC 7515 section 4.1.11).
+        if header.crit.is_some() {
+            return Err(TokenError::Malformed);
+        }
         let key = self
             .keys
             .find(header.kid.as_deref())

@@ -32,11 +32,11 @@ pub struct Client {
 
 /// What a change needs from outside: who changes, when, and what is random about it.
 #[derive(Debug)]
-pub struct Change<'a> {
+pub struct Change {
     /// The tenant that owns the client.
-    pub tenant: &'a TenantId,
+    pub tenant: TenantId,
     /// Who changes it.
-    pub by: &'a Subject,
+    pub by: Subject,
     /// When.
     pub now: Timestamp,
     /// Randomness for a secret, should one be made.
@@ -82,7 +82,7 @@ impl Client {
     pub fn register(
         id: ClientId,
         mut draft: ClientDraft,
-        change: &Change<'_>,
+        change: &Change,
     ) -> Result<(Self, Option<NewSecret>), ChangeError> {
         let mut found = Violations::default();
         if draft
@@ -128,7 +128,7 @@ impl Client {
     ///
     /// # Errors
     /// All operations that cannot be applied, and all rules that the end state breaks.
-    pub fn patch(&mut self, patch: &Patch, change: &Change<'_>) -> Result<Option<NewSecret>, ChangeError> {
+    pub fn patch(&mut self, patch: &Patch, change: &Change) -> Result<Option<NewSecret>, ChangeError> {
         let mut draft = self.metadata.clone_draft();
         let mut found = patch.apply(&mut draft, change.now);
         let metadata = match draft.verify() {
@@ -158,7 +158,7 @@ impl Client {
     ///
     /// # Errors
     /// When the client cannot have secrets, or has the most already.
-    pub fn create_secret(&mut self, change: &Change<'_>) -> Result<NewSecret, ChangeError> {
+    pub fn create_secret(&mut self, change: &Change) -> Result<NewSecret, ChangeError> {
         if !self.has_secrets() {
             return Err(ChangeError::SecretsNotSupported);
         }
@@ -191,7 +191,7 @@ impl Client {
         self.metadata.app_type() == AppType::Web && self.metadata.allows(AuthMethod::ClientSecret)
     }
 
-    fn add_secret(&mut self, change: &Change<'_>) -> Result<NewSecret, ChangeError> {
+    fn add_secret(&mut self, change: &Change) -> Result<NewSecret, ChangeError> {
         if self.secrets.len() >= MAX_SECRETS {
             return Err(ChangeError::SecretLimitReached);
         }
@@ -200,7 +200,7 @@ impl Client {
             ClientSecret::generate(&change.seed, taken).ok_or(ChangeError::SecretLimitReached)?;
         self.secrets.push(StoredSecret {
             hint: hint.clone(),
-            hash: secret.hash(change.tenant, &self.id, &hint),
+            hash: secret.hash(&change.tenant, &self.id, &hint),
             created_at: self.updated_at,
             created_by: change.by.clone(),
         });

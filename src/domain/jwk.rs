@@ -150,7 +150,7 @@ impl Jwk {
             .collect()
     }
 
-    /// The rules that make the key too weak to verify with. Its form is taken as checked.
+    /// The rules that make the key too weak to verify with, also when its form is wrong.
     pub fn check_strength(&self) -> Vec<BrokenMember> {
         match self.kty.as_str() {
             "RSA" => [

@@ -1,7 +1,7 @@
 //! What an administrator says about a client (RFC 7591 section 2 calls it client metadata), before and after it was
 //! checked.
 
-use std::{collections::HashSet, fmt, hash::Hash, ops::Deref};
+use std::{collections::HashSet, fmt, ops::Deref};
 
 use super::{
     jwk::{Jwk, JwkRule},
@@ -77,6 +77,8 @@ pub struct Metadata {
 const MAX_URIS: usize = 100;
 /// The most elements of `allowedScopes`.
 const MAX_SCOPES: usize = 256;
+/// The most elements of the arrays whose elements are of a closed set. More have duplicates or strangers among them.
+const MAX_CHOICES: usize = 20;
 /// The most elements of `publicKeys`.
 const MAX_KEYS: usize = 20;
 /// The longest scope token, in characters.
@@ -179,42 +181,47 @@ impl ClientDraft {
     }
 
     fn check_uris(&self, app_type: Option<AppType>, found: &mut Violations) {
-        check_list("redirectUris", &self.redirect_uris, MAX_URIS, found);
         // Of an unknown type the most lenient rules are checked: only what is wrong for every type is reported.
         let app_type = app_type.unwrap_or(AppType::Native);
-        for (index, uri) in self.redirect_uris.iter().enumerate() {
-            let rules = redirect_uri::check(uri, app_type);
-            found.extend(&format!("redirectUris[{index}]"), rules);
-        }
-        check_list("allowedOrigins", &self.allowed_origins, MAX_URIS, found);
-        for (index, uri) in self.allowed_origins.iter().enumerate() {
-            found.extend(&format!("allowedOrigins[{index}]"), origin::check(uri));
-        }
+        check_list(("redirectUris", &self.redirect_uris), MAX_URIS, found, |uri| {
+            redirect_uri::check(uri, app_type)
+        });
+        check_list(
+            ("allowedOrigins", &self.allowed_origins),
+            MAX_URIS,
+            found,
+            |origin| origin::check(origin),
+        );
     }
 
     fn check_scopes(&self, found: &mut Violations) {
-        check_list("allowedScopes", &self.allowed_scopes, MAX_SCOPES, found);
-        for (index, scope) in self.allowed_scopes.iter().enumerate() {
-            if !is_scope_token(scope) {
-                found.push(format!("allowedScopes[{index}]"), Rule::NoScopeToken);
-            }
-        }
+        check_list(
+            ("allowedScopes", &self.allowed_scopes),
+            MAX_SCOPES,
+            found,
+            |scope| (!is_scope_token(scope)).then_some(Rule::NoScopeToken),
+        );
     }
 
     fn check_authentication(&self, app_type: Option<AppType>, found: &mut Violations) {
-        let grants = ("allowedGrantTypes", &self.allowed_grant_types);
-        check_closed_set(
-            grants,
-            &GRANT_TYPES,
-            "client_credentials, urn:qlik:oauth:user-impersonation",
+        check_list(
+            ("allowedGrantTypes", &self.allowed_grant_types),
+            MAX_CHOICES,
             found,
+            |grant| {
+                let allowed = "client_credentials, urn:qlik:oauth:user-impersonation";
+                (!GRANT_TYPES.contains(&grant)).then_some(Rule::NotOneOf { allowed })
+            },
         );
-        let methods = ("allowedAuthMethods", &self.allowed_auth_methods);
-        check_closed_set(
-            methods,
-            &AuthMethod::ALL.map(AuthMethod::as_str),
-            "client_secret, private_key_jwt",
+        check_list(
+            ("allowedAuthMethods", &self.allowed_auth_methods),
+            MAX_CHOICES,
             found,
+            |method| {
+                let allowed = "client_secret, private_key_jwt";
+                let known = AuthMethod::ALL.iter().any(|known| known.as_str() == method);
+                (!known).then_some(Rule::NotOneOf { allowed })
+            },
         );
         match app_type {
             Some(AppType::Web) if self.allowed_auth_methods.is_empty() => {
@@ -245,12 +252,17 @@ impl ClientDraft {
         }
         if self.public_keys.len() > MAX_KEYS {
             found.push("publicKeys", Rule::TooMany { max: MAX_KEYS });
+            return;
         }
         let mut kids = HashSet::new();
         for (index, key) in self.public_keys.iter().enumerate() {
             let mut broken = key.check_form();
-            if broken.is_empty() && verifies {
-                broken = key.check_strength();
+            if verifies {
+                let weak = key.check_strength().into_iter();
+                let weak: Vec<_> = weak
+                    .filter(|(member, _)| broken.iter().all(|(other, _)| other != member))
+                    .collect();
+                broken.extend(weak);
             }
             if !kids.insert(&key.kid) {
                 broken.push(("kid", JwkRule::KeyIdTaken));
@@ -312,30 +324,26 @@ impl Deref for Metadata {
     }
 }
 
-fn check_list<T: Hash + Eq>(field: &str, list: &[T], max: usize, found: &mut Violations) {
+/// Checks a list and each of its elements. Of one that is too long nothing else is said: it would have no end.
+fn check_list<B>(
+    (field, list): (&str, &[String]),
+    max: usize,
+    found: &mut Violations,
+    check: impl Fn(&str) -> B,
+) where
+    B: IntoIterator<Item: Into<Rule>>,
+{
     if list.len() > max {
         found.push(field, Rule::TooMany { max });
+        return;
     }
     let mut seen = HashSet::new();
     for (index, element) in list.iter().enumerate() {
+        let place = format!("{field}[{index}]");
         if !seen.insert(element) {
-            found.push(format!("{field}[{index}]"), Rule::Duplicate);
+            found.push(place.as_str(), Rule::Duplicate);
         }
-    }
-}
-
-fn check_closed_set(
-    (field, list): (&str, &Vec<String>),
-    set: &[&str],
-    allowed: &'static str,
-    found: &mut Violations,
-) {
-    // A longer list than the set has duplicates or strangers, so it needs no limit of its own.
-    check_list(field, list, usize::MAX, found);
-    for (index, element) in list.iter().enumerate() {
-        if !set.contains(&element.as_str()) {
-            found.push(format!("{field}[{index}]"), Rule::NotOneOf { allowed });
-        }
+        found.extend(&place, check(element));
     }
 }
 

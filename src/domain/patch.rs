@@ -29,7 +29,7 @@ pub struct Operation {
 }
 
 /// A rule for an operation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum PatchRule {
     /// Too many operations.
     #[error("must have at most {MAX_OPERATIONS} operations")]
@@ -37,9 +37,14 @@ pub enum PatchRule {
     /// An operation that there is not, or that is not offered.
     #[error("must be add, replace or remove")]
     UnknownOperation,
-    /// A path that cannot be patched.
-    #[error("cannot be patched")]
-    PathNotPatchable,
+    /// Its path is wrong.
+    #[error("{path:?} {rule}")]
+    Path {
+        /// The path.
+        path: String,
+        /// What is wrong with it.
+        rule: PathRule,
+    },
     /// Nothing to add or to put in the place.
     #[error("is required for add and replace")]
     MissingValue,
@@ -49,18 +54,26 @@ pub enum PatchRule {
         /// The type, for people.
         expected: &'static str,
     },
-    /// Removing what is not there.
-    #[error("cannot be removed: it is not set")]
-    NothingToRemove,
-    /// An index outside of the array (RFC 6902 section 4.1), or none (RFC 6901 section 4).
-    #[error("has no such element")]
-    NoSuchElement,
     /// A timestamp that is none of RFC 3339.
     #[error("must be an RFC 3339 timestamp")]
     NotATimestamp,
     /// A publication that has not happened.
     #[error("must not be in the future")]
     InTheFuture,
+}
+
+/// A rule for the path of an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum PathRule {
+    /// A path that cannot be patched.
+    #[error("cannot be patched")]
+    NotPatchable,
+    /// Removing what is not there.
+    #[error("cannot be removed: it is not set")]
+    NothingToRemove,
+    /// An index outside of the array (RFC 6902 section 4.1), or none (RFC 6901 section 4).
+    #[error("is no element of the array")]
+    NoSuchElement,
 }
 
 /// The most operations of a patch.
@@ -74,23 +87,21 @@ enum Action<'a> {
     Remove,
 }
 
-/// A broken rule, and whether the path, the value or a part of the value breaks it.
-struct Broken {
-    part: String,
-    rule: Rule,
+/// What an operation breaks.
+enum Broken {
+    /// A rule for its path.
+    Path(PathRule),
+    /// A rule for another part of it.
+    Part { part: String, rule: Rule },
 }
 
 impl Broken {
-    fn path(rule: PatchRule) -> Self {
-        Self::part("path", rule)
-    }
-
     fn value(rule: PatchRule) -> Self {
         Self::part("value", rule)
     }
 
     fn part(part: impl Into<String>, rule: impl Into<Rule>) -> Self {
-        Self {
+        Self::Part {
             part: part.into(),
             rule: rule.into(),
         }
@@ -109,10 +120,16 @@ impl Patch {
             return found;
         }
         for (index, operation) in self.operations.iter().enumerate() {
-            if let Err(Broken { part, rule }) = operation.apply(draft, now) {
-                // The path says more than the index does, so it is named too.
-                let field = format!("operations[{index}].{part} ({:?})", operation.path);
-                found.push(field, rule);
+            match operation.apply(draft, now) {
+                Ok(()) => {}
+                Err(Broken::Part { part, rule }) => found.push(format!("operations[{index}].{part}"), rule),
+                Err(Broken::Path(rule)) => {
+                    let path = operation.path.clone();
+                    found.push(
+                        format!("operations[{index}].path"),
+                        PatchRule::Path { path, rule },
+                    );
+                }
             }
         }
         found
@@ -122,7 +139,7 @@ impl Patch {
 impl Operation {
     fn apply(&self, draft: &mut ClientDraft, now: Timestamp) -> Outcome {
         let action = self.action()?;
-        let tokens = pointer_tokens(&self.path).ok_or_else(not_patchable)?;
+        let tokens = pointer_tokens(&self.path).ok_or(Broken::Path(PathRule::NotPatchable))?;
         let tokens: Vec<&str> = tokens.iter().map(String::as_str).collect();
         match tokens.as_slice() {
             ["clientName"] => patch_text(&mut draft.client_name, action),
@@ -137,7 +154,7 @@ impl Operation {
             ["allowedGrantTypes", rest @ ..] => patch_texts(&mut draft.allowed_grant_types, rest, action),
             ["allowedAuthMethods", rest @ ..] => patch_texts(&mut draft.allowed_auth_methods, rest, action),
             ["publicKeys", rest @ ..] => patch_list(&mut draft.public_keys, rest, action, key),
-            _ => Err(not_patchable()),
+            _ => Err(Broken::Path(PathRule::NotPatchable)),
         }
     }
 
@@ -150,10 +167,6 @@ impl Operation {
             _ => Err(Broken::part("op", PatchRule::UnknownOperation)),
         }
     }
-}
-
-fn not_patchable() -> Broken {
-    Broken::path(PatchRule::PathNotPatchable)
 }
 
 /// The reference tokens of a JSON Pointer, unescaped (RFC 6901 sections 3 and 4). Nothing for what is none.
@@ -179,7 +192,7 @@ fn unescape(token: &str) -> Option<String> {
 fn patch_text(member: &mut Option<String>, action: Action<'_>) -> Outcome {
     match action {
         Action::Add(value) | Action::Replace(value) => *member = Some(text("value", value)?),
-        Action::Remove => drop(member.take().ok_or(Broken::path(PatchRule::NothingToRemove))?),
+        Action::Remove => drop(member.take().ok_or(Broken::Path(PathRule::NothingToRemove))?),
     }
     Ok(())
 }
@@ -202,7 +215,7 @@ fn patch_time(member: &mut Option<Timestamp>, action: Action<'_>, now: Timestamp
             }
             *member = Some(time);
         }
-        Action::Remove => drop(member.take().ok_or(Broken::path(PatchRule::NothingToRemove))?),
+        Action::Remove => drop(member.take().ok_or(Broken::Path(PathRule::NothingToRemove))?),
     }
     Ok(())
 }
@@ -237,13 +250,13 @@ fn patch_list<T>(
         }
         ([index], Action::Replace(value)) => {
             let slot = list.get_mut(array_index(index, usize::MAX)?);
-            *slot.ok_or(Broken::path(PatchRule::NoSuchElement))? = element("value", value)?;
+            *slot.ok_or(Broken::Path(PathRule::NoSuchElement))? = element("value", value)?;
         }
         ([index], Action::Remove) => {
             let index = array_index(index, list.len())?;
             list.remove(index);
         }
-        _ => return Err(not_patchable()),
+        _ => return Err(Broken::Path(PathRule::NotPatchable)),
     }
     Ok(())
 }
@@ -255,7 +268,7 @@ fn array_index(token: &str, end: usize) -> Result<usize, Broken> {
         .parse()
         .ok()
         .filter(|index| canonical && *index < end)
-        .ok_or(Broken::path(PatchRule::NoSuchElement))
+        .ok_or(Broken::Path(PathRule::NoSuchElement))
 }
 
 fn text(part: &str, value: &Value) -> Result<String, Broken> {
@@ -271,7 +284,8 @@ fn key(part: &str, value: &Value) -> Result<Jwk, Broken> {
         .as_object()
         .ok_or_else(|| Broken::part(part, JwkRule::NotAnObject))?;
     let mut key = Jwk::default();
-    for (name, value) in members {
+    // As in the message of a new client, null stands for a member that is absent.
+    for (name, value) in members.iter().filter(|(_, value)| !value.is_null()) {
         if let Some(private) = PRIVATE_MEMBERS.iter().find(|private| *private == name) {
             key.private_members.push(private);
             continue;
@@ -328,10 +342,9 @@ mod tests {
         };
         let mut draft = draft();
         let found = patch.apply(&mut draft, NOW);
-        found.or(draft).map_err(|found| {
-            let place = |field: &str| field.split(" (").next().unwrap().to_owned();
-            found.iter().map(|v| (place(&v.field), v.rule.clone())).collect()
-        })
+        found
+            .or(draft)
+            .map_err(|found| found.iter().map(|v| (v.field.clone(), v.rule.clone())).collect())
     }
 
     fn redirect_uris(patch: &Value) -> Vec<String> {
@@ -340,6 +353,11 @@ mod tests {
 
     fn broken(patch: &Value) -> Vec<(String, Rule)> {
         apply(patch).unwrap_err()
+    }
+
+    fn at(path: &str, rule: PathRule) -> Rule {
+        let path = path.to_owned();
+        PatchRule::Path { path, rule }.into()
     }
 
     #[test]
@@ -376,7 +394,7 @@ mod tests {
         for path in ["/description", "/logoUri", "/clientUri", "/publishedAt"] {
             assert_eq!(
                 broken(&json!([{"op": "remove", "path": path}])),
-                [("operations[0].path".into(), PatchRule::NothingToRemove.into())],
+                [("operations[0].path".into(), at(path, PathRule::NothingToRemove))],
                 "{path}"
             );
         }
@@ -449,7 +467,7 @@ mod tests {
         ] {
             assert_eq!(
                 broken(&json!([{"op": "add", "path": path, "value": "x"}])),
-                [("operations[0].path".into(), PatchRule::PathNotPatchable.into())],
+                [("operations[0].path".into(), at(path, PathRule::NotPatchable))],
                 "{path}"
             );
         }
@@ -469,7 +487,7 @@ mod tests {
 
     #[test]
     fn every_operation_that_cannot_be_applied_is_reported() {
-        let text = PatchRule::WrongType { expected: "a string" };
+        let text = || PatchRule::WrongType { expected: "a string" };
         let array = PatchRule::WrongType { expected: "an array" };
         let found = broken(&json!([
             {"op": "move", "path": "/clientName"},
@@ -488,11 +506,11 @@ mod tests {
         let expected: [(&str, Rule); 12] = [
             ("operations[0].op", PatchRule::UnknownOperation.into()),
             ("operations[1].value", PatchRule::MissingValue.into()),
-            ("operations[2].value", text.into()),
-            ("operations[3].value", text.into()),
+            ("operations[2].value", text().into()),
+            ("operations[3].value", text().into()),
             ("operations[4].value", array.into()),
-            ("operations[5].value[1]", text.into()),
-            ("operations[6].value", text.into()),
+            ("operations[5].value[1]", text().into()),
+            ("operations[6].value", text().into()),
             ("operations[7].value", PatchRule::NotATimestamp.into()),
             ("operations[8].value", PatchRule::InTheFuture.into()),
             ("operations[9].value[0]", JwkRule::NotAnObject.into()),

@@ -18,11 +18,11 @@ pub fn check(text: &str, app_type: AppType) -> Vec<UriRule> {
         (text.contains('\\'), UriRule::Backslash),
         (text.contains(space_or_control), UriRule::SpaceOrControl),
     ]));
-    match parse(text) {
+    // What has a rule of its own stands aside, so that it does not hide the others.
+    let harmless = text.replace(|c: char| c == '\\' || space_or_control(c), "x");
+    match parse(&harmless) {
         Ok(uri) => rules.extend(check_parts(&uri, app_type)),
-        // A character that has a rule of its own says more than "syntax" does.
-        Err(rule) if rules.iter().all(|rule| *rule == UriRule::TooLong) => rules.push(rule),
-        Err(_) => {}
+        Err(rule) => rules.push(rule),
     }
     rules
 }

@@ -80,7 +80,7 @@ impl Violations {
     }
 
     /// Notes several broken rules of one member.
-    pub fn extend<R: Into<Rule>>(&mut self, field: &str, rules: impl IntoIterator<Item = R>) {
+    pub fn extend(&mut self, field: &str, rules: impl IntoIterator<Item: Into<Rule>>) {
         for rule in rules {
             self.push(field, rule);
         }

@@ -27,6 +27,11 @@ use crate::{
 /// How long a caller should wait before trying again what the database could not do.
 const RETRY_UNAVAILABLE: Duration = Duration::from_secs(1);
 
+/// How many broken rules an answer names. A request can break more than anybody would read.
+const MAX_VIOLATIONS: usize = 100;
+/// The longest text about one of them. What a caller sent comes back shortened.
+const MAX_TEXT_CHARS: usize = 300;
+
 /// Why a call fails, for the caller. It becomes a [`Status`], from which the REST door makes its answer.
 #[derive(Debug)]
 pub struct Failure {
@@ -54,28 +59,36 @@ impl Failure {
         Self::fields([(reason, field.into(), detail.into())])
     }
 
-    /// A failure of several fields. The first says the reason of the whole.
+    /// A failure of several fields, of which the first hundred are named. The first says the reason of the whole.
     pub fn fields(fields: impl IntoIterator<Item = (ErrorReason, String, String)>) -> Self {
         let mut reason = None;
-        let violations: Vec<FieldViolation> = fields
-            .into_iter()
-            .map(|(field_reason, field, description)| {
-                reason.get_or_insert(field_reason);
-                FieldViolation {
-                    field,
-                    description,
+        let mut violations: Vec<FieldViolation> = Vec::new();
+        let mut count = 0_usize;
+        for (field_reason, field, description) in fields {
+            count += 1;
+            reason.get_or_insert(field_reason);
+            if violations.len() < MAX_VIOLATIONS {
+                violations.push(FieldViolation {
+                    field: shorten(field),
+                    description: shorten(description),
                     reason: field_reason.name().to_owned(),
                     localized_message: None,
-                }
-            })
-            .collect();
-        let texts: Vec<String> = violations
-            .iter()
-            .map(|violation| format!("{}: {}", violation.field, violation.description))
-            .collect();
+                });
+            }
+        }
+        let first = violations
+            .first()
+            .map(|first| format!("{}: {}", first.field, first.description));
+        let others = match count.saturating_sub(1) {
+            0 => String::new(),
+            others => format!("; and {others} more"),
+        };
         Self {
             violations,
-            ..Self::new(reason.unwrap_or(ErrorReason::InvalidField), texts.join("; "))
+            ..Self::new(
+                reason.unwrap_or(ErrorReason::InvalidField),
+                first.unwrap_or_default() + &others,
+            )
         }
     }
 
@@ -113,6 +126,14 @@ impl Failure {
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self
+    }
+}
+
+/// A text of which what is too long is cut off.
+fn shorten(text: String) -> String {
+    match text.char_indices().nth(MAX_TEXT_CHARS) {
+        Some((end, _)) => text.get(..end).unwrap_or_default().to_owned() + "…",
+        None => text,
     }
 }
 

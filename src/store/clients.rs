@@ -9,13 +9,13 @@ use sea_orm::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    Store,
+    Store, detached,
     entity::{
         client::{ActiveModel, Column, Entity, Model},
         secret,
     },
     error::{Corrupt, StoreError, UpdateError},
-    secrets, within_time,
+    secrets,
 };
 use crate::domain::{
     client::Client,
@@ -40,16 +40,15 @@ impl Store {
     /// # Errors
     /// When the database cannot be reached, or refuses so many.
     pub async fn insert_clients(&self, tenant: &TenantId, clients: &[Client]) -> Result<(), StoreError> {
-        within_time(async {
-            let transaction = self.begin_write().await?;
-            let rows: Vec<ActiveModel> = clients
-                .iter()
-                .map(|client| to_row(tenant, client, 1))
-                .collect::<Result<_, _>>()?;
+        let (store, tenant, clients) = (self.clone(), tenant.clone(), clients.to_vec());
+        detached(async move {
+            let transaction = store.begin_write().await?;
+            let rows = clients.iter().map(|client| to_row(&tenant, client, 1));
+            let rows: Vec<ActiveModel> = rows.collect::<Result<_, _>>()?;
             Entity::insert_many(rows)
                 .exec_without_returning(&transaction)
                 .await?;
-            secrets::insert(tenant, clients, &transaction).await?;
+            secrets::insert(&tenant, &clients, &transaction).await?;
             Ok(transaction.commit().await?)
         })
         .await
@@ -60,13 +59,14 @@ impl Store {
     /// # Errors
     /// When the tenant has none with this id, or the database cannot be reached.
     pub async fn get_client(&self, tenant: &TenantId, id: &ClientId) -> Result<Client, StoreError> {
-        within_time(async {
+        let (store, is_it) = (self.clone(), is(tenant, id));
+        detached(async move {
             // One query, so that the client and its secrets are of one state.
             let mut found = Entity::find()
-                .filter(is(tenant, id))
+                .filter(is_it)
                 .find_with_related(secret::Entity)
                 .order_by_asc(secret::Column::CreatedAt)
-                .all(&self.readers)
+                .all(&store.readers)
                 .await?;
             let (row, secrets) = found.pop().ok_or(StoreError::ClientNotFound)?;
             let secrets = secrets.iter().map(secrets::from_row).collect::<Result<_, _>>()?;
@@ -84,23 +84,28 @@ impl Store {
         &self,
         tenant: &TenantId,
         id: &ClientId,
-        change: impl FnOnce(&mut Client) -> Result<T, E>,
-    ) -> Result<T, UpdateError<E>> {
-        within_time(async {
-            let transaction = self.begin_write().await?;
-            let row = Entity::find()
-                .filter(is(tenant, id))
+        change: impl FnOnce(&mut Client) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, UpdateError<E>>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        let (store, tenant, is_it) = (self.clone(), tenant.clone(), is(tenant, id));
+        detached(async move {
+            let transaction = store.begin_write().await?;
+            let found = Entity::find()
+                .filter(is_it)
                 .lock_exclusive()
                 .one(&transaction)
-                .await?
-                .ok_or(StoreError::ClientNotFound)?;
+                .await?;
+            let row = found.ok_or(StoreError::ClientNotFound)?;
             let version = row.version;
-            let found = with_secrets(tenant, vec![row], &transaction).await?.pop();
+            let found = with_secrets(&tenant, vec![row], &transaction).await?.pop();
             let before = found.ok_or(StoreError::ClientNotFound)?;
             let mut after = before.clone();
             let outcome = change(&mut after).map_err(UpdateError::Refused)?;
             if after != before {
-                write(tenant, &before, &after, version, &transaction).await?;
+                write(&tenant, &before, &after, version, &transaction).await?;
                 transaction.commit().await?;
             }
             Ok(outcome)

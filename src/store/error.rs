@@ -108,11 +108,12 @@ fn postgres_kind(code: &str) -> Kind {
     match code {
         // serialization_failure, deadlock_detected
         "40001" | "40P01" => Kind::Conflict,
-        // read_only_sql_transaction (a standby), lock_not_available, query_canceled (statement_timeout)
-        "25006" | "55P03" | "57014" => Kind::Away,
+        // lock_not_available, query_canceled (statement_timeout)
+        "55P03" | "57014" => Kind::Away,
         _ => match code.get(..2) {
-            // connection exception, insufficient resources, operator intervention, system error
-            Some("08" | "53" | "57" | "58") => Kind::Away,
+            // connection exception, invalid transaction state (a standby, or a transaction that was cut off),
+            // insufficient resources, operator intervention, system error
+            Some("08" | "25" | "53" | "57" | "58") => Kind::Away,
             _ => Kind::Other,
         },
     }

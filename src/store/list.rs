@@ -9,10 +9,10 @@ use sea_orm::{
 use super::{
     Store,
     clients::with_secrets,
+    detached,
     entity::client::{Column, Entity, Model},
     error::StoreError,
     filter::{self, Selection},
-    within_time,
 };
 use crate::domain::{
     client::Client,
@@ -27,20 +27,21 @@ impl Store {
     /// # Errors
     /// When the database cannot be reached.
     pub async fn list_clients(&self, tenant: &TenantId, request: &PageRequest) -> Result<Page, StoreError> {
-        let Some(query) = self.list_query(tenant, &request.list) else {
-            return Ok(Page {
-                total: request.count.then_some(0),
-                ..Page::default()
-            });
-        };
-        within_time(async {
+        let (store, tenant, request) = (self.clone(), tenant.clone(), request.clone());
+        detached(async move {
+            let Some(query) = store.list_query(&tenant, &request.list) else {
+                return Ok(Page {
+                    total: request.count.then_some(0),
+                    ..Page::default()
+                });
+            };
             // One snapshot, so that the page, its links and the total fit together.
-            let snapshot = self.begin_read().await?;
+            let snapshot = store.begin_read().await?;
             let reader = Reader {
                 query,
                 snapshot: &snapshot,
             };
-            let page = reader.page(request).await?;
+            let page = reader.page(&request).await?;
             let total = if request.count {
                 Some(reader.count().await?)
             } else {
@@ -73,8 +74,9 @@ impl Store {
         };
         let mut statement = query.build(backend);
         statement.sql = format!("{explain} {}", statement.sql);
-        within_time(async {
-            let rows = self.readers.query_all_raw(statement).await?;
+        let readers = self.readers.clone();
+        detached(async move {
+            let rows = readers.query_all_raw(statement).await?;
             Ok(rows
                 .iter()
                 .map(|row| row.try_get("", column))

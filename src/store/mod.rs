@@ -14,12 +14,19 @@ use std::{future::Future, time::Duration};
 
 use oauth_clients_migrations::{Migrator, MigratorTrait as _};
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend};
+use tracing::Instrument as _;
 
 pub use connect::{DatabaseUrl, InvalidDatabaseUrl};
 pub use error::{Corrupt, StoreError, UpdateError};
 
 /// How long a call waits for the database at most, whatever it waits for.
 const TIMEOUT: Duration = Duration::from_secs(4);
+/// How long work may go on for which nobody waits any more.
+const ABANDONED: Duration = Duration::from_secs(30);
+/// How long the database has to say that it is there.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long the connections have to end.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The clients of every tenant. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -58,8 +65,9 @@ impl Store {
     /// # Errors
     /// When the database cannot be reached.
     pub async fn migrations(&self) -> Result<Vec<(String, bool)>, StoreError> {
-        within_time(async {
-            let pending = Migrator::get_pending_migrations_read_only(&self.readers).await?;
+        let store = self.clone();
+        detached(async move {
+            let pending = Migrator::get_pending_migrations_read_only(&store.readers).await?;
             let pending: Vec<String> = pending
                 .iter()
                 .map(|migration| migration.name().to_owned())
@@ -71,6 +79,12 @@ impl Store {
                 .collect())
         })
         .await
+    }
+
+    /// Whether the database answers within a second, and every migration is applied.
+    pub async fn is_ready(&self) -> bool {
+        let migrations = tokio::time::timeout(PROBE_TIMEOUT, self.migrations()).await;
+        migrations.is_ok_and(|migrations| migrations.is_ok_and(|all| all.iter().all(|(_, applied)| *applied)))
     }
 
     /// Has PostgreSQL count what is in its tables, for its query planner, which it does by itself after a while. SQLite
@@ -88,15 +102,28 @@ impl Store {
     /// Ends the connections.
     pub async fn close(self) {
         for connection in [self.readers, self.writers] {
-            if let Err(error) = connection.close().await {
-                tracing::warn!(%error, "a database connection did not close");
+            if !matches!(
+                tokio::time::timeout(CLOSE_TIMEOUT, connection.close()).await,
+                Ok(Ok(()))
+            ) {
+                tracing::warn!("a database connection did not close");
             }
         }
     }
 }
 
-async fn within_time<T, E: From<StoreError>>(work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-    tokio::time::timeout(TIMEOUT, work)
-        .await
-        .unwrap_or_else(|_| Err(StoreError::TimedOut.into()))
+/// Does work of the store in a task of its own, and waits for it until its time is over. The work itself is never cut
+/// off half-way by a caller who does not wait: a connection could go back to the pool in the middle of a transaction.
+async fn detached<T, E>(work: impl Future<Output = Result<T, E>> + Send + 'static) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<StoreError> + Send + 'static,
+{
+    // Work that hangs on a database that is gone for good has to end at some time too.
+    let task = tokio::spawn(tokio::time::timeout(ABANDONED, work).in_current_span());
+    match tokio::time::timeout(TIMEOUT, task).await {
+        Ok(Ok(Ok(outcome))) => outcome,
+        Ok(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        _ => Err(StoreError::TimedOut.into()),
+    }
 }

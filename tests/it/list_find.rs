@@ -30,7 +30,10 @@ async fn create_named(caller: &Caller<'_>, names: &[&str]) -> Vec<String> {
 
 fn names(page: &Value) -> Vec<&str> {
     let clients = page["data"].as_array().unwrap();
-    clients.iter().map(|client| client["clientName"].as_str().unwrap()).collect()
+    clients
+        .iter()
+        .map(|client| client["clientName"].as_str().unwrap())
+        .collect()
 }
 
 async fn a_filter_finds_on_both_doors(server: TestServer) {
@@ -40,12 +43,21 @@ async fn a_filter_finds_on_both_doors(server: TestServer) {
         for (filter, found) in [
             (r#"clientName eq "o'malley""#.to_owned(), vec!["O'Malley"]),
             (r#"clientName co "0%""#.to_owned(), vec!["100%"]),
-            (r#"clientName sw "100" and not (clientName ew "%")"#.to_owned(), vec!["100x"]),
-            (r#"clientName co "\"HI\"" or clientName eq "100%""#.to_owned(), vec!["say \"hi\"", "100%"]),
+            (
+                r#"clientName sw "100" and not (clientName ew "%")"#.to_owned(),
+                vec!["100x"],
+            ),
+            (
+                r#"clientName co "\"HI\"" or clientName eq "100%""#.to_owned(),
+                vec!["say \"hi\"", "100%"],
+            ),
             (format!("clientId eq \"{}\"", all[0]), vec!["O'Malley"]),
             (format!("clientId eq \"{}\"", all[0].to_uppercase()), vec![]),
             (r#"appType eq "web""#.to_owned(), vec![]),
-            (r#"APPTYPE EQ "SPA" and clientName pr"#.to_owned(), vec!["say \"hi\"", "100x", "100%", "O'Malley"]),
+            (
+                r#"APPTYPE EQ "SPA" and clientName pr"#.to_owned(),
+                vec!["say \"hi\"", "100x", "100%", "O'Malley"],
+            ),
         ] {
             let page = admin.list(door, json!({"filter": filter})).await.unwrap();
             assert_eq!(names(&page), found, "{filter}");
@@ -85,11 +97,21 @@ async fn a_total_is_counted_only_when_asked_for(server: TestServer) {
             (json!({}), None),
             (json!({"totalResults": false}), None),
             (json!({"totalResults": true, "limit": 1}), Some(3)),
-            (json!({"totalResults": true, "filter": "clientName gt \"a\""}), Some(2)),
-            (json!({"totalResults": true, "filter": "appType eq \"mobile\""}), Some(0)),
+            (
+                json!({"totalResults": true, "filter": "clientName gt \"a\""}),
+                Some(2),
+            ),
+            (
+                json!({"totalResults": true, "filter": "appType eq \"mobile\""}),
+                Some(0),
+            ),
         ] {
             let page = admin.list(door, request.clone()).await.unwrap();
-            assert_eq!(page.get("totalResults").and_then(Value::as_i64), total, "{request}");
+            assert_eq!(
+                page.get("totalResults").and_then(Value::as_i64),
+                total,
+                "{request}"
+            );
         }
     }
 }
@@ -116,7 +138,8 @@ async fn a_filter_that_is_none_is_refused_with_its_position(server: TestServer) 
 async fn the_filter_stays_in_the_links(server: TestServer) {
     let admin = server.admin();
     create_named(&admin, &["a & b", "a & c", "b"]).await;
-    let request = json!({"filter": "clientName sw \"a &\"", "sort": "+clientName", "limit": 1, "totalResults": true});
+    let request =
+        json!({"filter": "clientName sw \"a &\"", "sort": "+clientName", "limit": 1, "totalResults": true});
     let page = admin.list(Door::Rest, request).await.unwrap();
     let href = page["links"]["next"]["href"].as_str().unwrap();
     let (_, path) = href.split_at(href.find("/api/").unwrap());
@@ -135,7 +158,10 @@ async fn a_cursor_of_another_filter_is_refused(server: TestServer) {
         let next = &page["links"]["next"]["cursor"];
         let same = json!({"filter": " (CLIENTNAME  pr) ", "next": next});
         assert!(admin.list(door, same).await.is_ok());
-        for other in [json!({"next": next}), json!({"filter": "clientId pr", "next": next})] {
+        for other in [
+            json!({"next": next}),
+            json!({"filter": "clientId pr", "next": next}),
+        ] {
             let refused = admin.list(door, other).await.unwrap_err();
             assert_eq!(refused.codes(), ["INVALID_CURSOR"]);
         }

@@ -18,7 +18,7 @@ pub(super) async fn create_secret(
     let change = change(&context)?;
     let new = clients
         .store
-        .update_client(context.tenant(), &id, |client| client.create_secret(&change))
+        .update_client(context.tenant(), &id, move |client| client.create_secret(&change))
         .await?;
     Ok(convert::client_secret(&id, context.subject().as_str(), new))
 }

@@ -35,7 +35,7 @@ pub(super) async fn delete(
     }
     let id = ClientId::parse(&message.client_id)?;
     let now = now();
-    let deleted = clients.store.update_client(context.tenant(), &id, |client| {
+    let deleted = clients.store.update_client(context.tenant(), &id, move |client| {
         client.delete(now);
         Ok::<(), ChangeError>(())
     });

@@ -17,7 +17,7 @@ pub(super) async fn delete_secret(
     let id = ClientId::parse(&message.client_id)?;
     let hint = Hint::parse(&message.hint);
     let now = now();
-    let deleted = clients.store.update_client(context.tenant(), &id, |client| {
+    let deleted = clients.store.update_client(context.tenant(), &id, move |client| {
         // Only of a client that exists can it be said that it lacks a secret.
         let hint = hint.map_err(|_| ChangeError::SecretNotFound)?;
         client.delete_secret(&hint, now)

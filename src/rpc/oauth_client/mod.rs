@@ -124,12 +124,12 @@ fn split<T>(request: Request<T>) -> Result<(CallContext, T), Failure> {
 }
 
 /// What a change by this caller needs from outside of the domain.
-fn change(context: &CallContext) -> Result<Change<'_>, Failure> {
+fn change(context: &CallContext) -> Result<Change, Failure> {
     let mut seed = [0; SecretSeed::LEN];
     aws_lc_rs::rand::fill(&mut seed).map_err(|error| Failure::internal(&Bug::from(error)))?;
     Ok(Change {
-        tenant: context.tenant(),
-        by: context.subject(),
+        tenant: context.tenant().clone(),
+        by: context.subject().clone(),
         now: now(),
         seed: SecretSeed::from_bytes(seed),
     })

@@ -19,7 +19,7 @@ pub(super) async fn patch(
     let change = change(&context)?;
     let secret = clients
         .store
-        .update_client(context.tenant(), &id, |client| client.patch(&patch, &change))
+        .update_client(context.tenant(), &id, move |client| client.patch(&patch, &change))
         .await?;
     Ok(v1::PatchOAuthClientResponse {
         client_secret: secret.map(|new| new.secret.reveal()),

@@ -18,6 +18,7 @@ use crate::{auth::Authenticate, limits::RateLimit};
 
 pub mod authorize;
 pub mod deadline;
+pub mod fit;
 pub mod gate;
 pub mod normalize;
 pub mod panic;

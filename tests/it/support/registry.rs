@@ -85,8 +85,8 @@ fn client(tenant: &TenantId, name: &str, app_type: &str, index: usize) -> Client
     // Several share a moment, so that the id has to break ties.
     let micros = 1_700_000_000_000_000 + i64::try_from(index / 2).unwrap();
     let change = Change {
-        tenant,
-        by: &by,
+        tenant: tenant.clone(),
+        by,
         now: Timestamp::from_micros(micros),
         seed: SecretSeed::from_bytes([7; SecretSeed::LEN]),
     };

@@ -11,8 +11,10 @@ use std::{
     time::Duration,
 };
 
+mod http;
+
+use ::http::{HeaderValue, header::ALLOW};
 use axum::routing::get;
-use http::{HeaderValue, header::ALLOW};
 use thiserror::Error;
 use tokio::{
     net::TcpListener,
@@ -40,7 +42,7 @@ use crate::{
     },
     rpc::{
         oauth_client::OAuthClients,
-        stack::{StackConfig, normalize::Normalize, resolve::ResolveMethod, stack},
+        stack::{StackConfig, fit::FitTrailers, normalize::Normalize, resolve::ResolveMethod, stack},
         status::Failure,
     },
     store::{Store, StoreError},
@@ -48,6 +50,9 @@ use crate::{
 
 /// The largest message that is taken.
 const MAX_MESSAGE_BYTES: usize = 1024 * 1024;
+/// How many calls that were given up may wait to be noticed before the connection is taken for an attack. Callers with
+/// short deadlines share one connection, and give up many calls at once.
+const MAX_PENDING_RESETS: usize = 256;
 /// How often the database is asked whether it is there.
 const READINESS_INTERVAL: Duration = Duration::from_secs(1);
 /// How often the limiter forgets idle callers.
@@ -324,7 +329,7 @@ async fn watch_database(store: Store, readiness: Readiness) {
     let mut interval = tokio::time::interval(READINESS_INTERVAL);
     loop {
         interval.tick().await;
-        let ready = missing_migrations(&store).await.is_ok_and(|missing| missing == 0);
+        let ready = store.is_ready().await;
         if ready != readiness.get() {
             tracing::warn!(ready, "the readiness changed");
             readiness.set(ready).await;
@@ -353,10 +358,15 @@ async fn serve_grpc(
     stop: watch::Receiver<bool>,
 ) -> Result<(), ServerError> {
     let layers = tower::layer::layer_fn(move |routes: Routes| {
-        stack(config.clone(), ResolveMethod(protos), Normalize::new(routes))
+        FitTrailers::new(stack(
+            config.clone(),
+            ResolveMethod(protos),
+            Normalize::new(routes),
+        ))
     });
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     tonic::transport::Server::builder()
+        .http2_max_pending_accept_reset_streams(Some(MAX_PENDING_RESETS))
         .layer(layers)
         .add_routes(routes)
         .serve_with_incoming_shutdown(incoming, stopped(stop))
@@ -392,16 +402,6 @@ async fn serve_rest(
         .route("/healthz", get(live).fallback(not_allowed))
         .route("/readyz", get(ready).fallback(not_allowed))
         .fallback_service(gateway);
-    axum::serve(tcp_nodelay(listener), router)
-        .with_graceful_shutdown(stopped(stop))
-        .await
-        .map_err(|error| ServerError::Serve(error.into()))
-}
-
-fn tcp_nodelay(listener: TcpListener) -> impl axum::serve::Listener<Addr = SocketAddr> {
-    axum::serve::ListenerExt::tap_io(listener, |stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "a connection keeps Nagle's algorithm");
-        }
-    })
+    http::serve(listener, router, stopped(stop)).await;
+    Ok(())
 }

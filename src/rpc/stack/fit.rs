@@ -1,0 +1,132 @@
+//! The details of an error travel in the trailers of a gRPC call, where clients take 8 KiB only: what does not fit is
+//! left out, and the answer says how much.
+
+use std::{
+    convert::Infallible,
+    task::{Context, Poll},
+};
+
+use futures_util::{FutureExt as _, future::Map};
+use http::{Request, Response};
+use tonic::{Status, body::Body};
+use tonic_types::{ErrorDetails, StatusExt as _};
+use tower::Service;
+
+/// How many bytes the texts of the field violations may have. Encoded, and in base64, they grow by half.
+const MAX_VIOLATIONS_BYTES: usize = 3_600;
+
+/// Shortens the errors of the inner service to what gRPC clients take.
+#[derive(Debug, Clone)]
+pub struct FitTrailers<S> {
+    inner: S,
+}
+
+impl<S> FitTrailers<S> {
+    /// A service whose errors fit.
+    pub fn new(inner: S) -> Self {
+        Self { inner }
+    }
+}
+
+type Answer = Result<Response<Body>, Infallible>;
+
+impl<S, B> Service<Request<B>> for FitTrailers<S>
+where
+    S: Service<Request<B>, Response = Response<Body>, Error = Infallible>,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Map<S::Future, fn(Answer) -> Answer>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        self.inner.call(request).map(|Ok(answer)| Ok(fit(answer)))
+    }
+}
+
+fn fit(answer: Response<Body>) -> Response<Body> {
+    let Some(status) = Status::from_header_map(answer.headers()) else {
+        return answer;
+    };
+    if status.details().len() <= MAX_VIOLATIONS_BYTES {
+        return answer;
+    }
+    let details = status.get_error_details();
+    let violations = details
+        .bad_request()
+        .map_or(&[][..], |request| &request.field_violations);
+    let mut bytes = 0;
+    let kept: Vec<_> = violations
+        .iter()
+        .take_while(|violation| {
+            // The names of the three fields and their lengths take some bytes too.
+            bytes += violation.field.len() + violation.description.len() + violation.reason.len() + 10;
+            bytes <= MAX_VIOLATIONS_BYTES
+        })
+        .cloned()
+        .collect();
+    let info = details.error_info();
+    let counts = [("violations", violations.len()), ("violationsShown", kept.len())];
+    let mut fitting = ErrorDetails::with_error_info(
+        info.map_or("", |info| &info.reason),
+        info.map_or("", |info| &info.domain),
+        counts.map(|(name, count)| (name.to_owned(), count.to_string())),
+    );
+    fitting.set_bad_request(kept);
+    let metadata = status.metadata().clone();
+    let shorter = Status::with_error_details_and_metadata(status.code(), status.message(), fitting, metadata);
+    let mut shortened = shorter.into_http();
+    *shortened.extensions_mut() = answer.extensions().clone();
+    shortened
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{pb::v1::ErrorReason, rpc::status::Failure};
+
+    fn failed(violations: usize) -> Response<Body> {
+        let detail = "must be https, or http on localhost, 127.0.0.1 or [::1]".to_owned();
+        let one = |index| {
+            (
+                ErrorReason::InvalidField,
+                format!("redirectUris[{index}]"),
+                detail.clone(),
+            )
+        };
+        Status::from(Failure::fields((0..violations).map(one))).into_http()
+    }
+
+    fn size(answer: &Response<Body>) -> usize {
+        answer
+            .headers()
+            .iter()
+            .map(|(name, value)| name.as_str().len() + value.len() + 32)
+            .sum()
+    }
+
+    #[test]
+    fn a_short_error_stays_as_it_is() {
+        let answer = failed(10);
+        let before = answer.headers().clone();
+        assert_eq!(*fit(answer).headers(), before);
+    }
+
+    #[test]
+    fn a_long_error_is_shortened_and_says_so() {
+        let answer = fit(failed(90));
+        assert!(size(&answer) < 8_192, "{}", size(&answer));
+        let details = Status::from_header_map(answer.headers())
+            .unwrap()
+            .get_error_details();
+        let shown = details.bad_request().unwrap().field_violations.len();
+        assert!((20..90).contains(&shown), "{shown}");
+        let info = details.error_info().unwrap();
+        assert_eq!(info.reason, "INVALID_FIELD");
+        assert_eq!(info.metadata["violations"], "90");
+        assert_eq!(info.metadata["violationsShown"], shown.to_string());
+    }
+}
