@@ -121,7 +121,12 @@ impl Drop for PostgresDatabase {
 }
 
 async fn connect(url: &str) -> DatabaseConnection {
-    let mut options = ConnectOptions::new(url);
+    let mode = if url.starts_with("sqlite:") {
+        "?mode=rwc"
+    } else {
+        ""
+    };
+    let mut options = ConnectOptions::new(format!("{url}{mode}"));
     options.max_connections(1).sqlx_logging(false);
     Database::connect(options).await.unwrap()
 }
