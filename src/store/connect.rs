@@ -7,6 +7,7 @@ use sea_orm::{
     ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DatabaseTransaction, DbBackend,
     DbErr, Statement, TransactionTrait as _,
     sqlx::{
+        self, Connection as _,
         postgres::PgConnectOptions,
         sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
     },
@@ -22,6 +23,8 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(4);
 /// Connections that were idle for so long are tested before they are used, so that a call does not fail because the
 /// database was restarted; on a busy connection that would cost a round trip a query.
 const TEST_AFTER_IDLE: Duration = Duration::from_millis(500);
+/// How long a connection that is given back may take to say that it is alive.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
 const SQLITE_READERS: u32 = 4;
 const POSTGRES_CONNECTIONS: u32 = 16;
 /// Any number that no other user of the database takes for an advisory lock.
@@ -155,6 +158,18 @@ fn postgres_options(url: &DatabaseUrl) -> ConnectOptions {
             ("idle_in_transaction_session_timeout", "10000".to_owned()),
         ])
     });
+    // The pool tests what is given back, but waits for the answer for ever: connections into a network that swallows
+    // everything would be lost to the pool, until none is left.
+    options.map_sqlx_postgres_pool_opts(|options| {
+        options.after_release(|connection, _| {
+            Box::pin(async move {
+                let alive = tokio::time::timeout(RELEASE_TIMEOUT, connection.ping()).await;
+                alive
+                    .unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut))
+                    .map(|()| true)
+            })
+        })
+    });
     options
 }
 
@@ -175,6 +190,25 @@ pub(super) async fn lock_migrations(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn sqlite_is_set_up_to_lose_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let url = DatabaseUrl::sqlite_file(&dir.path().join("a.db"));
+        let (readers, writer) = connect(&url).await.unwrap();
+        for connection in [readers, writer] {
+            let pragma = async |name: &str| {
+                let sql = Statement::from_string(DbBackend::Sqlite, format!("PRAGMA {name}"));
+                connection.query_one_raw(sql).await.unwrap().unwrap()
+            };
+            let mode: String = pragma("journal_mode").await.try_get_by_index(0).unwrap();
+            assert_eq!(mode, "wal");
+            for (name, value) in [("synchronous", 2), ("foreign_keys", 1), ("busy_timeout", 3_000)] {
+                let set: i32 = pragma(name).await.try_get_by_index(0).unwrap();
+                assert_eq!(set, value, "{name}");
+            }
+        }
+    }
 
     #[test]
     fn a_database_is_a_sqlite_file_or_a_postgresql_server() {

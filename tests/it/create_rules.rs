@@ -30,6 +30,7 @@ async fn refused(admin: &Caller<'_>, client: &Value) -> Vec<(String, String)> {
     rest.fields().into_iter().map(owned).collect()
 }
 
+#[expect(clippy::too_many_lines, reason = "it is a table")]
 async fn a_broken_rule_is_reported_at_its_member(server: TestServer) {
     let many =
         |count: usize| -> Vec<String> { (0..count).map(|n| format!("https://a.example/{n}")).collect() };

@@ -80,8 +80,8 @@ async fn what_a_caller_gets_wrong(server: TestServer) {
     refused("INVALID_SORT", get(admin, "?sort=color")).await;
     refused("INVALID_CURSOR", get(admin, "?next=x")).await;
     refused("INVALID_LIMIT", get(admin, "?limit=101")).await;
-    let patch = r#"[{"op": "replace", "path": "/appType", "value": "spa"}]"#;
-    refused("INVALID_PATCH", admin.request(Method::PATCH, &path).body(patch)).await;
+    let retype = r#"[{"op": "replace", "path": "/appType", "value": "spa"}]"#;
+    refused("INVALID_PATCH", admin.request(Method::PATCH, &path).body(retype)).await;
     refused("DELETE_NOT_CONFIRMED", admin.request(Method::DELETE, &path)).await;
     refused(
         "CLIENT_NOT_FOUND",

@@ -82,13 +82,13 @@ async fn links_are_there_only_where_there_is_something(server: TestServer) {
         assert_eq!((link_names(&first), ids(&first).len()), (vec!["next", "self"], 2));
         assert_eq!(first["links"]["self"].get("cursor"), None);
         let next = &first["links"]["next"]["cursor"];
-        let last = list(json!({"limit": 2, "next": next})).await;
+        let second = list(json!({"limit": 2, "next": next})).await;
         assert_eq!(
-            (link_names(&last), ids(&last)),
+            (link_names(&second), ids(&second)),
             (vec!["prev", "self"], vec![all[2].as_str()])
         );
-        assert_eq!(&last["links"]["self"]["cursor"], next);
-        let middle = list(json!({"limit": 1, "prev": last["links"]["prev"]["cursor"]})).await;
+        assert_eq!(&second["links"]["self"]["cursor"], next);
+        let middle = list(json!({"limit": 1, "prev": second["links"]["prev"]["cursor"]})).await;
         assert_eq!(
             (link_names(&middle), ids(&middle)),
             (vec!["next", "prev", "self"], vec![all[1].as_str()])

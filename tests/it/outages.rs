@@ -3,45 +3,31 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{
-    Db, Door, TestServer, eventually,
+    Db, Door, Refused, TestServer, eventually,
     proxy::{Network, Proxy},
     samples::spa,
 };
 
 const RENAME: &str = "renamed";
 
-/// Calls while the database is away are refused in time, through both doors.
-async fn assert_unavailable(server: &TestServer, id: &str, reads: bool) {
+/// How many calls: more than there are connections, so that each of them meets the outage.
+const CALLS: usize = 20;
+
+/// A call while the database is away is refused, and in time.
+async fn assert_unavailable(call: impl Future<Output = Result<Value, Refused>>) {
     let started = Instant::now();
+    let refused = call.await.unwrap_err();
+    assert_eq!(refused.codes(), ["UNAVAILABLE"]);
+    let took = started.elapsed();
+    assert!(took < Duration::from_secs(5), "{took:?}");
+}
+
+async fn rename(server: &TestServer, door: Door, id: &str) -> Result<Value, Refused> {
     let rename = json!([{"op": "add", "path": "/clientName", "value": RENAME}]);
-    let admin = server.admin();
-    let (rest, grpc) = tokio::join!(
-        admin.patch(Door::Rest, id, rename.clone()),
-        admin.patch(Door::Grpc, id, rename.clone())
-    );
-    let mut outcomes = vec![rest, grpc];
-    assert!(
-        started.elapsed() < Duration::from_secs(5),
-        "{:?}",
-        started.elapsed()
-    );
-    if reads {
-        let started = Instant::now();
-        // More than there are connections, so that each of them meets the outage.
-        outcomes.extend(join_all((0..20).map(|_| admin.get(Door::Rest, id))).await);
-        outcomes.push(admin.list(Door::Grpc, json!({})).await);
-        assert!(
-            started.elapsed() < Duration::from_secs(5),
-            "{:?}",
-            started.elapsed()
-        );
-    }
-    for outcome in outcomes {
-        assert_eq!(outcome.unwrap_err().codes(), ["UNAVAILABLE"]);
-    }
+    server.admin().patch(door, id, rename).await
 }
 
 async fn ready_is(server: &TestServer, status: u16) {
@@ -57,7 +43,8 @@ async fn a_sqlite_file_that_another_process_locks_is_unavailable_for_writing() {
     let server = TestServer::start(Db::sqlite()).await;
     let id = server.admin().created(spa()).await;
     let held = server.db.hold_writers().await;
-    assert_unavailable(&server, &id, false).await;
+    let renames = (0..CALLS).map(|n| assert_unavailable(rename(&server, Door::BOTH[n % 2], &id)));
+    join_all(renames).await;
     assert_eq!(
         server.admin().stored(&id).await["clientName"],
         spa()["clientName"],
@@ -83,17 +70,19 @@ async fn fails_and_recovers(network: Network) {
     let id = server.admin().created(spa()).await;
     ready_is(&server, 200).await;
     let admin = server.admin();
-    join_all((0..40).map(|_| admin.get(Door::Grpc, &id))).await;
+    join_all((0..CALLS).map(|_| admin.get(Door::Grpc, &id))).await;
 
     proxy.set(network);
-    assert_unavailable(&server, &id, true).await;
+    let reads = (0..CALLS).map(|n| assert_unavailable(admin.get(Door::BOTH[n % 2], &id)));
+    join_all(reads).await;
+    join_all(Door::BOTH.map(|door| assert_unavailable(rename(&server, door, &id)))).await;
+    assert_unavailable(admin.list(Door::Grpc, json!({}))).await;
     ready_is(&server, 503).await;
 
     proxy.set(Network::Works);
     ready_is(&server, 200).await;
-    let rename = json!([{"op": "add", "path": "/clientName", "value": RENAME}]);
     for door in Door::BOTH {
-        server.admin().patch(door, &id, rename.clone()).await.unwrap();
+        rename(&server, door, &id).await.unwrap();
     }
     assert_eq!(server.admin().stored(&id).await["clientName"], RENAME);
 }

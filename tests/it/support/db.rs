@@ -18,7 +18,7 @@ pub(crate) struct Db {
 
 enum Kept {
     File { _dir: TempDir },
-    Database(PostgresDatabase),
+    Database { _dropped: PostgresDatabase },
 }
 
 struct PostgresDatabase {
@@ -42,7 +42,8 @@ impl Db {
             SAID.call_once(|| {
                 // Not `eprintln!`, whose output is shown of failed tests only.
                 let text = "PostgreSQL tests left out: TEST_POSTGRES_URL is not set";
-                writeln!(std::io::stderr(), "{text}").unwrap();
+                let mut stderr = std::io::stderr();
+                writeln!(stderr, "{text}").unwrap();
             });
             return None;
         };
@@ -54,7 +55,9 @@ impl Db {
         execute(&admin_url, &format!("CREATE DATABASE {name}")).await;
         Some(Self {
             url,
-            _kept: Kept::Database(PostgresDatabase { admin_url, name }),
+            _kept: Kept::Database {
+                _dropped: PostgresDatabase { admin_url, name },
+            },
         })
     }
 
@@ -121,7 +124,12 @@ impl Drop for PostgresDatabase {
 }
 
 async fn connect(url: &str) -> DatabaseConnection {
-    let mut options = ConnectOptions::new(url);
+    let mode = if url.starts_with("sqlite:") {
+        "?mode=rwc"
+    } else {
+        ""
+    };
+    let mut options = ConnectOptions::new(format!("{url}{mode}"));
     options.max_connections(1).sqlx_logging(false);
     Database::connect(options).await.unwrap()
 }

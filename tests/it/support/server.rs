@@ -77,7 +77,7 @@ impl TestServer {
             tenant,
             subject,
             scope,
-            lifetime: Duration::from_secs(60),
+            lifetime: Duration::from_mins(1),
         };
         self.key.sign(&token).unwrap()
     }

@@ -1,0 +1,178 @@
+//! The command line, as the real binary.
+
+use serde_json::Value;
+
+use crate::support::{
+    Answer, Db,
+    http::COLLECTION,
+    process::{Served, run},
+};
+
+async fn list(rest: &str, token: &str) -> Answer {
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    Answer::to(http.get(format!("{rest}{COLLECTION}")).bearer_auth(token)).await
+}
+
+#[tokio::test]
+async fn serve_dev_says_where_it_listens_and_prints_a_token_that_works() {
+    let dir = tempfile::tempdir().unwrap();
+    let served = Served::start(dir.path(), &[]).await;
+    assert_eq!(list(&served.rest, &served.token).await.status, 200);
+    let curl = format!(
+        "curl -H \"Authorization: Bearer $TOKEN\" {}{COLLECTION}",
+        served.rest
+    );
+    assert!(served.greeting.contains(&curl), "{}", served.greeting);
+    assert!(
+        dir.path().join("oauth-clients.db").exists(),
+        "the database is in the data directory"
+    );
+}
+
+#[tokio::test]
+async fn token_prints_a_token_alone_that_works() {
+    let dir = tempfile::tempdir().unwrap();
+    let served = Served::start(dir.path(), &[]).await;
+    let data_dir = dir.path().to_str().unwrap();
+    let args = [
+        "token",
+        "--data-dir",
+        data_dir,
+        "--tenant",
+        "t",
+        "--subject",
+        "s",
+        "--scope",
+        "oauth-clients:read",
+    ];
+    let ended = run(&args).await;
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+    let token = ended.stdout.strip_suffix('\n').unwrap();
+    assert_eq!(token.split('.').count(), 3, "{token}");
+    assert_eq!(list(&served.rest, token).await.status, 200);
+
+    let short = [&args[..], &["--ttl", "0s"]].concat();
+    let ended = run(&short).await;
+    assert_eq!(ended.code, Some(0));
+    let nameless = run(&["token", "--data-dir", data_dir, "--tenant", "", "--subject", "s"]).await;
+    assert_eq!((nameless.code, nameless.stdout.as_str()), (Some(1), ""));
+    assert!(nameless.stderr.contains("--tenant"), "{nameless:?}");
+}
+
+#[tokio::test]
+async fn migrate_applies_what_status_says_is_missing() {
+    let mut databases = vec![Db::sqlite()];
+    databases.extend(Db::postgres().await);
+    for db in &databases {
+        let migrate = async |action| {
+            let ended = run(&["migrate", action, "--database-url", db.text()]).await;
+            assert_eq!(ended.code, Some(0), "{ended:?}");
+            let lines: Vec<String> = ended.stdout.lines().map(str::to_owned).collect();
+            assert_eq!(lines.len(), 2, "{lines:?}");
+            lines
+        };
+        assert!(
+            migrate("status")
+                .await
+                .iter()
+                .all(|line| line.starts_with("missing "))
+        );
+        assert!(
+            migrate("up")
+                .await
+                .iter()
+                .all(|line| line.starts_with("applied "))
+        );
+        assert!(
+            migrate("status")
+                .await
+                .iter()
+                .all(|line| line.starts_with("applied "))
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_exit_code_of_healthcheck_is_the_answer() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut served = Served::start(dir.path(), &[]).await;
+    let grpc = served.grpc.clone();
+    assert_eq!(run(&["healthcheck", "--grpc-addr", &grpc]).await.code, Some(0));
+    served.terminate().await;
+    assert_eq!(served.exit_code().await, Some(0));
+    let ended = run(&["healthcheck", "--grpc-addr", &grpc]).await;
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.stderr.contains("not ready"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn what_makes_no_sense_is_refused_by_its_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let data_dir = dir.path().to_str().unwrap();
+    let file = |text: &str| {
+        let path = dir.path().join(format!("{}.toml", uuid::Uuid::now_v7()));
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (unknown, wrong) = (file("grpc-adr = \"x\""), file("tier1-per-minute = \"many\""));
+    let cases: [(&[&str], &str); 14] = [
+        (&["serve"], "--issuer"),
+        (&["serve", "--issuer", "i"], "--audience"),
+        (&["serve", "--issuer", "i", "--audience", ""], "--audience"),
+        (&["serve", "--issuer", "i", "--audience", "a"], "--jwks-file"),
+        (
+            &[
+                "serve",
+                "--issuer",
+                "i",
+                "--audience",
+                "a",
+                "--jwks-file",
+                "/nothing",
+            ],
+            "JWKS",
+        ),
+        (&["serve", "--dev", "--issuer", "i"], "--dev"),
+        (&["serve", "--dev", "--grpc-addr", "0.0.0.0:0"], "loopback"),
+        (&["serve", "--dev", "--rest-addr", "0.0.0.0:0"], "loopback"),
+        (&["serve", "--dev", "--rest-addr", "here"], "--rest-addr"),
+        (&["serve", "--dev", "--public-url", "example.com"], "--public-url"),
+        (
+            &["serve", "--dev", "--database-url", "mysql://u:pw@h/d"],
+            "--database-url",
+        ),
+        (&["serve", "--dev", "--config", &unknown], "grpc-adr"),
+        (&["serve", "--dev", "--config", &wrong], "--tier1-per-minute"),
+        (&["serve", "--dev", "--config", "/nothing.toml"], "/nothing.toml"),
+    ];
+    for (args, named) in cases {
+        let ended = run(&[args, &["--data-dir", data_dir]].concat()).await;
+        assert!(matches!(ended.code, Some(1 | 2)), "{args:?}: {ended:?}");
+        assert!(ended.stderr.contains(named), "{args:?}: {}", ended.stderr);
+        assert_eq!(ended.stdout, "", "{args:?}");
+    }
+}
+
+#[tokio::test]
+async fn no_password_of_a_database_is_printed() {
+    let url = "postgres://user:hunter2@127.0.0.1:1/db";
+    let ended = run(&["migrate", "up", "--database-url", url]).await;
+    assert_eq!(ended.code, Some(1));
+    assert!(!ended.stderr.contains("hunter2"), "{}", ended.stderr);
+}
+
+#[tokio::test]
+async fn a_quota_of_the_command_line_holds() {
+    let dir = tempfile::tempdir().unwrap();
+    let served = Served::start(
+        dir.path(),
+        &["--tier1-per-minute", "1", "--public-url", "https://a.example"],
+    )
+    .await;
+    let page: Value = list(&served.rest, &served.token).await.json();
+    assert_eq!(
+        page["links"]["self"]["href"],
+        format!("https://a.example{COLLECTION}")
+    );
+    assert_eq!(list(&served.rest, &served.token).await.status, 429);
+}

@@ -1,0 +1,108 @@
+//! Server reflection, v1 and v1alpha, with the custom options that say what a method asks of its callers.
+
+use std::collections::BTreeMap;
+
+use oauth_clients::pb::{self, Protos};
+use prost::Message as _;
+use prost_reflect::prost_types::FileDescriptorProto;
+
+use crate::support::{Db, TestServer};
+
+/// A `FileDescriptorSet` of files that are encoded already: decoding them would drop their custom options.
+#[derive(Clone, PartialEq, prost::Message)]
+struct EncodedSet {
+    #[prost(bytes = "vec", repeated, tag = "1")]
+    file: Vec<Vec<u8>>,
+}
+
+/// Asks for the services, and for the files of `OAuthClientService`, through one version of the reflection service.
+macro_rules! reflect {
+    ($version:ident, $server:expr) => {{
+        use tonic_reflection::pb::$version::{
+            ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
+            server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
+        };
+        let ask = async |question: MessageRequest| {
+            let request = ServerReflectionRequest {
+                host: String::new(),
+                message_request: Some(question),
+            };
+            let asking = tokio_stream::once(request);
+            let mut client = ServerReflectionClient::new($server.channel.clone());
+            let mut answers = client.server_reflection_info(asking).await.unwrap().into_inner();
+            answers
+                .message()
+                .await
+                .unwrap()
+                .unwrap()
+                .message_response
+                .unwrap()
+        };
+        let MessageResponse::ListServicesResponse(list) =
+            ask(MessageRequest::ListServices(String::new())).await
+        else {
+            panic!("no list of services");
+        };
+        let services: Vec<String> = list.service.into_iter().map(|service| service.name).collect();
+        let symbol = "oauth_clients.v1.OAuthClientService".to_owned();
+        let mut wanted = vec![MessageRequest::FileContainingSymbol(symbol)];
+        let mut files = BTreeMap::new();
+        while let Some(question) = wanted.pop() {
+            let MessageResponse::FileDescriptorResponse(answer) = ask(question).await else {
+                panic!("no file");
+            };
+            for bytes in answer.file_descriptor_proto {
+                let file = FileDescriptorProto::decode(bytes.as_slice()).unwrap();
+                if files.insert(file.name().to_owned(), bytes).is_none() {
+                    wanted.extend(file.dependency.into_iter().map(MessageRequest::FileByFilename));
+                }
+            }
+        }
+        (services, files)
+    }};
+}
+
+fn check(services: &[String], files: BTreeMap<String, Vec<u8>>) {
+    for service in ["oauth_clients.v1.OAuthClientService", "grpc.health.v1.Health"] {
+        assert!(
+            services.iter().any(|name| name == service),
+            "{service} in {services:?}"
+        );
+    }
+    let set = EncodedSet {
+        file: files.into_values().collect(),
+    };
+    let reflected = Protos::read(&set.encode_to_vec()).expect("every method and reason says its policy");
+    for method in pb::protos().unwrap().methods() {
+        assert_eq!(
+            reflected.policy(&method.path),
+            Some(&method.policy),
+            "{}",
+            method.path
+        );
+    }
+    let http = reflected.pool.get_extension_by_name("google.api.http").unwrap();
+    let service = reflected
+        .pool
+        .get_service_by_name("oauth_clients.v1.OAuthClientService")
+        .unwrap();
+    assert!(
+        service
+            .methods()
+            .all(|method| method.options().has_extension(&http))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn version_1_gives_the_descriptors_with_their_options() {
+    let server = TestServer::start(Db::sqlite()).await;
+    let (services, files) = reflect!(v1, server);
+    check(&services, files);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn version_1_alpha_gives_the_descriptors_with_their_options() {
+    let server = TestServer::start(Db::sqlite()).await;
+    let (services, files) = reflect!(v1alpha, server);
+    check(&services, files);
+}

@@ -1,0 +1,104 @@
+//! The real binary.
+
+use std::{path::Path, process::Stdio};
+
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader, Lines},
+    process::{Child, ChildStdout, Command},
+};
+
+/// What a command that ended said.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// A command of the binary, which knows nothing of the environment of the tests.
+fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_oauth-clients"));
+    command
+        .args(args)
+        .env_clear()
+        .kill_on_drop(true)
+        .stdin(Stdio::null());
+    command
+}
+
+/// Runs a command to its end.
+pub(crate) async fn run(args: &[&str]) -> Ended {
+    let output = command(args).output().await.unwrap();
+    Ended {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// `serve --dev`, listening. It is killed when this is dropped.
+pub(crate) struct Served {
+    child: Child,
+    _stdout: Lines<BufReader<ChildStdout>>,
+    pub(crate) greeting: String,
+    pub(crate) grpc: String,
+    pub(crate) rest: String,
+    pub(crate) token: String,
+}
+
+impl Served {
+    pub(crate) async fn start(data_dir: &Path, args: &[&str]) -> Self {
+        let data_dir = data_dir.to_str().unwrap();
+        let fixed = [
+            "serve",
+            "--dev",
+            "--grpc-addr",
+            "127.0.0.1:0",
+            "--rest-addr",
+            "127.0.0.1:0",
+            "--data-dir",
+            data_dir,
+        ];
+        let mut child = command(&[&fixed, args].concat())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut greeting = String::new();
+        while let Some(line) = stdout.next_line().await.unwrap() {
+            greeting += &line;
+            greeting.push('\n');
+            // The last line of the greeting.
+            if line.starts_with("grpcurl ") {
+                break;
+            }
+        }
+        let said = |prefix: &str| {
+            let line = greeting.lines().find_map(|line| line.strip_prefix(prefix));
+            line.unwrap_or_else(|| panic!("no {prefix:?} in {greeting}"))
+                .to_owned()
+        };
+        Self {
+            grpc: said("gRPC on "),
+            rest: said("REST on "),
+            token: said("export TOKEN="),
+            child,
+            _stdout: stdout,
+            greeting,
+        }
+    }
+
+    /// Tells the server to stop.
+    pub(crate) async fn terminate(&self) {
+        let pid = self.child.id().expect("it runs").to_string();
+        let kill = Command::new("kill").args(["-TERM", &pid]).status().await.unwrap();
+        assert!(kill.success());
+    }
+
+    /// Waits until the server has ended, and returns its exit code.
+    pub(crate) async fn exit_code(&mut self) -> Option<i32> {
+        let ended = tokio::time::timeout(std::time::Duration::from_secs(30), self.child.wait()).await;
+        ended.expect("the server ends").unwrap().code()
+    }
+}
