@@ -206,4 +206,19 @@ mod tests {
         assert!(list("(clientName eq \"\\u0061\")").position_at(&cursor).is_ok());
         assert!(list("clientName eq \"A\"").position_at(&cursor).is_err());
     }
+
+    #[test]
+    fn the_saved_corpus_of_the_fuzzer_does_no_harm() {
+        let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/cursor");
+        let files: Vec<_> = std::fs::read_dir(corpus).unwrap().collect();
+        assert!(files.len() > 4, "the corpus is there");
+        for file in files {
+            let mut bytes = std::fs::read(file.unwrap().path()).unwrap();
+            let checksum: [u8; CHECKSUM_LEN] = sha256_prefix(&bytes);
+            bytes.extend(checksum);
+            if let Some((_, position)) = decode(&URL_SAFE_NO_PAD.encode(bytes)) {
+                assert!(!position.client_id.as_str().is_empty());
+            }
+        }
+    }
 }

@@ -190,7 +190,7 @@ impl ClientDraft {
             ("allowedOrigins", &self.allowed_origins),
             MAX_URIS,
             found,
-            |origin| origin::check(origin),
+            origin::check,
         );
     }
 

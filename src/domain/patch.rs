@@ -29,7 +29,7 @@ pub struct Operation {
 }
 
 /// A rule for an operation.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum PatchRule {
     /// Too many operations.
     #[error("must have at most {MAX_OPERATIONS} operations")]
@@ -37,14 +37,15 @@ pub enum PatchRule {
     /// An operation that there is not, or that is not offered.
     #[error("must be add, replace or remove")]
     UnknownOperation,
-    /// Its path is wrong.
-    #[error("{path:?} {rule}")]
-    Path {
-        /// The path.
-        path: String,
-        /// What is wrong with it.
-        rule: PathRule,
-    },
+    /// A path that cannot be patched.
+    #[error("cannot be patched")]
+    NotPatchable,
+    /// Removing what is not there.
+    #[error("cannot be removed: it is not set")]
+    NothingToRemove,
+    /// An index outside of the array (RFC 6902 section 4.1), or none (RFC 6901 section 4).
+    #[error("is no element of the array")]
+    NoSuchElement,
     /// Nothing to add or to put in the place.
     #[error("is required for add and replace")]
     MissingValue,
@@ -62,20 +63,6 @@ pub enum PatchRule {
     InTheFuture,
 }
 
-/// A rule for the path of an operation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum PathRule {
-    /// A path that cannot be patched.
-    #[error("cannot be patched")]
-    NotPatchable,
-    /// Removing what is not there.
-    #[error("cannot be removed: it is not set")]
-    NothingToRemove,
-    /// An index outside of the array (RFC 6902 section 4.1), or none (RFC 6901 section 4).
-    #[error("is no element of the array")]
-    NoSuchElement,
-}
-
 /// The most operations of a patch.
 const MAX_OPERATIONS: usize = 100;
 
@@ -87,21 +74,23 @@ enum Action<'a> {
     Remove,
 }
 
-/// What an operation breaks.
-enum Broken {
-    /// A rule for its path.
-    Path(PathRule),
-    /// A rule for another part of it.
-    Part { part: String, rule: Rule },
+/// A broken rule, and the part of the operation that breaks it.
+struct Broken {
+    part: String,
+    rule: Rule,
 }
 
 impl Broken {
+    fn path(rule: PatchRule) -> Self {
+        Self::part("path", rule)
+    }
+
     fn value(rule: PatchRule) -> Self {
         Self::part("value", rule)
     }
 
     fn part(part: impl Into<String>, rule: impl Into<Rule>) -> Self {
-        Self::Part {
+        Self {
             part: part.into(),
             rule: rule.into(),
         }
@@ -120,16 +109,12 @@ impl Patch {
             return found;
         }
         for (index, operation) in self.operations.iter().enumerate() {
-            match operation.apply(draft, now) {
-                Ok(()) => {}
-                Err(Broken::Part { part, rule }) => found.push(format!("operations[{index}].{part}"), rule),
-                Err(Broken::Path(rule)) => {
-                    let path = operation.path.clone();
-                    found.push(
-                        format!("operations[{index}].path"),
-                        PatchRule::Path { path, rule },
-                    );
-                }
+            if let Err(Broken { part, rule }) = operation.apply(draft, now) {
+                let (rule, path) = (Box::new(rule), operation.path.clone());
+                found.push(
+                    format!("operations[{index}].{part}"),
+                    Rule::Operation { rule, path },
+                );
             }
         }
         found
@@ -139,7 +124,7 @@ impl Patch {
 impl Operation {
     fn apply(&self, draft: &mut ClientDraft, now: Timestamp) -> Outcome {
         let action = self.action()?;
-        let tokens = pointer_tokens(&self.path).ok_or(Broken::Path(PathRule::NotPatchable))?;
+        let tokens = pointer_tokens(&self.path).ok_or(Broken::path(PatchRule::NotPatchable))?;
         let tokens: Vec<&str> = tokens.iter().map(String::as_str).collect();
         match tokens.as_slice() {
             ["clientName"] => patch_text(&mut draft.client_name, action),
@@ -154,7 +139,7 @@ impl Operation {
             ["allowedGrantTypes", rest @ ..] => patch_texts(&mut draft.allowed_grant_types, rest, action),
             ["allowedAuthMethods", rest @ ..] => patch_texts(&mut draft.allowed_auth_methods, rest, action),
             ["publicKeys", rest @ ..] => patch_list(&mut draft.public_keys, rest, action, key),
-            _ => Err(Broken::Path(PathRule::NotPatchable)),
+            _ => Err(Broken::path(PatchRule::NotPatchable)),
         }
     }
 
@@ -192,7 +177,7 @@ fn unescape(token: &str) -> Option<String> {
 fn patch_text(member: &mut Option<String>, action: Action<'_>) -> Outcome {
     match action {
         Action::Add(value) | Action::Replace(value) => *member = Some(text("value", value)?),
-        Action::Remove => drop(member.take().ok_or(Broken::Path(PathRule::NothingToRemove))?),
+        Action::Remove => drop(member.take().ok_or(Broken::path(PatchRule::NothingToRemove))?),
     }
     Ok(())
 }
@@ -215,7 +200,7 @@ fn patch_time(member: &mut Option<Timestamp>, action: Action<'_>, now: Timestamp
             }
             *member = Some(time);
         }
-        Action::Remove => drop(member.take().ok_or(Broken::Path(PathRule::NothingToRemove))?),
+        Action::Remove => drop(member.take().ok_or(Broken::path(PatchRule::NothingToRemove))?),
     }
     Ok(())
 }
@@ -250,13 +235,13 @@ fn patch_list<T>(
         }
         ([index], Action::Replace(value)) => {
             let slot = list.get_mut(array_index(index, usize::MAX)?);
-            *slot.ok_or(Broken::Path(PathRule::NoSuchElement))? = element("value", value)?;
+            *slot.ok_or(Broken::path(PatchRule::NoSuchElement))? = element("value", value)?;
         }
         ([index], Action::Remove) => {
             let index = array_index(index, list.len())?;
             list.remove(index);
         }
-        _ => return Err(Broken::Path(PathRule::NotPatchable)),
+        _ => return Err(Broken::path(PatchRule::NotPatchable)),
     }
     Ok(())
 }
@@ -268,7 +253,7 @@ fn array_index(token: &str, end: usize) -> Result<usize, Broken> {
         .parse()
         .ok()
         .filter(|index| canonical && *index < end)
-        .ok_or(Broken::Path(PathRule::NoSuchElement))
+        .ok_or(Broken::path(PatchRule::NoSuchElement))
 }
 
 fn text(part: &str, value: &Value) -> Result<String, Broken> {
@@ -344,7 +329,14 @@ mod tests {
         let found = patch.apply(&mut draft, NOW);
         found
             .or(draft)
-            .map_err(|found| found.iter().map(|v| (v.field.clone(), v.rule.clone())).collect())
+            .map_err(|found| found.iter().map(|v| (v.field.clone(), inner(&v.rule))).collect())
+    }
+
+    fn inner(rule: &Rule) -> Rule {
+        match rule {
+            Rule::Operation { rule, .. } => (**rule).clone(),
+            other => other.clone(),
+        }
     }
 
     fn redirect_uris(patch: &Value) -> Vec<String> {
@@ -353,11 +345,6 @@ mod tests {
 
     fn broken(patch: &Value) -> Vec<(String, Rule)> {
         apply(patch).unwrap_err()
-    }
-
-    fn at(path: &str, rule: PathRule) -> Rule {
-        let path = path.to_owned();
-        PatchRule::Path { path, rule }.into()
     }
 
     #[test]
@@ -394,7 +381,7 @@ mod tests {
         for path in ["/description", "/logoUri", "/clientUri", "/publishedAt"] {
             assert_eq!(
                 broken(&json!([{"op": "remove", "path": path}])),
-                [("operations[0].path".into(), at(path, PathRule::NothingToRemove))],
+                [("operations[0].path".into(), PatchRule::NothingToRemove.into())],
                 "{path}"
             );
         }
@@ -467,7 +454,7 @@ mod tests {
         ] {
             assert_eq!(
                 broken(&json!([{"op": "add", "path": path, "value": "x"}])),
-                [("operations[0].path".into(), at(path, PathRule::NotPatchable))],
+                [("operations[0].path".into(), PatchRule::NotPatchable.into())],
                 "{path}"
             );
         }
@@ -487,7 +474,7 @@ mod tests {
 
     #[test]
     fn every_operation_that_cannot_be_applied_is_reported() {
-        let text = || PatchRule::WrongType { expected: "a string" };
+        let text = PatchRule::WrongType { expected: "a string" };
         let array = PatchRule::WrongType { expected: "an array" };
         let found = broken(&json!([
             {"op": "move", "path": "/clientName"},
@@ -506,11 +493,11 @@ mod tests {
         let expected: [(&str, Rule); 12] = [
             ("operations[0].op", PatchRule::UnknownOperation.into()),
             ("operations[1].value", PatchRule::MissingValue.into()),
-            ("operations[2].value", text().into()),
-            ("operations[3].value", text().into()),
+            ("operations[2].value", text.into()),
+            ("operations[3].value", text.into()),
             ("operations[4].value", array.into()),
-            ("operations[5].value[1]", text().into()),
-            ("operations[6].value", text().into()),
+            ("operations[5].value[1]", text.into()),
+            ("operations[6].value", text.into()),
             ("operations[7].value", PatchRule::NotATimestamp.into()),
             ("operations[8].value", PatchRule::InTheFuture.into()),
             ("operations[9].value[0]", JwkRule::NotAnObject.into()),

@@ -60,6 +60,14 @@ pub enum Rule {
     /// A rule for public keys.
     #[error(transparent)]
     Jwk(#[from] JwkRule),
+    /// A rule that an operation of a patch breaks.
+    #[error("{rule} (path {path:?})")]
+    Operation {
+        /// Which rule.
+        rule: Box<Rule>,
+        /// The path of the operation.
+        path: String,
+    },
     /// A rule for patches.
     #[error(transparent)]
     Patch(#[from] PatchRule),

@@ -191,6 +191,7 @@ fn reason(rule: &Rule) -> ErrorReason {
         Rule::Jwk(JwkRule::PrivateMember) => ErrorReason::PrivateKeyMaterial,
         Rule::Jwk(JwkRule::UnknownMember) => ErrorReason::UnknownField,
         Rule::Patch(_) => ErrorReason::InvalidPatch,
+        Rule::Operation { rule, .. } => reason(rule),
         _ => ErrorReason::InvalidField,
     }
 }

@@ -1,5 +1,7 @@
 //! Puts a server together of its parts, runs it, and ends it in good order.
 
+mod http;
+
 use std::{
     future::Future,
     io,
@@ -10,8 +12,6 @@ use std::{
     },
     time::Duration,
 };
-
-mod http;
 
 use ::http::{HeaderValue, header::ALLOW};
 use axum::routing::get;

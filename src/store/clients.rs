@@ -41,7 +41,7 @@ impl Store {
     /// When the database cannot be reached, or refuses so many.
     pub async fn insert_clients(&self, tenant: &TenantId, clients: &[Client]) -> Result<(), StoreError> {
         let (store, tenant, clients) = (self.clone(), tenant.clone(), clients.to_vec());
-        detached(async move {
+        detached(|waiting| async move {
             let transaction = store.begin_write().await?;
             let rows = clients.iter().map(|client| to_row(&tenant, client, 1));
             let rows: Vec<ActiveModel> = rows.collect::<Result<_, _>>()?;
@@ -49,6 +49,7 @@ impl Store {
                 .exec_without_returning(&transaction)
                 .await?;
             secrets::insert(&tenant, &clients, &transaction).await?;
+            waiting.check()?;
             Ok(transaction.commit().await?)
         })
         .await
@@ -60,7 +61,7 @@ impl Store {
     /// When the tenant has none with this id, or the database cannot be reached.
     pub async fn get_client(&self, tenant: &TenantId, id: &ClientId) -> Result<Client, StoreError> {
         let (store, is_it) = (self.clone(), is(tenant, id));
-        detached(async move {
+        detached(|_| async move {
             // One query, so that the client and its secrets are of one state.
             let mut found = Entity::find()
                 .filter(is_it)
@@ -91,7 +92,7 @@ impl Store {
         E: Send + 'static,
     {
         let (store, tenant, is_it) = (self.clone(), tenant.clone(), is(tenant, id));
-        detached(async move {
+        detached(|waiting| async move {
             let transaction = store.begin_write().await?;
             let found = Entity::find()
                 .filter(is_it)
@@ -106,6 +107,7 @@ impl Store {
             let outcome = change(&mut after).map_err(UpdateError::Refused)?;
             if after != before {
                 write(&tenant, &before, &after, version, &transaction).await?;
+                waiting.check()?;
                 transaction.commit().await?;
             }
             Ok(outcome)

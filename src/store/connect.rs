@@ -7,7 +7,7 @@ use sea_orm::{
     ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DatabaseTransaction, DbBackend,
     DbErr, Statement, TransactionTrait as _,
     sqlx::{
-        self, Connection as _,
+        self, PgConnection, Row as _,
         postgres::PgConnectOptions,
         sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
     },
@@ -158,19 +158,24 @@ fn postgres_options(url: &DatabaseUrl) -> ConnectOptions {
             ("idle_in_transaction_session_timeout", "10000".to_owned()),
         ])
     });
-    // The pool tests what is given back, but waits for the answer for ever: connections into a network that swallows
-    // everything would be lost to the pool, until none is left.
     options.map_sqlx_postgres_pool_opts(|options| {
         options.after_release(|connection, _| {
             Box::pin(async move {
-                let alive = tokio::time::timeout(RELEASE_TIMEOUT, connection.ping()).await;
-                alive
-                    .unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut))
-                    .map(|()| true)
+                let clean = tokio::time::timeout(RELEASE_TIMEOUT, is_clean(connection)).await;
+                clean.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut))
             })
         })
     });
     options
+}
+
+/// Whether a connection that is given back answers, and is in no transaction. The pool tests neither well: it waits for
+/// the answer for ever, so that connections into a network that swallows everything would be lost to it; and a
+/// transaction that was cut off while it began is open without the driver's knowledge.
+async fn is_clean(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    // Outside of a transaction every statement is one of its own, and both began at once.
+    let query = sqlx::raw_sql("SELECT now() = statement_timestamp()");
+    query.fetch_one(connection).await?.try_get(0)
 }
 
 /// Holds off other servers that want to migrate, until the transaction ends.

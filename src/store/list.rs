@@ -28,7 +28,7 @@ impl Store {
     /// When the database cannot be reached.
     pub async fn list_clients(&self, tenant: &TenantId, request: &PageRequest) -> Result<Page, StoreError> {
         let (store, tenant, request) = (self.clone(), tenant.clone(), request.clone());
-        detached(async move {
+        detached(|_| async move {
             let Some(query) = store.list_query(&tenant, &request.list) else {
                 return Ok(Page {
                     total: request.count.then_some(0),
@@ -75,7 +75,7 @@ impl Store {
         let mut statement = query.build(backend);
         statement.sql = format!("{explain} {}", statement.sql);
         let readers = self.readers.clone();
-        detached(async move {
+        detached(|_| async move {
             let rows = readers.query_all_raw(statement).await?;
             Ok(rows
                 .iter()

@@ -10,7 +10,11 @@ mod list;
 mod secrets;
 mod transaction;
 
-use std::{future::Future, time::Duration};
+use std::{
+    future::Future,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use oauth_clients_migrations::{Migrator, MigratorTrait as _};
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend};
@@ -22,7 +26,7 @@ pub use error::{Corrupt, StoreError, UpdateError};
 /// How long a call waits for the database at most, whatever it waits for.
 const TIMEOUT: Duration = Duration::from_secs(4);
 /// How long work may go on for which nobody waits any more.
-const ABANDONED: Duration = Duration::from_secs(30);
+const ABANDONED: Duration = Duration::from_secs(6);
 /// How long the database has to say that it is there.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long the connections have to end.
@@ -66,7 +70,7 @@ impl Store {
     /// When the database cannot be reached.
     pub async fn migrations(&self) -> Result<Vec<(String, bool)>, StoreError> {
         let store = self.clone();
-        detached(async move {
+        detached(|_| async move {
             let pending = Migrator::get_pending_migrations_read_only(&store.readers).await?;
             let pending: Vec<String> = pending
                 .iter()
@@ -112,16 +116,36 @@ impl Store {
     }
 }
 
+/// Whether anybody waits for the outcome of some work.
+#[derive(Debug)]
+struct Waiting(Weak<()>);
+
+impl Waiting {
+    /// Asks before what cannot be taken back: a caller who was told that his time is over should not find it done.
+    fn check(&self) -> Result<(), StoreError> {
+        if self.0.strong_count() > 0 {
+            Ok(())
+        } else {
+            Err(StoreError::TimedOut)
+        }
+    }
+}
+
 /// Does work of the store in a task of its own, and waits for it until its time is over. The work itself is never cut
 /// off half-way by a caller who does not wait: a connection could go back to the pool in the middle of a transaction.
-async fn detached<T, E>(work: impl Future<Output = Result<T, E>> + Send + 'static) -> Result<T, E>
+async fn detached<T, E, F>(work: impl FnOnce(Waiting) -> F) -> Result<T, E>
 where
     T: Send + 'static,
     E: From<StoreError> + Send + 'static,
+    F: Future<Output = Result<T, E>> + Send + 'static,
 {
+    let here = Arc::new(());
+    let work = work(Waiting(Arc::downgrade(&here)));
     // Work that hangs on a database that is gone for good has to end at some time too.
     let task = tokio::spawn(tokio::time::timeout(ABANDONED, work).in_current_span());
-    match tokio::time::timeout(TIMEOUT, task).await {
+    let outcome = tokio::time::timeout(TIMEOUT, task).await;
+    drop(here);
+    match outcome {
         Ok(Ok(Ok(outcome))) => outcome,
         Ok(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
         _ => Err(StoreError::TimedOut.into()),

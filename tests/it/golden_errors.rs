@@ -77,6 +77,7 @@ async fn what_a_caller_gets_wrong(server: TestServer) {
     .await;
     refused("MALFORMED_JSON", post(admin, "{")).await;
     refused("PRIVATE_KEY_MATERIAL", post(admin, key)).await;
+    refused("INVALID_FILTER", get(admin, "?filter=clientName%20eq%201")).await;
     refused("INVALID_SORT", get(admin, "?sort=color")).await;
     refused("INVALID_CURSOR", get(admin, "?next=x")).await;
     refused("INVALID_LIMIT", get(admin, "?limit=101")).await;

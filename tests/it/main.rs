@@ -31,6 +31,7 @@ mod list_find;
 mod list_plans;
 mod list_query;
 mod list_walk;
+mod many_violations;
 mod members;
 mod migrations;
 mod outages;

@@ -27,7 +27,7 @@ macro_rules! reflect {
                 host: String::new(),
                 message_request: Some(question),
             };
-            let asking = tokio_stream::once(request);
+            let asking = futures_util::stream::once(std::future::ready(request));
             let mut client = ServerReflectionClient::new($server.channel.clone());
             let mut answers = client.server_reflection_info(asking).await.unwrap().into_inner();
             answers

@@ -510,3 +510,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_saved_corpus_of_the_fuzzer_does_no_harm() {
+    let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/filter");
+    let files: Vec<_> = std::fs::read_dir(corpus).unwrap().collect();
+    assert!(files.len() > 100, "the corpus is there");
+    for file in files {
+        let bytes = std::fs::read(file.unwrap().path()).unwrap();
+        if let Ok(filter) = Filter::parse(&String::from_utf8_lossy(&bytes)) {
+            let printed = filter.to_string();
+            if printed.len() <= MAX_BYTES {
+                assert_eq!(Filter::parse(&printed), Ok(filter));
+            }
+        }
+    }
+}

@@ -116,14 +116,11 @@ impl Caller<'_> {
         let client = format!("{COLLECTION}/{}", text("clientId"));
         match rpc {
             "ListOAuthClients" => {
+                let text = |value: &Value| value.as_str().map_or(value.to_string(), str::to_owned);
                 let parameters = request.as_object().unwrap().iter();
-                let query: Vec<String> = parameters
-                    .map(|(name, value)| match value {
-                        Value::String(text) => format!("{name}={text}"),
-                        other => format!("{name}={other}"),
-                    })
-                    .collect();
-                self.request(Method::GET, &format!("{COLLECTION}?{}", query.join("&")))
+                let query: Vec<(&String, String)> =
+                    parameters.map(|(name, value)| (name, text(value))).collect();
+                self.request(Method::GET, COLLECTION).query(&query)
             }
             "CreateOAuthClient" => self.request(Method::POST, COLLECTION).json(request),
             "GetOAuthClient" => self.request(Method::GET, &client),
