@@ -41,3 +41,4 @@ mod process;
 mod reflection;
 mod secrets;
 mod tenancy;
+mod traces;

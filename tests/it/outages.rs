@@ -6,7 +6,8 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Db, Door, Refused, TestServer, eventually,
+    Answer, Db, Door, Refused, TestServer, eventually,
+    http::COLLECTION,
     proxy::{Network, Proxy},
     samples::spa,
 };
@@ -95,4 +96,39 @@ async fn a_postgresql_server_that_is_gone_is_unavailable_until_it_is_back() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_postgresql_server_that_does_not_answer_is_unavailable_until_it_is_back() {
     fails_and_recovers(Network::Swallows).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_that_are_given_up_leave_no_transaction_open() {
+    let Some(db) = Db::postgres().await else {
+        return;
+    };
+    let server = TestServer::start(db).await;
+    let id = server.admin().created(spa()).await;
+    let call = async |milliseconds: usize| {
+        let path = if milliseconds % 2 == 0 {
+            format!("{COLLECTION}/{id}")
+        } else {
+            COLLECTION.to_owned()
+        };
+        let admin = server.admin();
+        let request = admin.request(reqwest::Method::GET, &path);
+        let answer = Answer::to(request.header("Grpc-Timeout", format!("{milliseconds}m"))).await;
+        assert!(
+            matches!(answer.status, 200 | 504),
+            "{} {}",
+            answer.status,
+            answer.text
+        );
+    };
+    for _ in 0..20 {
+        join_all((1..40).map(&call)).await;
+    }
+    let open = "SELECT count(*) FROM pg_stat_activity \
+                WHERE datname = current_database() AND state LIKE 'idle in transaction%'";
+    eventually("no transaction is open", async || {
+        (server.db.number(open).await == 0).then_some(())
+    })
+    .await;
+    assert!(server.admin().list(Door::Grpc, json!({})).await.is_ok());
 }

@@ -48,6 +48,10 @@ pub(crate) struct Served {
 
 impl Served {
     pub(crate) async fn start(data_dir: &Path, args: &[&str]) -> Self {
+        Self::start_with_env(data_dir, args, &[]).await
+    }
+
+    pub(crate) async fn start_with_env(data_dir: &Path, args: &[&str], env: &[(&str, &str)]) -> Self {
         let data_dir = data_dir.to_str().unwrap();
         let fixed = [
             "serve",
@@ -60,6 +64,7 @@ impl Served {
             data_dir,
         ];
         let mut child = command(&[&fixed, args].concat())
+            .envs(env.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
