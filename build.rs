@@ -22,7 +22,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let encoded = compiler.open_files(PROTOS)?.encode_file_descriptor_set();
     fs::write(out.join("oauth_clients.bin"), &encoded)?;
 
-    let descriptors = prost_types::FileDescriptorSet::decode(encoded.as_slice())?;
+    let mut descriptors = prost_types::FileDescriptorSet::decode(encoded.as_slice())?;
+    for file in &mut descriptors.file {
+        // The comments of the vendored protos are not written for rustdoc.
+        if file.name().starts_with("google/") {
+            file.source_code_info = None;
+        }
+    }
     tonic_prost_build::configure()
         .include_file("protos.rs")
         .compile_fds(descriptors)?;

@@ -11,8 +11,6 @@ use tonic::Code;
     missing_docs,
     clippy::pedantic,
     clippy::allow_attributes,
-    clippy::doc_lazy_continuation,
-    clippy::doc_overindented_list_items,
     unreachable_pub,
     unused_qualifications,
     reason = "generated code"

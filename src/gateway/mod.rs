@@ -11,6 +11,7 @@ mod headers;
 mod json;
 mod request;
 mod response;
+mod template;
 #[cfg(test)]
 mod tests;
 mod transcode;

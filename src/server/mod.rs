@@ -23,7 +23,7 @@ use tokio::{
 };
 use tonic::{service::Routes, transport::server::TcpIncoming};
 use tonic_health::{ServingStatus, server::HealthReporter};
-use tower::util::BoxCloneSyncService;
+use tower::util::{BoxCloneSyncService, MapResponse};
 
 use crate::{
     auth::{
@@ -42,7 +42,7 @@ use crate::{
     },
     rpc::{
         oauth_client::OAuthClients,
-        stack::{StackConfig, fit::FitTrailers, normalize::Normalize, resolve::ResolveMethod, stack},
+        stack::{StackConfig, fit::fit_trailers, normalize::normalize, resolve::ResolveMethod, stack},
         status::Failure,
     },
     store::{Store, StoreError},
@@ -197,7 +197,7 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let mut doors = JoinSet::new();
         if let Some(listener) = self.rest {
-            let in_process = BoxCloneSyncService::new(Normalize::new(routes.clone()));
+            let in_process = BoxCloneSyncService::new(MapResponse::new(routes.clone(), normalize));
             let gateway = Gateway::new(self.protos, stack_config.clone(), in_process)?;
             doors.spawn(serve_rest(
                 listener,
@@ -358,11 +358,14 @@ async fn serve_grpc(
     stop: watch::Receiver<bool>,
 ) -> Result<(), ServerError> {
     let layers = tower::layer::layer_fn(move |routes: Routes| {
-        FitTrailers::new(stack(
-            config.clone(),
-            ResolveMethod(protos),
-            Normalize::new(routes),
-        ))
+        MapResponse::new(
+            stack(
+                config.clone(),
+                ResolveMethod(protos),
+                MapResponse::new(routes, normalize),
+            ),
+            fit_trailers,
+        )
     });
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     tonic::transport::Server::builder()

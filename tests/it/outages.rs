@@ -106,7 +106,7 @@ async fn calls_that_are_given_up_leave_no_transaction_open() {
     let server = TestServer::start(db).await;
     let id = server.admin().created(spa()).await;
     let call = async |milliseconds: usize| {
-        let path = if milliseconds % 2 == 0 {
+        let path = if milliseconds.is_multiple_of(2) {
             format!("{COLLECTION}/{id}")
         } else {
             COLLECTION.to_owned()

@@ -66,8 +66,10 @@ async fn a_call_is_a_span_of_its_callers_trace() {
         .iter()
         .find(|span| span.name == name)
         .expect("the span of the call");
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    assert_eq!(hex(&span.trace_id), trace_id);
-    assert_eq!(hex(&span.parent_span_id), "b7ad6b7169203331");
+    assert_eq!(
+        u128::from_str_radix(trace_id, 16).unwrap().to_be_bytes(),
+        *span.trace_id
+    );
+    assert_eq!(0xb7ad_6b71_6920_3331_u64.to_be_bytes(), *span.parent_span_id);
     serving.abort();
 }

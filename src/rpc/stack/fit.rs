@@ -1,53 +1,15 @@
 //! The details of an error travel in the trailers of a gRPC call, where clients take 8 KiB only: what does not fit is
 //! left out, and the answer says how much.
 
-use std::{
-    convert::Infallible,
-    task::{Context, Poll},
-};
-
-use futures_util::{FutureExt as _, future::Map};
-use http::{Request, Response};
+use http::Response;
 use tonic::{Status, body::Body};
 use tonic_types::{ErrorDetails, StatusExt as _};
-use tower::Service;
 
 /// How many bytes the texts of the field violations may have. Encoded, and in base64, they grow by half.
 const MAX_VIOLATIONS_BYTES: usize = 3_600;
 
-/// Shortens the errors of the inner service to what gRPC clients take.
-#[derive(Debug, Clone)]
-pub struct FitTrailers<S> {
-    inner: S,
-}
-
-impl<S> FitTrailers<S> {
-    /// A service whose errors fit.
-    pub fn new(inner: S) -> Self {
-        Self { inner }
-    }
-}
-
-type Answer = Result<Response<Body>, Infallible>;
-
-impl<S, B> Service<Request<B>> for FitTrailers<S>
-where
-    S: Service<Request<B>, Response = Response<Body>, Error = Infallible>,
-{
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = Map<S::Future, fn(Answer) -> Answer>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        self.inner.call(request).map(|Ok(answer)| Ok(fit(answer)))
-    }
-}
-
-fn fit(answer: Response<Body>) -> Response<Body> {
+/// Shortens an error to what gRPC clients take.
+pub fn fit_trailers(answer: Response<Body>) -> Response<Body> {
     let Some(status) = Status::from_header_map(answer.headers()) else {
         return answer;
     };
@@ -112,12 +74,12 @@ mod tests {
     fn a_short_error_stays_as_it_is() {
         let answer = failed(10);
         let before = answer.headers().clone();
-        assert_eq!(*fit(answer).headers(), before);
+        assert_eq!(*fit_trailers(answer).headers(), before);
     }
 
     #[test]
     fn a_long_error_is_shortened_and_says_so() {
-        let answer = fit(failed(90));
+        let answer = fit_trailers(failed(90));
         assert!(size(&answer) < 8_192, "{}", size(&answer));
         let details = Status::from_header_map(answer.headers())
             .unwrap()
