@@ -1,17 +1,9 @@
 //! Puts a server together of its parts, runs it, and ends it in good order.
 
 mod http;
+mod readiness;
 
-use std::{
-    future::Future,
-    io,
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{future::Future, io, net::SocketAddr, time::Duration};
 
 use ::http::{HeaderValue, header::ALLOW};
 use axum::routing::get;
@@ -22,9 +14,9 @@ use tokio::{
     task::{JoinError, JoinSet},
 };
 use tonic::{service::Routes, transport::server::TcpIncoming};
-use tonic_health::{ServingStatus, server::HealthReporter};
 use tower::util::{BoxCloneSyncService, MapResponse};
 
+use self::readiness::{READINESS_INTERVAL, Readiness, watch_database};
 use crate::{
     auth::{
         Authenticate, KeySet, KeySetError, TokenRules, TokenVerifier,
@@ -35,10 +27,7 @@ use crate::{
     limits::RateLimit,
     pb::{
         self, PolicyError, Protos,
-        v1::{
-            ErrorReason,
-            o_auth_client_service_server::{OAuthClientServiceServer, SERVICE_NAME},
-        },
+        v1::{ErrorReason, o_auth_client_service_server::OAuthClientServiceServer},
     },
     rpc::{
         oauth_client::OAuthClients,
@@ -53,8 +42,6 @@ const MAX_MESSAGE_BYTES: usize = 1024 * 1024;
 /// How many calls that were given up may wait to be noticed before the connection is taken for an attack. Callers with
 /// short deadlines share one connection, and give up many calls at once.
 const MAX_PENDING_RESETS: usize = 256;
-/// How often the database is asked whether it is there.
-const READINESS_INTERVAL: Duration = Duration::from_secs(1);
 /// How often the limiter forgets idle callers.
 const LIMITS_INTERVAL: Duration = Duration::from_mins(1);
 /// What links begin with when nothing says where the REST door is.
@@ -170,10 +157,7 @@ impl Server {
     /// When a listener fails.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), ServerError> {
         let (health, health_service) = tonic_health::server::health_reporter();
-        let readiness = Readiness {
-            health,
-            ready: Arc::new(AtomicBool::new(false)),
-        };
+        let readiness = Readiness::new(health);
         readiness.set(true).await;
         let rate_limit = RateLimit::new(self.config.quotas);
         let stack_config = StackConfig {
@@ -297,44 +281,6 @@ fn reflection() -> tonic_reflection::server::Builder<'static> {
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         // So that tools can show the details of errors.
         .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
-}
-
-/// Whether this server should get work, as it is said to load balancers.
-#[derive(Debug, Clone)]
-struct Readiness {
-    health: HealthReporter,
-    ready: Arc<AtomicBool>,
-}
-
-impl Readiness {
-    async fn set(&self, ready: bool) {
-        self.ready.store(ready, Ordering::Relaxed);
-        let status = if ready {
-            ServingStatus::Serving
-        } else {
-            ServingStatus::NotServing
-        };
-        for service in ["", SERVICE_NAME] {
-            self.health.set_service_status(service, status).await;
-        }
-    }
-
-    fn get(&self) -> bool {
-        self.ready.load(Ordering::Relaxed)
-    }
-}
-
-/// Ready means: the database answers, and has the schema of this version.
-async fn watch_database(store: Store, readiness: Readiness) {
-    let mut interval = tokio::time::interval(READINESS_INTERVAL);
-    loop {
-        interval.tick().await;
-        let ready = store.is_ready().await;
-        if ready != readiness.get() {
-            tracing::warn!(ready, "the readiness changed");
-            readiness.set(ready).await;
-        }
-    }
 }
 
 async fn forget_idle(rate_limit: RateLimit) {

@@ -1,0 +1,62 @@
+//! Whether the server should get work, as load balancers ask.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tonic_health::{ServingStatus, server::HealthReporter};
+
+use crate::{pb::v1::o_auth_client_service_server::SERVICE_NAME, store::Store};
+
+/// How often the database is asked whether it is there.
+pub(super) const READINESS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Whether this server should get work, as it is said to load balancers.
+#[derive(Debug, Clone)]
+pub(super) struct Readiness {
+    health: HealthReporter,
+    ready: Arc<AtomicBool>,
+}
+
+impl Readiness {
+    /// Not ready yet.
+    pub(super) fn new(health: HealthReporter) -> Self {
+        Self {
+            health,
+            ready: Arc::new(AtomicBool::new(false)),
+        }
+    }
+
+    pub(super) async fn set(&self, ready: bool) {
+        self.ready.store(ready, Ordering::Relaxed);
+        let status = if ready {
+            ServingStatus::Serving
+        } else {
+            ServingStatus::NotServing
+        };
+        for service in ["", SERVICE_NAME] {
+            self.health.set_service_status(service, status).await;
+        }
+    }
+
+    pub(super) fn get(&self) -> bool {
+        self.ready.load(Ordering::Relaxed)
+    }
+}
+
+/// Ready means: the database answers, and has the schema of this version.
+pub(super) async fn watch_database(store: Store, readiness: Readiness) {
+    let mut interval = tokio::time::interval(READINESS_INTERVAL);
+    loop {
+        interval.tick().await;
+        let ready = store.is_ready().await;
+        if ready != readiness.get() {
+            tracing::warn!(ready, "the readiness changed");
+            readiness.set(ready).await;
+        }
+    }
+}
