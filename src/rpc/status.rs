@@ -5,7 +5,7 @@ use std::{error::Error, time::Duration};
 use http::{HeaderName, HeaderValue};
 use tonic::{
     Code, Status,
-    metadata::{MetadataMap, MetadataValue},
+    metadata::{MetadataKey, MetadataMap, MetadataValue},
 };
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
@@ -161,17 +161,15 @@ impl From<Failure> for Status {
         let mut metadata = MetadataMap::new();
         for (name, value) in failure.headers {
             // Header names of this server are metadata keys, and their values visible ASCII.
-            if let Ok(value) = MetadataValue::try_from(value.as_bytes()) {
-                metadata.insert(metadata_key(&name), value);
+            if let (Ok(key), Ok(value)) = (
+                MetadataKey::from_bytes(name.as_str().as_bytes()),
+                MetadataValue::try_from(value.as_bytes()),
+            ) {
+                metadata.insert(key, value);
             }
         }
         Self::with_error_details_and_metadata(code, failure.detail, details, metadata)
     }
-}
-
-fn metadata_key(name: &HeaderName) -> tonic::metadata::MetadataKey<tonic::metadata::Ascii> {
-    tonic::metadata::MetadataKey::from_bytes(name.as_str().as_bytes())
-        .unwrap_or_else(|_| tonic::metadata::MetadataKey::from_static("x-header"))
 }
 
 impl From<Violations> for Failure {
