@@ -1,10 +1,13 @@
 //! Lists with a filter, in every order: what the database answers is what the filter means.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use oauth_clients::domain::{
     client::Client,
     filter::{Attribute, Comparison, Connective, Filter},
     page::{List, Page, Position, Start},
     sort::{Direction, SortValue},
+    timestamp::Timestamp,
 };
 use proptest::{
     prelude::*,
@@ -22,6 +25,7 @@ on_each_database![
     a_filter_cannot_reach_past_its_tenant,
     the_deepest_and_the_longest_filters_are_answered,
     names_are_found_whatever_they_are_made_of,
+    a_walk_in_any_order_is_not_disturbed_by_changes,
 ];
 
 const APP_TYPES: [&str; 4] = ["web", "native", "spa", "anonymous-embed"];
@@ -292,4 +296,54 @@ async fn names_are_found_whatever_they_are_made_of(db: Db) {
             assert_eq!(ids(&page), wanted, "{filter}");
         }
     }
+}
+
+/// Creates, renames and deletes clients until it is told to stop.
+async fn disturb(registry: &Registry, stop: &AtomicBool) {
+    let mut round = 0;
+    while !stop.load(Ordering::Relaxed) {
+        let names: Vec<(String, &str)> = (0..4)
+            .map(|index| (format!("{}{round}", ["a", "é", "z", "\u{10FFFF}"][index]), "spa"))
+            .collect();
+        let made = registry
+            .fill_from(&registry.tenant, 1_000 + round * 10, &names)
+            .await;
+        for (index, client) in made.iter().enumerate() {
+            let change = move |client: &mut Client| {
+                if index % 2 == 0 {
+                    client.delete(Timestamp::from_micros(1_800_000_000_000_000));
+                } else {
+                    client.updated_at = Timestamp::from_micros(1_600_000_000_000_000);
+                }
+                Ok::<(), ()>(())
+            };
+            registry
+                .store
+                .update_client(&registry.tenant, &client.id, change)
+                .await
+                .unwrap();
+        }
+        round += 1;
+    }
+}
+
+async fn a_walk_in_any_order_is_not_disturbed_by_changes(db: Db) {
+    let registry = Registry::open(&db).await;
+    let all = registry.fill(&registry.tenant, &clients()).await;
+    let stop = AtomicBool::new(false);
+    let walks = async {
+        for sort in ["clientId", "clientName", "appType", "createdAt", "updatedAt"] {
+            for sign in ["+", "-"] {
+                let list = list(&format!("{sign}{sort}"), None);
+                let wanted = expected(&list, &all);
+                let (forth, back) = walk(&registry, &list, 7).await;
+                for visited in [forth, back] {
+                    let of_old: Vec<String> = visited.into_iter().filter(|id| wanted.contains(id)).collect();
+                    assert_eq!(of_old, wanted, "{sign}{sort}");
+                }
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+    };
+    tokio::join!(disturb(&registry, &stop), walks);
 }

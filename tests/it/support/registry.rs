@@ -35,10 +35,20 @@ impl Registry {
 
     /// Adds clients for a tenant, of these names and types, each a microsecond younger than the one before.
     pub(crate) async fn fill(&self, tenant: &TenantId, clients: &[(String, &str)]) -> Vec<Client> {
+        self.fill_from(tenant, 0, clients).await
+    }
+
+    /// The same, going on after so many.
+    pub(crate) async fn fill_from(
+        &self,
+        tenant: &TenantId,
+        start: usize,
+        clients: &[(String, &str)],
+    ) -> Vec<Client> {
         let all: Vec<Client> = clients
             .iter()
-            .enumerate()
-            .map(|(index, (name, app_type))| client(tenant, name, app_type, index))
+            .zip(start..)
+            .map(|((name, app_type), index)| client(tenant, name, app_type, index))
             .collect();
         for batch in all.chunks(500) {
             self.store.insert_clients(tenant, batch).await.unwrap();
