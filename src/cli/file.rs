@@ -15,8 +15,9 @@ use toml::{Table, Value};
 pub(super) enum FileError {
     #[error("the config file {path} cannot be read")]
     Read { path: PathBuf, source: io::Error },
-    #[error("the config file {path} is not TOML")]
-    Parse { path: PathBuf, source: toml::de::Error },
+    /// Its own text would repeat the line, which may hold a password.
+    #[error("the config file {path} is not TOML: {}", error.message())]
+    Parse { path: PathBuf, error: toml::de::Error },
     #[error("the config file has an unknown key {key}; it may have: {allowed}")]
     UnknownKey { key: String, allowed: String },
     #[error("the key {key} of the config file must be a string, a whole number, true or false")]
@@ -29,9 +30,9 @@ pub(super) fn with_defaults(mut command: Command, path: &Path) -> Result<Command
         path: path.to_owned(),
         source,
     })?;
-    let table: Table = toml::from_str(&text).map_err(|source| FileError::Parse {
+    let table: Table = toml::from_str(&text).map_err(|error| FileError::Parse {
         path: path.to_owned(),
-        source,
+        error,
     })?;
     let names = flags(&command);
     for (key, value) in table {
@@ -54,7 +55,7 @@ pub(super) fn with_defaults(mut command: Command, path: &Path) -> Result<Command
         command = command.mut_subcommands(|subcommand| {
             subcommand.mut_args(|arg| {
                 if arg.get_long() == Some(&name) {
-                    arg.default_value(text.clone())
+                    arg.default_value(text.clone()).required(false)
                 } else {
                     arg
                 }

@@ -7,7 +7,7 @@ mod migrate;
 mod serve;
 mod token;
 
-use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+use std::{ffi::OsString, fmt, path::PathBuf, process::ExitCode};
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use thiserror::Error;
@@ -68,7 +68,23 @@ struct Database {
         hide_env_values = true,
         value_name = "URL"
     )]
-    database_url: Option<DatabaseUrl>,
+    database_url: Option<UrlText>,
+}
+
+/// A database URL that is not read yet: an error of the argument parser would repeat it with its password.
+#[derive(Clone)]
+struct UrlText(String);
+
+impl From<String> for UrlText {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Debug for UrlText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("UrlText(…)")
+    }
 }
 
 /// Why a command failed.
@@ -127,21 +143,30 @@ async fn parse_and_run(args: Vec<OsString>) -> Result<(), CliError> {
 
 /// Parses the arguments twice: first to learn of the file, then with its values as the defaults.
 fn parse(args: Vec<OsString>) -> Result<Cli, CliError> {
-    let mut matches = Cli::command().try_get_matches_from(args.clone())?;
-    let file = matches
-        .subcommand()
-        .and_then(|(_, matches)| matches.get_one::<PathBuf>("config").cloned());
-    if let Some(path) = file {
-        matches = file::with_defaults(Cli::command(), &path)?.try_get_matches_from(args)?;
-    }
-    Ok(Cli::from_arg_matches(&matches)?)
+    // What is missing or wrong may be mended by the file.
+    let matches = Cli::command()
+        .ignore_errors(true)
+        .try_get_matches_from(args.clone());
+    let file = matches.ok().and_then(|matches| {
+        let (_, matches) = matches.subcommand()?;
+        matches.get_one::<PathBuf>("config").cloned()
+    });
+    let command = match file {
+        Some(path) => file::with_defaults(Cli::command(), &path)?,
+        None => Cli::command(),
+    };
+    Ok(Cli::from_arg_matches(&command.try_get_matches_from(args)?)?)
 }
 
 impl Place {
     /// The database that is said, or the SQLite file of the data directory, which is made when it is missing.
     fn database_url(&self, database: Database) -> Result<DatabaseUrl, CliError> {
-        if let Some(url) = database.database_url {
-            return Ok(url);
+        if let Some(UrlText(url)) = database.database_url {
+            let rule = "must be sqlite:PATH or postgres://USER:PASSWORD@HOST:PORT/DATABASE";
+            return url.parse().map_err(|_| CliError::Key {
+                key: "--database-url",
+                rule,
+            });
         }
         std::fs::create_dir_all(&self.data_dir).map_err(|source| CliError::DataDir {
             path: self.data_dir.clone(),
@@ -212,12 +237,47 @@ mod tests {
             ("grpc-addr = \"here\"", "--grpc-addr"),
             ("rest-addr = \"on\"", "or off"),
             ("tier1-per-minute = -1", "--tier1-per-minute"),
-            ("database-url = \"mysql://a\"", "postgres://"),
             ("dev = [true]", "dev"),
             ("dev = ", "config"),
         ] {
             let error = serve(config, &[]).unwrap_err();
             assert!(format!("{error} {error:?}").contains(part), "{config}: {error}");
         }
+    }
+
+    #[test]
+    fn the_file_may_say_what_is_required() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(b"tenant = \"a\"\nsubject = \"b\"\n").unwrap();
+        let args = [
+            "oauth-clients",
+            "token",
+            "--config",
+            file.path().to_str().unwrap(),
+        ];
+        let parsed = parse(args.map(OsString::from).to_vec());
+        assert!(matches!(
+            parsed,
+            Ok(Cli {
+                command: Command::Token(_)
+            })
+        ));
+    }
+
+    #[test]
+    fn a_wrong_database_url_is_named_and_not_repeated() {
+        let said = serve(
+            "database-url = \"postgres://user:secret@host:port/db\"",
+            &["--dev"],
+        )
+        .unwrap();
+        let shown = format!("{said:?}");
+        let error = format!("{:?} {shown}", said.config().unwrap_err());
+        assert!(
+            error.contains("--database-url") && !error.contains("secret"),
+            "{error}"
+        );
+        let broken = serve("database-url = \"postgres://user:secret@host/db", &[]).unwrap_err();
+        assert!(!broken.to_string().contains("secret"), "{broken}");
     }
 }

@@ -138,7 +138,7 @@ impl Serve {
         Ok(server.run(stop).await?)
     }
 
-    fn config(self) -> Result<ServerConfig, CliError> {
+    pub(super) fn config(self) -> Result<ServerConfig, CliError> {
         let default_delay = if self.dev {
             Duration::ZERO
         } else {

@@ -268,34 +268,40 @@ fn key(part: &str, value: &Value) -> Result<Jwk, Broken> {
     let members = value
         .as_object()
         .ok_or_else(|| Broken::part(part, JwkRule::NotAnObject))?;
-    let mut key = Jwk::default();
+    let private = |name: &str| PRIVATE_MEMBERS.into_iter().find(|private| *private == name);
     // As in the message of a new client, null stands for a member that is absent.
-    for (name, value) in members.iter().filter(|(_, value)| !value.is_null()) {
-        if let Some(private) = PRIVATE_MEMBERS.iter().find(|private| *private == name) {
-            key.private_members.push(private);
-            continue;
-        }
-        let broken = |rule| Broken::part(format!("{part}.{name}"), rule);
-        let text = || {
-            value
-                .as_str()
-                .map(str::to_owned)
-                .ok_or_else(|| broken(JwkRule::NotAString))
-        };
-        match name.as_str() {
-            "kid" => key.kid = text()?,
-            "kty" => key.kty = text()?,
-            "alg" => key.alg = text()?,
-            "use" => key.key_use = text()?,
-            "n" => key.n = Some(text()?),
-            "e" => key.e = Some(text()?),
-            "crv" => key.crv = Some(text()?),
-            "x" => key.x = Some(text()?),
-            "y" => key.y = Some(text()?),
-            _ => return Err(broken(JwkRule::UnknownMember)),
+    let members = || members.iter().filter(|(_, value)| !value.is_null());
+    let mut key = Jwk {
+        private_members: members().filter_map(|(name, _)| private(name)).collect(),
+        ..Jwk::default()
+    };
+    for (name, value) in members().filter(|(name, _)| private(name).is_none()) {
+        match key_member(&mut key, name, value) {
+            // That the key is private is more than that it has other faults.
+            Err(rule) if key.private_members.is_empty() => {
+                return Err(Broken::part(format!("{part}.{name}"), rule));
+            }
+            Ok(()) | Err(_) => {}
         }
     }
     Ok(key)
+}
+
+fn key_member(key: &mut Jwk, name: &str, value: &Value) -> Result<(), JwkRule> {
+    let text = || value.as_str().map(str::to_owned).ok_or(JwkRule::NotAString);
+    match name {
+        "kid" => key.kid = text()?,
+        "kty" => key.kty = text()?,
+        "alg" => key.alg = text()?,
+        "use" => key.key_use = text()?,
+        "n" => key.n = Some(text()?),
+        "e" => key.e = Some(text()?),
+        "crv" => key.crv = Some(text()?),
+        "x" => key.x = Some(text()?),
+        "y" => key.y = Some(text()?),
+        _ => return Err(JwkRule::UnknownMember),
+    }
+    Ok(())
 }
 
 #[cfg(test)]

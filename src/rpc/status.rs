@@ -28,7 +28,7 @@ use crate::{
 const RETRY_UNAVAILABLE: Duration = Duration::from_secs(1);
 
 /// How many broken rules an answer names. A request can break more than anybody would read.
-const MAX_VIOLATIONS: usize = 100;
+const MAX_VIOLATIONS: usize = 1_000;
 /// The longest text about one of them. What a caller sent comes back shortened.
 const MAX_TEXT_CHARS: usize = 300;
 
@@ -47,7 +47,7 @@ impl Failure {
     pub fn new(reason: ErrorReason, detail: impl Into<String>) -> Self {
         Self {
             reason,
-            detail: detail.into(),
+            detail: shorten(detail.into()),
             violations: Vec::new(),
             retry_after: None,
             headers: Vec::new(),
@@ -59,7 +59,7 @@ impl Failure {
         Self::fields([(reason, field.into(), detail.into())])
     }
 
-    /// A failure of several fields, of which the first hundred are named. The first says the reason of the whole.
+    /// A failure of several fields, of which the first thousand are named. The first says the reason of the whole.
     pub fn fields(fields: impl IntoIterator<Item = (ErrorReason, String, String)>) -> Self {
         let mut reason = None;
         let mut violations: Vec<FieldViolation> = Vec::new();

@@ -205,6 +205,7 @@ impl Server {
         readiness.set(false).await;
         tokio::time::sleep(self.config.drain_delay).await;
         stop.send_replace(true);
+        readiness.close().await;
         let all_done = async {
             while let Some(ended) = doors.join_next().await {
                 ended??;

@@ -43,6 +43,13 @@ impl Readiness {
         }
     }
 
+    /// Ends the calls that watch the health of a service, which would not end by themselves.
+    pub(super) async fn close(&self) {
+        for service in ["", SERVICE_NAME] {
+            self.health.clone().clear_service_status(service).await;
+        }
+    }
+
     pub(super) fn get(&self) -> bool {
         self.ready.load(Ordering::Relaxed)
     }

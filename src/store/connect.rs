@@ -92,13 +92,11 @@ impl DatabaseUrl {
 
 impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.url.split_once('@') {
-            Some((_, rest)) => {
-                // What follows `?` may hold a password too.
-                let place = rest.split('?').next().unwrap_or_default();
-                write!(f, "postgres://…@{place}")
-            }
-            None => f.write_str(self.url.split('?').next().unwrap_or_default()),
+        // What follows `?` may hold a password too, and a password may hold `@`.
+        let plain = self.url.split('?').next().unwrap_or_default();
+        match (self.backend, plain.rsplit_once('@')) {
+            (DbBackend::Postgres, Some((_, place))) => write!(f, "postgres://…@{place}"),
+            _ => f.write_str(plain),
         }
     }
 }
@@ -120,6 +118,16 @@ pub(super) async fn connect(url: &DatabaseUrl) -> Result<(DatabaseConnection, Da
         let connection = Database::connect(postgres_options(url)).await?;
         Ok((connection.clone(), connection))
     }
+}
+
+/// Connections for migrating, which may take long: one that holds the lock, and one that works.
+pub(super) async fn connect_to_migrate(url: &DatabaseUrl) -> Result<DatabaseConnection, DbErr> {
+    let options = if url.is_sqlite() {
+        sqlite_options(url, 1)
+    } else {
+        options(url, 2)
+    };
+    Database::connect(options).await
 }
 
 fn options(url: &DatabaseUrl, connections: u32) -> ConnectOptions {
@@ -178,7 +186,7 @@ async fn is_clean(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
     query.fetch_one(connection).await?.try_get(0)
 }
 
-/// Holds off other servers that want to migrate, until the transaction ends.
+/// Holds off other servers that want to migrate a PostgreSQL schema, until the transaction ends.
 pub(super) async fn lock_migrations(
     connection: &DatabaseConnection,
 ) -> Result<Option<DatabaseTransaction>, DbErr> {
@@ -243,6 +251,8 @@ mod tests {
         for url in [
             "postgres://user:secret@host:5432/db",
             "postgres://host:5432/db?password=secret&user=user",
+            "postgres://host:5432/db?password=secret@secret&user=user",
+            "postgres://user:secret%40secret@host:5432/db",
         ] {
             let url: DatabaseUrl = url.parse().unwrap();
             for text in [url.to_string(), format!("{url:?}")] {

@@ -26,7 +26,7 @@ pub use error::{Corrupt, StoreError, UpdateError};
 /// How long a call waits for the database at most, whatever it waits for.
 const TIMEOUT: Duration = Duration::from_secs(4);
 /// How long work may go on for which nobody waits any more.
-const ABANDONED: Duration = Duration::from_secs(6);
+const ABANDONED: Duration = Duration::from_secs(7);
 /// How long the database has to say that it is there.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long the connections have to end.
@@ -35,6 +35,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The clients of every tenant. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
+    url: DatabaseUrl,
     /// For reading. On SQLite these connections never wait for the writer.
     readers: DatabaseConnection,
     /// For writing. On SQLite this is one connection, as SQLite has one writer: writers queue here, in order.
@@ -48,7 +49,11 @@ impl Store {
     /// When it cannot be reached.
     pub async fn connect(url: &DatabaseUrl) -> Result<Self, StoreError> {
         let (readers, writers) = connect::connect(url).await?;
-        Ok(Self { readers, writers })
+        Ok(Self {
+            url: url.clone(),
+            readers,
+            writers,
+        })
     }
 
     /// Applies the migrations that are missing. Several servers may do so at once.
@@ -56,12 +61,12 @@ impl Store {
     /// # Errors
     /// When the database cannot be reached, or refuses.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        let lock = connect::lock_migrations(&self.writers).await?;
-        Migrator::up(&self.writers, None).await?;
-        if let Some(lock) = lock {
-            lock.commit().await?;
-        }
-        Ok(())
+        let connection = connect::connect_to_migrate(&self.url).await?;
+        let lock = connect::lock_migrations(&connection).await?;
+        let outcome = Migrator::up(&connection, None).await;
+        drop(lock);
+        connection.close().await?;
+        Ok(outcome?)
     }
 
     /// The names of the migrations, and whether each is applied.

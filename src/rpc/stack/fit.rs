@@ -13,7 +13,8 @@ pub fn fit_trailers(answer: Response<Body>) -> Response<Body> {
     let Some(status) = Status::from_header_map(answer.headers()) else {
         return answer;
     };
-    if status.details().len() <= MAX_VIOLATIONS_BYTES {
+    let budget = MAX_VIOLATIONS_BYTES.saturating_sub(percent_encoded_len(status.message()));
+    if status.details().len() <= budget {
         return answer;
     }
     let details = status.get_error_details();
@@ -26,7 +27,7 @@ pub fn fit_trailers(answer: Response<Body>) -> Response<Body> {
         .take_while(|violation| {
             // The names of the three fields and their lengths take some bytes too.
             bytes += violation.field.len() + violation.description.len() + violation.reason.len() + 10;
-            bytes <= MAX_VIOLATIONS_BYTES
+            bytes <= budget
         })
         .cloned()
         .collect();
@@ -43,6 +44,20 @@ pub fn fit_trailers(answer: Response<Body>) -> Response<Body> {
     let mut shortened = shorter.into_http();
     *shortened.extensions_mut() = answer.extensions().clone();
     shortened
+}
+
+/// How long a message is in a header, where what is not visible ASCII takes three characters a byte.
+fn percent_encoded_len(message: &str) -> usize {
+    message
+        .bytes()
+        .map(|byte| {
+            if byte.is_ascii_graphic() || byte == b' ' {
+                1
+            } else {
+                3
+            }
+        })
+        .sum()
 }
 
 #[cfg(test)]
@@ -75,6 +90,13 @@ mod tests {
         let answer = failed(10);
         let before = answer.headers().clone();
         assert_eq!(*fit_trailers(answer).headers(), before);
+    }
+
+    #[test]
+    fn a_message_in_any_script_counts_as_it_is_sent() {
+        let one = |index| (ErrorReason::InvalidField, format!("a[{index}]"), "😀".repeat(250));
+        let answer = fit_trailers(Status::from(Failure::fields((0..50).map(one))).into_http());
+        assert!(size(&answer) < 8_192, "{}", size(&answer));
     }
 
     #[test]

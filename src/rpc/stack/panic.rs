@@ -2,7 +2,8 @@
 
 use std::{
     convert::Infallible,
-    panic::AssertUnwindSafe,
+    future::ready,
+    panic::{AssertUnwindSafe, catch_unwind},
     task::{Context, Poll},
 };
 
@@ -46,16 +47,25 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let answer = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
-        Box::pin(answer.map(|outcome| {
-            outcome.unwrap_or_else(|_| Ok(Status::from(Failure::internal(&Panicked)).into_http()))
-        }))
+        // The layers behind act in `call` already, before there is a future.
+        match catch_unwind(AssertUnwindSafe(|| self.inner.call(request))) {
+            Ok(answer) => {
+                let answer = AssertUnwindSafe(answer).catch_unwind();
+                Box::pin(answer.map(|outcome| outcome.unwrap_or_else(|_| Ok(internal_error()))))
+            }
+            Err(_) => Box::pin(ready(Ok(internal_error()))),
+        }
     }
+}
+
+fn internal_error() -> Response<Body> {
+    Status::from(Failure::internal(&Panicked)).into_http()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rpc::stack::gate::{Check, Gate};
 
     #[tokio::test]
     async fn a_panic_becomes_an_internal_error_that_does_not_say_it() {
@@ -68,5 +78,25 @@ mod tests {
         let status = Status::from_header_map(answer.headers()).unwrap();
         assert_eq!(status.code(), tonic::Code::Internal);
         assert!(!format!("{answer:?}").contains("secret"));
+    }
+
+    #[tokio::test]
+    async fn a_panic_before_there_is_a_future_is_caught_too() {
+        #[derive(Clone)]
+        struct Broken;
+
+        impl Check for Broken {
+            fn check<B>(&self, _: &mut Request<B>) -> Result<(), Failure> {
+                panic!("secret")
+            }
+        }
+
+        let never =
+            tower::service_fn(|_: Request<()>| std::future::pending::<Result<Response<Body>, Infallible>>());
+        let Ok(answer) = CatchPanic::new(Gate::new(Broken, never))
+            .call(Request::new(()))
+            .await;
+        let status = Status::from_header_map(answer.headers()).unwrap();
+        assert_eq!(status.code(), tonic::Code::Internal);
     }
 }
