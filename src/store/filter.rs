@@ -1,7 +1,7 @@
 //! Filters as conditions of SQL, with every value bound.
 
 use sea_orm::{
-    ColumnTrait as _, Condition, DbBackend, ExprTrait as _,
+    Condition, DbBackend, ExprTrait as _,
     sea_query::{Expr, Func, SimpleExpr},
 };
 
@@ -44,10 +44,6 @@ enum Part {
 }
 
 impl Part {
-    fn constant(value: bool) -> Self {
-        if value { Self::Always } else { Self::Never }
-    }
-
     fn not(self) -> Self {
         match self {
             Self::Always => Self::Never,
@@ -116,15 +112,20 @@ fn comparison(comparison: &Comparison, backend: DbBackend) -> Part {
 
 /// There are four types only, so what they compare to is known beforehand.
 fn app_type(operator: Operator, value: &str) -> Part {
-    let selected: Vec<&str> = AppType::ALL
-        .into_iter()
-        .map(AppType::as_str)
-        .filter(|name| operator.holds(&Attribute::AppType.comparable(name), value))
-        .collect();
-    if selected.is_empty() || selected.len() == AppType::ALL.len() {
-        Part::constant(!selected.is_empty())
-    } else {
-        Part::Sometimes(Column::AppType.is_in(selected))
+    let mut all = AppType::ALL.map(AppType::as_str);
+    all.sort_unstable();
+    let holds = |name: &&&str| operator.holds(&Attribute::AppType.comparable(name), value);
+    let selected: Vec<&str> = all.iter().filter(holds).copied().collect();
+    let own = || Expr::col(Column::AppType);
+    match selected.as_slice() {
+        [] => Part::Never,
+        [only] => Part::Sometimes(own().eq(*only)),
+        _ if selected.len() == all.len() => Part::Always,
+        // Neighbours are a range, at whose begin an index is entered.
+        [first, .., last] if all.windows(selected.len()).any(|window| window == selected) => {
+            Part::Sometimes(own().gte(*first).and(own().lte(*last)))
+        }
+        _ => Part::Sometimes(own().is_in(selected)),
     }
 }
 
@@ -274,7 +275,15 @@ mod tests {
                 r#"instr(substr("client_name_folded", -1), 'é') > 0"#,
             ),
             (r#"clientName lt "a\u0000""#, r#""client_name_folded" <= 'a'"#),
-            (r#"appType sw "W""#, r#""app_type" IN ('web')"#),
+            (r#"appType sw "W""#, r#""app_type" = 'web'"#),
+            (
+                r#"appType gt "native""#,
+                r#""app_type" >= 'spa' AND "app_type" <= 'web'"#,
+            ),
+            (
+                r#"appType ne "spa""#,
+                r#""app_type" IN ('anonymous-embed', 'native', 'web')"#,
+            ),
             (
                 r#"clientId eq "1" or clientId eq "2" and clientId ne "3""#,
                 r#"unlikely("client_id" = '1') OR (unlikely("client_id" = '2') AND "client_id" <> '3')"#,
