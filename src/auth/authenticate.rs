@@ -29,7 +29,7 @@ impl Authenticate {
 }
 
 impl Check for Authenticate {
-    fn check<B>(&self, request: &mut Request<B>) -> Result<(), Failure> {
+    async fn check<B: Send>(&self, request: &mut Request<B>) -> Result<(), Failure> {
         if let Some(CalledMethod(policy)) = request.extensions().get()
             && policy.access == Access::Public
         {

@@ -133,7 +133,7 @@ pub fn error_response(protos: &Protos, failure: Failure) -> Response<Body> {
 }
 
 impl Check for RequireMatch {
-    fn check<B>(&self, request: &mut Request<B>) -> Result<(), Failure> {
+    async fn check<B: Send>(&self, request: &mut Request<B>) -> Result<(), Failure> {
         let found = request
             .extensions()
             .get::<Match>()

@@ -60,7 +60,7 @@ impl RateLimit {
 }
 
 impl Check for RateLimit {
-    fn check<B>(&self, request: &mut Request<B>) -> Result<(), Failure> {
+    async fn check<B: Send>(&self, request: &mut Request<B>) -> Result<(), Failure> {
         let extensions = request.extensions();
         let tier = extensions
             .get::<CalledMethod>()

@@ -14,7 +14,7 @@ use crate::{
 pub struct Authorize;
 
 impl Check for Authorize {
-    fn check<B>(&self, request: &mut Request<B>) -> Result<(), Failure> {
+    async fn check<B: Send>(&self, request: &mut Request<B>) -> Result<(), Failure> {
         let extensions = request.extensions();
         let access = extensions
             .get::<CalledMethod>()

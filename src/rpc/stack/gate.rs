@@ -2,11 +2,11 @@
 
 use std::{
     convert::Infallible,
-    future::{Ready, ready},
+    mem,
     task::{Context, Poll},
 };
 
-use futures_util::future::Either;
+use futures_util::future::BoxFuture;
 use http::{Request, Response};
 use tonic::{Status, body::Body};
 use tower::Service;
@@ -14,12 +14,15 @@ use tower::Service;
 use crate::rpc::status::Failure;
 
 /// What a [`Gate`] asks.
-pub trait Check: Clone {
+pub trait Check: Clone + Send + Sync + 'static {
     /// Lets the call through, perhaps with more in its extensions.
     ///
     /// # Errors
     /// Why it is refused.
-    fn check<B>(&self, request: &mut Request<B>) -> Result<(), Failure>;
+    fn check<B: Send>(
+        &self,
+        request: &mut Request<B>,
+    ) -> impl Future<Output = Result<(), Failure>> + Send;
 }
 
 /// Lets a call through to the inner service if the check does.
@@ -39,20 +42,28 @@ impl<C, S> Gate<C, S> {
 impl<C, S, B> Service<Request<B>> for Gate<C, S>
 where
     C: Check,
-    S: Service<Request<B>, Response = Response<Body>, Error = Infallible>,
+    S: Service<Request<B>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+    B: Send + 'static,
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Either<S::Future, Ready<Result<Response<Body>, Infallible>>>;
+    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        match self.check.check(&mut request) {
-            Ok(()) => Either::Left(self.inner.call(request)),
-            Err(failure) => Either::Right(ready(Ok(Status::from(failure).into_http()))),
-        }
+        let check = self.check.clone();
+        // The clone was not polled ready, the one that was goes along.
+        let clone = self.inner.clone();
+        let mut inner = mem::replace(&mut self.inner, clone);
+        Box::pin(async move {
+            match check.check(&mut request).await {
+                Ok(()) => inner.call(request).await,
+                Err(failure) => Ok(Status::from(failure).into_http()),
+            }
+        })
     }
 }

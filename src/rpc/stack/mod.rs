@@ -46,7 +46,7 @@ pub type Stack<B> = BoxCloneSyncService<Request<B>, Response<Body>, Infallible>;
 /// the layers, `inner` is the gRPC router on one door, and "decode, and call the gRPC router" on the other.
 pub fn stack<C, S, B>(config: StackConfig, door: C, inner: S) -> Stack<B>
 where
-    C: Check + Send + Sync + 'static,
+    C: Check,
     S: Service<Request<B>, Response = Response<Body>, Error = Infallible> + Clone + Send + Sync + 'static,
     S::Future: Send,
     B: Send + 'static,

@@ -86,7 +86,7 @@ mod tests {
         struct Broken;
 
         impl Check for Broken {
-            fn check<B>(&self, _: &mut Request<B>) -> Result<(), Failure> {
+            async fn check<B: Send>(&self, _: &mut Request<B>) -> Result<(), Failure> {
                 panic!("secret")
             }
         }

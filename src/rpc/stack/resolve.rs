@@ -17,7 +17,7 @@ pub struct CalledMethod(pub &'static MethodPolicy);
 pub struct ResolveMethod(pub &'static Protos);
 
 impl Check for ResolveMethod {
-    fn check<B>(&self, request: &mut Request<B>) -> Result<(), Failure> {
+    async fn check<B: Send>(&self, request: &mut Request<B>) -> Result<(), Failure> {
         let policy = self
             .0
             .policy(request.uri().path())
