@@ -4,7 +4,7 @@ use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use thiserror::Error;
 
-use crate::{limits::Quotas, store::DatabaseUrl};
+use crate::{auth::KeyLocation, limits::Quotas, store::DatabaseUrl};
 
 /// How to run a server.
 #[derive(Debug, Clone)]
@@ -45,10 +45,14 @@ pub enum Issuer {
         issuer: String,
         /// The `aud` of its tokens for this service.
         audience: String,
-        /// Its keys.
-        jwks_file: PathBuf,
+        /// Where its keys are.
+        keys: KeyLocation,
+        /// How often its keys are fetched from a URL.
+        jwks_refresh: Duration,
         /// The claim of its tokens that holds the tenant.
         tenant_claim: String,
+        /// Whether the `typ` of its tokens must be `at+jwt` (RFC 9068 section 2.1).
+        require_at_jwt: bool,
     },
 }
 

@@ -1,6 +1,6 @@
 //! The gate that turns the bearer token of a call into a [`CallContext`].
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use http::{
     HeaderMap, HeaderValue, Request,
@@ -8,7 +8,7 @@ use http::{
 };
 use tracing::Span;
 
-use super::TokenVerifier;
+use super::{TokenError, TokenVerifier};
 use crate::{
     pb::{Access, v1::ErrorReason},
     rpc::{
@@ -16,6 +16,9 @@ use crate::{
         status::Failure,
     },
 };
+
+/// When to try again if the keys of the issuer could not be had yet.
+const RETRY_KEYS: Duration = Duration::from_secs(10);
 
 /// Verifies the token of every call but those of public methods.
 #[derive(Debug, Clone)]
@@ -36,7 +39,7 @@ impl Check for Authenticate {
             return Ok(());
         }
         let token = bearer_token(request.headers())?;
-        let context = self.0.verify(token).map_err(|error| invalid(error.to_string()))?;
+        let context = self.0.verify(token).await.map_err(refused)?;
         let span = Span::current();
         span.record("tenant", context.tenant().as_str());
         span.record("subject", context.subject().as_str());
@@ -60,6 +63,15 @@ fn bearer_token(headers: &HeaderMap) -> Result<&str, Failure> {
         Ok(token.trim_start_matches(' '))
     } else {
         Err(missing())
+    }
+}
+
+fn refused(error: TokenError) -> Failure {
+    match error {
+        TokenError::NoKeys => {
+            Failure::new(ErrorReason::Unavailable, error.to_string()).retry_after(RETRY_KEYS)
+        }
+        _ => invalid(error.to_string()),
     }
 }
 

@@ -1,11 +1,11 @@
 //! The keys that may have signed a token (RFC 7517).
 
-use std::{io, path::Path};
-
 use jsonwebtoken::{
     Algorithm, DecodingKey,
-    jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, PublicKeyUse},
+    jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse},
 };
+use serde::Deserialize;
+use serde_json::Value;
 use thiserror::Error;
 
 /// A set of verification keys.
@@ -19,50 +19,55 @@ pub struct KeySet {
 pub(super) struct Key {
     id: Option<String>,
     pub(super) decoding: DecodingKey,
-    pub(super) algorithms: Vec<Algorithm>,
+    algorithms: Vec<Algorithm>,
 }
 
-/// Why there are no keys.
+/// Why a document is no key set that could verify a token.
 #[derive(Debug, Error)]
 pub enum KeySetError {
-    /// The file cannot be read.
-    #[error("the JWKS file cannot be read")]
-    Read(#[from] io::Error),
-    /// The file is no JWKS.
-    #[error("the JWKS file is not a JSON Web Key Set (RFC 7517 section 5)")]
+    /// It is no JWKS.
+    #[error("it is not a JSON Web Key Set (RFC 7517 section 5)")]
     Parse(#[from] serde_json::Error),
-    /// The set has no key that can verify a token.
-    #[error("the JWKS file has no key for RS256, RS384, RS512, ES256, ES384 or EdDSA")]
+    /// It has no key that can verify a token.
+    #[error("it has no key for RS256, RS384, RS512, ES256, ES384 or EdDSA")]
     NoUsableKey,
 }
 
-impl KeySet {
-    /// Reads a JWKS file.
-    ///
-    /// # Errors
-    /// When it cannot be read, is no JWKS, or has no usable key.
-    pub fn from_file(path: &Path) -> Result<Self, KeySetError> {
-        Self::from_json(&std::fs::read(path)?)
-    }
+#[derive(Deserialize)]
+struct Document {
+    keys: Vec<Value>,
+}
 
-    /// Reads a JWKS. Keys that are not for verifying tokens are left out (RFC 7517 section 5).
+impl KeySet {
+    /// Reads a JWKS. Keys that are not understood, or not for verifying tokens, are left out (RFC 7517 section 5).
     ///
     /// # Errors
     /// When it is none, or has no usable key.
     pub fn from_json(json: &[u8]) -> Result<Self, KeySetError> {
-        let set: JwkSet = serde_json::from_slice(json)?;
-        let keys: Vec<Key> = set.keys.iter().filter_map(read_key).collect();
+        let document: Document = serde_json::from_slice(json)?;
+        let jwks = document
+            .keys
+            .into_iter()
+            .filter_map(|key| serde_json::from_value(key).ok());
+        let keys: Vec<Key> = jwks.filter_map(|jwk| read_key(&jwk)).collect();
         if keys.is_empty() {
             return Err(KeySetError::NoUsableKey);
         }
         Ok(Self { keys })
     }
 
-    /// The key that a token names, or the only one when it names none.
-    pub(super) fn find(&self, id: Option<&str>) -> Option<&Key> {
+    /// Whether a key has this id.
+    pub(super) fn knows(&self, id: &str) -> bool {
+        self.keys.iter().any(|key| key.id.as_deref() == Some(id))
+    }
+
+    /// The key that a token names, or the only one when it names none, if it may be used with this algorithm. Keys for
+    /// different algorithms may share an id (RFC 7517 section 4.5).
+    pub(super) fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Option<&Key> {
+        let suits = |key: &&Key| key.algorithms.contains(&algorithm);
         match (id, self.keys.as_slice()) {
-            (Some(_), keys) => keys.iter().find(|key| key.id.as_deref() == id),
-            (None, [key]) => Some(key),
+            (Some(_), keys) => keys.iter().filter(|key| key.id.as_deref() == id).find(suits),
+            (None, [key]) => Some(key).filter(suits),
             (None, _) => None,
         }
     }
@@ -96,4 +101,79 @@ fn read_key(jwk: &Jwk) -> Option<Key> {
         decoding,
         algorithms,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn ec(kid: &str) -> Value {
+        json!({
+            "kty": "EC", "crv": "P-256", "kid": kid,
+            "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+            "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+        })
+    }
+
+    fn with(mut key: Value, member: &str, value: &str) -> Value {
+        key[member] = json!(value);
+        key
+    }
+
+    fn read(keys: &[Value]) -> Result<KeySet, KeySetError> {
+        KeySet::from_json(json!({ "keys": keys }).to_string().as_bytes())
+    }
+
+    #[test]
+    fn keys_that_are_not_understood_are_left_out() {
+        let strange = [
+            json!({"kty": "AKP", "alg": "ML-DSA-44", "kid": "a", "pub": "AA"}),
+            json!({"kty": "oct", "k": "c2VjcmV0", "kid": "a"}),
+            with(ec("a"), "use", "enc"),
+            with(ec("a"), "alg", "ES384"),
+            with(ec("a"), "alg", "HS256"),
+            with(ec("a"), "crv", "secp256k1"),
+            json!({"kty": "RSA", "kid": "a"}),
+            json!("a"),
+        ];
+        for key in &strange {
+            assert!(
+                matches!(read(std::slice::from_ref(key)), Err(KeySetError::NoUsableKey)),
+                "{key}"
+            );
+        }
+        let set = read(&[&strange[..], &[ec("b")]].concat()).unwrap();
+        assert!(set.knows("b") && !set.knows("a"));
+    }
+
+    #[test]
+    fn what_is_no_key_set_is_refused() {
+        for text in ["", "[]", "{}", "{\"keys\": {}}", "<html>"] {
+            let outcome = KeySet::from_json(text.as_bytes());
+            assert!(matches!(outcome, Err(KeySetError::Parse(_))), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_found_by_its_id_for_its_algorithm() {
+        use Algorithm::{ES256, HS256, RS256};
+        let one = read(&[ec("a")]).unwrap();
+        assert!(one.find(Some("a"), ES256).is_some());
+        assert!(one.find(None, ES256).is_some(), "the only key need not be named");
+        for (id, algorithm) in [
+            (Some("b"), ES256),
+            (Some("a"), RS256),
+            (Some("a"), HS256),
+            (None, RS256),
+        ] {
+            assert!(one.find(id, algorithm).is_none(), "{id:?} {algorithm:?}");
+        }
+        let two = read(&[ec("a"), ec("b")]).unwrap();
+        assert!(
+            two.find(None, ES256).is_none(),
+            "one of several keys must be named"
+        );
+    }
 }

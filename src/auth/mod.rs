@@ -3,10 +3,15 @@
 mod authenticate;
 mod context;
 pub mod dev_key;
+mod keeper;
 mod keys;
+mod source;
 mod token;
+mod verified;
 
 pub use authenticate::Authenticate;
 pub use context::CallContext;
+pub use keeper::{IssuerKeys, KeyKeeper};
 pub use keys::{KeySet, KeySetError};
+pub use source::{InvalidJwksUrl, JwksUrl, KeyLocation, SourceError};
 pub use token::{TokenError, TokenRules, TokenVerifier};

@@ -1,16 +1,22 @@
 //! Verifies bearer tokens (RFC 7519, RFC 9068).
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
-use jsonwebtoken::{TokenData, Validation, errors::ErrorKind};
+use jsonwebtoken::{Header, TokenData, Validation, errors::ErrorKind};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use super::{CallContext, KeySet};
+use super::{
+    CallContext, IssuerKeys,
+    keeper::Trust,
+    verified::{TokenDigest, token_digest},
+};
 use crate::domain::ids::{InvalidName, Subject, TenantId};
 
 /// How much the clocks of an issuer and of this server may differ.
-const LEEWAY_SECONDS: u64 = 30;
+const LEEWAY_SECONDS: u32 = 30;
+/// The longest token that is looked at.
+const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
 /// What a token must say to be accepted.
 #[derive(Debug, Clone)]
@@ -21,12 +27,14 @@ pub struct TokenRules {
     pub audience: String,
     /// The name of the claim that holds the tenant.
     pub tenant_claim: String,
+    /// Whether its `typ` must be `at+jwt` (RFC 9068 section 2.1). Otherwise `JWT` and none will do.
+    pub require_at_jwt: bool,
 }
 
 /// Accepts tokens that one issuer signed for this service.
 #[derive(Debug)]
 pub struct TokenVerifier {
-    keys: KeySet,
+    keys: IssuerKeys,
     rules: TokenRules,
 }
 
@@ -54,6 +62,9 @@ pub enum TokenError {
     /// It was made for another service.
     #[error("the token is not for this audience")]
     Audience,
+    /// Nothing can be said of it, as the keys of the issuer are not known yet.
+    #[error("the keys of the issuer are not known yet")]
+    NoKeys,
     /// A claim is missing or has the wrong form.
     #[error("the token needs the claims iss, aud, exp, sub and tenant in their right form")]
     Claims,
@@ -67,7 +78,7 @@ impl From<InvalidName> for TokenError {
 
 impl TokenVerifier {
     /// A verifier for the tokens that one of the keys signed.
-    pub fn new(keys: KeySet, rules: TokenRules) -> Self {
+    pub fn new(keys: IssuerKeys, rules: TokenRules) -> Self {
         Self { keys, rules }
     }
 
@@ -75,22 +86,61 @@ impl TokenVerifier {
     ///
     /// # Errors
     /// Why it is not accepted.
-    pub fn verify(&self, token: &str) -> Result<CallContext, TokenError> {
+    pub async fn verify(&self, token: &str) -> Result<CallContext, TokenError> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(TokenError::Malformed);
+        }
+        let digest = token_digest(token);
+        let trust = self.keys.trust().ok_or(TokenError::NoKeys)?;
+        if let Some(context) = trust.verified.get(&digest) {
+            return Ok(context);
+        }
+        let header = self.header(token)?;
+        let trust = self.trust_for(&header, trust).await?;
+        self.verify_with(&trust, &header, token, digest)
+    }
+
+    fn header(&self, token: &str) -> Result<Header, TokenError> {
         let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Malformed)?;
-        check_type(header.typ.as_deref())?;
+        self.check_type(header.typ.as_deref())?;
         // No extension is understood here, so none may be critical (RFC 7515 section 4.1.11).
         if header.crit.is_some() {
             return Err(TokenError::Malformed);
         }
-        let key = self
-            .keys
-            .find(header.kid.as_deref())
-            .ok_or(TokenError::Signature)?;
-        if !key.algorithms.contains(&header.alg) {
-            return Err(TokenError::Signature);
+        Ok(header)
+    }
+
+    fn check_type(&self, typ: Option<&str>) -> Result<(), TokenError> {
+        let is = |accepted: &str| typ.is_some_and(|typ| typ.eq_ignore_ascii_case(accepted));
+        let access_token = is("at+jwt") || is("application/at+jwt");
+        if access_token || !self.rules.require_at_jwt && (typ.is_none() || is("JWT")) {
+            Ok(())
+        } else {
+            Err(TokenError::Type)
         }
+    }
+
+    /// What to verify a token with: the newest keys when it names one that is not known.
+    async fn trust_for(&self, header: &Header, trust: Arc<Trust>) -> Result<Arc<Trust>, TokenError> {
+        match &header.kid {
+            Some(id) if !trust.keys.knows(id) => self.keys.refreshed().await.ok_or(TokenError::NoKeys),
+            _ => Ok(trust),
+        }
+    }
+
+    fn verify_with(
+        &self,
+        trust: &Trust,
+        header: &Header,
+        token: &str,
+        digest: TokenDigest,
+    ) -> Result<CallContext, TokenError> {
+        let key = trust
+            .keys
+            .find(header.kid.as_deref(), header.alg)
+            .ok_or(TokenError::Signature)?;
         let mut validation = Validation::new(header.alg);
-        validation.leeway = LEEWAY_SECONDS;
+        validation.leeway = u64::from(LEEWAY_SECONDS);
         validation.validate_nbf = true;
         validation.set_issuer(&[&self.rules.issuer]);
         validation.set_audience(&[&self.rules.audience]);
@@ -98,7 +148,12 @@ impl TokenVerifier {
         let TokenData { claims, .. } =
             jsonwebtoken::decode::<Map<String, Value>>(token, &key.decoding, &validation)
                 .map_err(|error| token_error(error.kind()))?;
-        self.context(&claims)
+        let context = self.context(&claims)?;
+        if let Some(expires) = claims.get("exp").and_then(Value::as_f64) {
+            let expires = expires + f64::from(LEEWAY_SECONDS);
+            trust.verified.insert(digest, context.clone(), expires);
+        }
+        Ok(context)
     }
 
     fn context(&self, claims: &Map<String, Value>) -> Result<CallContext, TokenError> {
@@ -108,16 +163,6 @@ impl TokenVerifier {
             Subject::parse(text("sub")?)?,
             scopes(claims),
         ))
-    }
-}
-
-fn check_type(typ: Option<&str>) -> Result<(), TokenError> {
-    let accepted = ["at+jwt", "application/at+jwt", "JWT"];
-    match typ {
-        Some(typ) if !accepted.iter().any(|accepted| typ.eq_ignore_ascii_case(accepted)) => {
-            Err(TokenError::Type)
-        }
-        _ => Ok(()),
     }
 }
 

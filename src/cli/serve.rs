@@ -11,7 +11,10 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{CliError, Database, Place};
 use crate::{
-    auth::dev_key::{ALL_SCOPES, DevKey, DevToken},
+    auth::{
+        JwksUrl, KeyLocation,
+        dev_key::{ALL_SCOPES, DevKey, DevToken},
+    },
     config::{Issuer, PublicUrl, RestAddr, ServerConfig},
     limits::Quotas,
     server::Server,
@@ -20,6 +23,9 @@ use crate::{
 
 /// How long the token that `--dev` prints is valid.
 const DEV_TOKEN_LIFETIME: Duration = Duration::from_hours(24);
+
+/// How often the keys of an issuer may be fetched.
+const MIN_JWKS_REFRESH: Duration = Duration::from_secs(10);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Serve {
@@ -61,6 +67,20 @@ pub(super) struct Serve {
     /// The file with the keys of the issuer (RFC 7517 section 5).
     #[arg(long, env = "OAUTH_CLIENTS_JWKS_FILE", value_name = "FILE")]
     jwks_file: Option<PathBuf>,
+    /// The URL of the keys of the issuer, instead of a file. Its metadata says it (RFC 8414 section 2).
+    #[arg(long, env = "OAUTH_CLIENTS_JWKS_URL", value_name = "URL")]
+    jwks_url: Option<JwksUrl>,
+    /// How often the keys are fetched from the URL. A token of an unknown key has them fetched at once.
+    #[arg(
+        long,
+        env = "OAUTH_CLIENTS_JWKS_REFRESH",
+        value_name = "DURATION",
+        default_value = "5m"
+    )]
+    jwks_refresh: humantime::Duration,
+    /// Accept only tokens that say of themselves that they are access tokens: typ at+jwt (RFC 9068 section 2.1).
+    #[arg(long, env = "OAUTH_CLIENTS_REQUIRE_AT_JWT")]
+    require_at_jwt: bool,
     /// The claim of a token that holds the tenant.
     #[arg(
         long,
@@ -164,10 +184,11 @@ impl Serve {
     fn issuer(&self) -> Result<Issuer, CliError> {
         let key = |key, rule| CliError::Key { key, rule };
         if self.dev {
-            if self.issuer.is_some() || self.audience.is_some() || self.jwks_file.is_some() {
+            let keys = self.jwks_file.is_some() || self.jwks_url.is_some();
+            if self.issuer.is_some() || self.audience.is_some() || keys {
                 return Err(key(
                     "--dev",
-                    "accepts its own tokens only: leave --issuer, --audience and --jwks-file out",
+                    "accepts its own tokens only: leave --issuer, --audience, --jwks-file and --jwks-url out",
                 ));
             }
             let rest_is_local = match self.rest_addr {
@@ -194,8 +215,25 @@ impl Serve {
         Ok(Issuer::External {
             issuer: said(&self.issuer, "--issuer")?,
             audience: said(&self.audience, "--audience")?,
-            jwks_file: self.jwks_file.clone().ok_or(key("--jwks-file", missing))?,
+            keys: self.key_location()?,
+            jwks_refresh: Some(self.jwks_refresh.into())
+                .filter(|refresh| *refresh >= MIN_JWKS_REFRESH)
+                .ok_or(key("--jwks-refresh", "must be 10s or more"))?,
             tenant_claim: self.tenant_claim.clone(),
+            require_at_jwt: self.require_at_jwt,
+        })
+    }
+
+    fn key_location(&self) -> Result<KeyLocation, CliError> {
+        let rule = match (&self.jwks_file, &self.jwks_url) {
+            (Some(file), None) => return Ok(KeyLocation::File(file.clone())),
+            (None, Some(url)) => return Ok(KeyLocation::Url(url.clone())),
+            (None, None) => "or --jwks-url is required without --dev",
+            (Some(_), Some(_)) => "and --jwks-url cannot both be given",
+        };
+        Err(CliError::Key {
+            key: "--jwks-file",
+            rule,
         })
     }
 }

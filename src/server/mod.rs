@@ -16,10 +16,10 @@ use tokio::{
 use tonic::{service::Routes, transport::server::TcpIncoming};
 use tower::util::{BoxCloneSyncService, MapResponse};
 
-use self::readiness::{READINESS_INTERVAL, Readiness, watch_database};
+use self::readiness::{READINESS_INTERVAL, Readiness, keep_ready};
 use crate::{
     auth::{
-        Authenticate, KeySet, KeySetError, TokenRules, TokenVerifier,
+        Authenticate, IssuerKeys, KeyKeeper, SourceError, TokenRules, TokenVerifier,
         dev_key::{DevKey, DevKeyError},
     },
     config::{Issuer, RestAddr, ServerConfig},
@@ -42,6 +42,8 @@ const MAX_MESSAGE_BYTES: usize = 1024 * 1024;
 /// How many calls that were given up may wait to be noticed before the connection is taken for an attack. Callers with
 /// short deadlines share one connection, and give up many calls at once.
 const MAX_PENDING_RESETS: usize = 256;
+/// How large the metadata of a call may be. More than a token may have, so that who sends a longer one is told so.
+const MAX_HEADER_BYTES: u32 = 256 * 1024;
 /// How often the limiter forgets idle callers.
 const LIMITS_INTERVAL: Duration = Duration::from_mins(1);
 /// What links begin with when nothing says where the REST door is.
@@ -72,7 +74,7 @@ pub enum ServerError {
     DevKey(#[from] DevKeyError),
     /// The issuer's keys cannot be had.
     #[error("the keys of the issuer cannot be had")]
-    Keys(#[from] KeySetError),
+    Keys(#[from] SourceError),
     /// The database cannot be reached.
     #[error("the database {url} cannot be used")]
     Database {
@@ -105,7 +107,7 @@ pub struct Server {
     config: ServerConfig,
     protos: &'static Protos,
     store: Store,
-    verifier: TokenVerifier,
+    issuer: IssuerTrust,
     grpc: TcpListener,
     rest: Option<TcpListener>,
     grpc_addr: SocketAddr,
@@ -119,7 +121,7 @@ impl Server {
     /// When any of them cannot be had, or the protos are incomplete.
     pub async fn bind(config: ServerConfig) -> Result<Self, ServerError> {
         let protos = pb::protos()?;
-        let verifier = verifier(&config.issuer)?;
+        let issuer = trust(&config.issuer).await?;
         let store = open_store(&config).await?;
         let (grpc, grpc_addr) = listen(config.grpc_addr).await?;
         let (rest, rest_addr) = match config.rest_addr {
@@ -133,7 +135,7 @@ impl Server {
             config,
             protos,
             store,
-            verifier,
+            issuer,
             grpc,
             rest,
             grpc_addr,
@@ -158,10 +160,11 @@ impl Server {
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), ServerError> {
         let (health, health_service) = tonic_health::server::health_reporter();
         let readiness = Readiness::new(health);
-        readiness.set(true).await;
+        let IssuerTrust { keys, rules, keeper } = self.issuer;
+        readiness.set(keys.are_known()).await;
         let rate_limit = RateLimit::new(self.config.quotas);
         let stack_config = StackConfig {
-            authenticate: Authenticate::new(self.verifier),
+            authenticate: Authenticate::new(TokenVerifier::new(keys.clone(), rules)),
             rate_limit: rate_limit.clone(),
             call_timeout: self.config.call_timeout,
         };
@@ -193,7 +196,12 @@ impl Server {
         }
         doors.spawn(serve_grpc(self.grpc, self.protos, stack_config, routes, stopped));
         let mut background = JoinSet::new();
-        background.spawn(watch_database(self.store.clone(), readiness.clone()));
+        background.spawn(keep_ready(self.store.clone(), keys, readiness.clone()));
+        background.spawn(async move {
+            if let Some(keeper) = keeper {
+                keeper.run().await;
+            }
+        });
         background.spawn(forget_idle(rate_limit));
 
         tokio::select! {
@@ -230,25 +238,43 @@ async fn listen(addr: SocketAddr) -> Result<(TcpListener, SocketAddr), ServerErr
     Ok((listener, addr))
 }
 
-fn verifier(issuer: &Issuer) -> Result<TokenVerifier, ServerError> {
-    Ok(match issuer {
-        Issuer::Development { data_dir } => {
-            TokenVerifier::new(DevKey::load_or_create(data_dir)?.key_set()?, DevKey::rules())
-        }
+/// Whose tokens are accepted, and who keeps the keys up to date.
+#[derive(Debug)]
+struct IssuerTrust {
+    keys: IssuerKeys,
+    rules: TokenRules,
+    keeper: Option<KeyKeeper>,
+}
+
+async fn trust(issuer: &Issuer) -> Result<IssuerTrust, ServerError> {
+    match issuer {
+        Issuer::Development { data_dir } => Ok(IssuerTrust {
+            keys: IssuerKeys::fixed(DevKey::load_or_create(data_dir)?.key_set()?),
+            rules: DevKey::rules(),
+            keeper: None,
+        }),
         Issuer::External {
             issuer,
             audience,
-            jwks_file,
+            keys,
+            jwks_refresh,
             tenant_claim,
-        } => TokenVerifier::new(
-            KeySet::from_file(jwks_file)?,
-            TokenRules {
+            require_at_jwt,
+        } => {
+            let (keys, keeper) = IssuerKeys::at(keys.clone(), *jwks_refresh).await?;
+            let rules = TokenRules {
                 issuer: issuer.clone(),
                 audience: audience.clone(),
                 tenant_claim: tenant_claim.clone(),
-            },
-        ),
-    })
+                require_at_jwt: *require_at_jwt,
+            };
+            Ok(IssuerTrust {
+                keys,
+                rules,
+                keeper: Some(keeper),
+            })
+        }
+    }
 }
 
 async fn open_store(config: &ServerConfig) -> Result<Store, ServerError> {
@@ -317,6 +343,7 @@ async fn serve_grpc(
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     tonic::transport::Server::builder()
         .http2_max_pending_accept_reset_streams(Some(MAX_PENDING_RESETS))
+        .http2_max_header_list_size(Some(MAX_HEADER_BYTES))
         .layer(layers)
         .add_routes(routes)
         .serve_with_incoming_shutdown(incoming, stopped(stop))

@@ -10,7 +10,7 @@ use std::{
 
 use tonic_health::{ServingStatus, server::HealthReporter};
 
-use crate::{pb::v1::o_auth_client_service_server::SERVICE_NAME, store::Store};
+use crate::{auth::IssuerKeys, pb::v1::o_auth_client_service_server::SERVICE_NAME, store::Store};
 
 /// How often the database is asked whether it is there.
 pub(super) const READINESS_INTERVAL: Duration = Duration::from_secs(1);
@@ -55,12 +55,12 @@ impl Readiness {
     }
 }
 
-/// Ready means: the database answers, and has the schema of this version.
-pub(super) async fn watch_database(store: Store, readiness: Readiness) {
+/// Ready means: the database answers and has the schema of this version, and the keys of the issuer are known.
+pub(super) async fn keep_ready(store: Store, keys: IssuerKeys, readiness: Readiness) {
     let mut interval = tokio::time::interval(READINESS_INTERVAL);
     loop {
         interval.tick().await;
-        let ready = store.is_ready().await;
+        let ready = keys.are_known() && store.is_ready().await;
         if ready != readiness.get() {
             tracing::warn!(ready, "the readiness changed");
             readiness.set(ready).await;

@@ -41,4 +41,5 @@ mod process;
 mod reflection;
 mod secrets;
 mod tenancy;
+mod tokens;
 mod traces;

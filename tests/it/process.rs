@@ -115,7 +115,19 @@ async fn what_makes_no_sense_is_refused_by_its_name() {
         path.to_str().unwrap().to_owned()
     };
     let (unknown, wrong) = (file("grpc-adr = \"x\""), file("tier1-per-minute = \"many\""));
-    let cases: [(&[&str], &str); 14] = [
+    let url = "https://issuer.example/jwks";
+    let issuer = ["serve", "--issuer", "i", "--audience", "a"];
+    let with = |args: &[&'static str]| [&issuer[..], args].concat();
+    let (both, plain, often) = (
+        with(&["--jwks-file", "f", "--jwks-url", url]),
+        with(&["--jwks-url", "http://issuer.example/jwks"]),
+        with(&["--jwks-url", url, "--jwks-refresh", "9s"]),
+    );
+    let cases: [(&[&str], &str); 18] = [
+        (&both, "--jwks-url cannot both"),
+        (&plain, "--jwks-url"),
+        (&often, "--jwks-refresh must be 10s or more"),
+        (&["serve", "--dev", "--jwks-url", url], "--dev"),
         (&["serve"], "--issuer"),
         (&["serve", "--issuer", "i"], "--audience"),
         (&["serve", "--issuer", "i", "--audience", ""], "--audience"),

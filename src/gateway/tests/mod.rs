@@ -27,7 +27,7 @@ use tower::{ServiceExt as _, service_fn, util::BoxCloneSyncService};
 
 use super::Gateway;
 use crate::{
-    auth::{Authenticate, KeySet, TokenRules, TokenVerifier},
+    auth::{Authenticate, IssuerKeys, KeySet, TokenRules, TokenVerifier},
     limits::{Quotas, RateLimit},
     pb::{Method, Protos},
     rpc::stack::StackConfig,
@@ -112,9 +112,11 @@ fn config() -> StackConfig {
         issuer: String::new(),
         audience: String::new(),
         tenant_claim: String::new(),
+        require_at_jwt: false,
     };
+    let keys = IssuerKeys::fixed(KeySet::from_json(JWKS).unwrap());
     StackConfig {
-        authenticate: Authenticate::new(TokenVerifier::new(KeySet::from_json(JWKS).unwrap(), rules)),
+        authenticate: Authenticate::new(TokenVerifier::new(keys, rules)),
         rate_limit: RateLimit::new(Quotas {
             tier1_per_minute: 0,
             tier2_per_minute: 0,

@@ -65,7 +65,7 @@ impl Answer {
         value.to_str().unwrap()
     }
 
-    /// The errors, checked to be the envelope that section 3 of the contract describes.
+    /// The errors, checked to be the envelope that the README describes.
     pub(crate) fn refused(&self) -> Refused {
         assert!(self.status >= 400, "not an error: {self:?}");
         assert_eq!(self.header("content-type"), "application/json");

@@ -5,6 +5,7 @@ pub(crate) mod caller;
 pub(crate) mod db;
 pub(crate) mod golden;
 pub(crate) mod http;
+pub(crate) mod issuer;
 pub(crate) mod jwt;
 pub(crate) mod process;
 pub(crate) mod proxy;

@@ -1,0 +1,148 @@
+//! Where the keys of the issuer come from: a file, or the URL that it publishes them at.
+
+use std::{fmt, io, path::PathBuf, str::FromStr, time::Duration};
+
+use reqwest::{StatusCode, Url, redirect::Policy};
+use thiserror::Error;
+
+use super::KeySetError;
+
+/// How long the issuer has to send its keys.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
+/// The largest key set that is taken.
+const MAX_BYTES: usize = 1024 * 1024;
+
+/// Where the keys of the issuer are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyLocation {
+    /// In a file.
+    File(PathBuf),
+    /// At a URL.
+    Url(JwksUrl),
+}
+
+/// An `https` URL, or an `http` URL of this machine: who can change the keys on their way can make any token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JwksUrl(Url);
+
+/// A text is no URL that keys may be fetched from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("must be an https URL without userinfo; http is for localhost, 127.0.0.1 and [::1] only")]
+pub struct InvalidJwksUrl;
+
+impl FromStr for JwksUrl {
+    type Err = InvalidJwksUrl;
+
+    fn from_str(text: &str) -> Result<Self, InvalidJwksUrl> {
+        let url = Url::parse(text).map_err(|_| InvalidJwksUrl)?;
+        let local = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+        let secure = url.scheme() == "https" || url.scheme() == "http" && local;
+        if secure && url.username().is_empty() && url.password().is_none() {
+            Ok(Self(url))
+        } else {
+            Err(InvalidJwksUrl)
+        }
+    }
+}
+
+impl fmt::Display for KeyLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Url(JwksUrl(url)) => url.fmt(f),
+        }
+    }
+}
+
+/// Why there are no keys, or no new ones.
+#[derive(Debug, Error)]
+pub enum SourceError {
+    /// The file cannot be read.
+    #[error("the JWKS file cannot be read")]
+    Read(#[from] io::Error),
+    /// The issuer cannot be reached, or broke off.
+    #[error("the JWKS URL cannot be fetched")]
+    Fetch(#[from] reqwest::Error),
+    /// The issuer answered something else.
+    #[error("the JWKS URL answered with the status {0}")]
+    Status(StatusCode),
+    /// The issuer sent more than keys.
+    #[error("the JWKS is larger than 1 MiB")]
+    TooLarge,
+    /// What was read is no key set.
+    #[error("the JWKS cannot be used")]
+    Keys(#[from] KeySetError),
+}
+
+/// Reads the document with the keys.
+#[derive(Debug)]
+pub(super) enum KeySource {
+    File(PathBuf),
+    Url { url: Url, http: reqwest::Client },
+}
+
+impl KeySource {
+    pub(super) fn open(location: &KeyLocation) -> Result<Self, SourceError> {
+        Ok(match location {
+            KeyLocation::File(path) => Self::File(path.clone()),
+            KeyLocation::Url(JwksUrl(url)) => Self::Url {
+                url: url.clone(),
+                // A redirect could lead from https to http.
+                http: reqwest::Client::builder()
+                    .redirect(Policy::none())
+                    .timeout(FETCH_TIMEOUT)
+                    .build()?,
+            },
+        })
+    }
+
+    pub(super) async fn read(&self) -> Result<Vec<u8>, SourceError> {
+        match self {
+            // A small file on a local disk.
+            Self::File(path) => Ok(std::fs::read(path)?),
+            Self::Url { url, http } => fetch(http, url).await,
+        }
+    }
+}
+
+async fn fetch(http: &reqwest::Client, url: &Url) -> Result<Vec<u8>, SourceError> {
+    let mut answer = http.get(url.clone()).send().await?;
+    if answer.status() != StatusCode::OK {
+        return Err(SourceError::Status(answer.status()));
+    }
+    let mut document = Vec::new();
+    while let Some(chunk) = answer.chunk().await? {
+        document.extend_from_slice(&chunk);
+        if document.len() > MAX_BYTES {
+            return Err(SourceError::TooLarge);
+        }
+    }
+    Ok(document)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_come_over_tls_or_from_this_machine() {
+        for text in [
+            "https://issuer.example/jwks",
+            "http://localhost:8080/jwks",
+            "http://127.0.0.1/jwks",
+            "http://[::1]:1/jwks",
+        ] {
+            assert!(text.parse::<JwksUrl>().is_ok(), "{text}");
+        }
+        for text in [
+            "",
+            "issuer.example",
+            "http://issuer.example/jwks",
+            "http://localhost.example/jwks",
+            "file:///etc/jwks.json",
+            "https://user:password@issuer.example/jwks",
+        ] {
+            assert_eq!(text.parse::<JwksUrl>(), Err(InvalidJwksUrl), "{text}");
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Tokens that were verified before, so that a signature is checked once and not at each call.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use aws_lc_rs::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
+use quick_cache::sync::Cache;
+
+use super::CallContext;
+
+/// How many tokens are remembered.
+const MAX_TOKENS: usize = 10_000;
+
+/// The digest of a token, by which it is remembered: the token itself is kept nowhere.
+pub(super) type TokenDigest = [u8; SHA256_OUTPUT_LEN];
+
+/// Contexts of verified tokens, up to 10,000. The least used are forgotten first.
+#[derive(Debug)]
+pub(super) struct VerifiedTokens(Cache<TokenDigest, Verified>);
+
+#[derive(Debug, Clone)]
+struct Verified {
+    context: CallContext,
+    /// In seconds since 1970, with the leeway.
+    expires: f64,
+}
+
+impl Default for VerifiedTokens {
+    fn default() -> Self {
+        Self(Cache::new(MAX_TOKENS))
+    }
+}
+
+pub(super) fn token_digest(token: &str) -> TokenDigest {
+    let mut bytes = [0; SHA256_OUTPUT_LEN];
+    bytes.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
+    bytes
+}
+
+impl VerifiedTokens {
+    /// What a token says, if it was verified before and has not expired since.
+    pub(super) fn get(&self, token: &TokenDigest) -> Option<CallContext> {
+        let verified = self.0.get(token)?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+        (now.as_secs_f64() < verified.expires).then_some(verified.context)
+    }
+
+    pub(super) fn insert(&self, token: TokenDigest, context: CallContext, expires: f64) {
+        self.0.insert(token, Verified { context, expires });
+    }
+}
