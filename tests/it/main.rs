@@ -41,5 +41,6 @@ mod process;
 mod reflection;
 mod secrets;
 mod tenancy;
+mod tenancy_walk;
 mod tokens;
 mod traces;

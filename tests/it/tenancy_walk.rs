@@ -1,0 +1,232 @@
+//! Whatever several tenants do in whatever order, no answer ever holds anything of another tenant.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::{
+    prelude::*,
+    sample::Index,
+    strategy::ValueTree as _,
+    test_runner::{Config, TestRunner},
+};
+use serde_json::{Value, json};
+
+use crate::support::{
+    Caller, Db, Door, TestServer, eventually,
+    issuer::{SigningKey, TestIssuer},
+};
+
+on_each_database![no_operation_of_any_tenant_shows_or_changes_what_is_of_another];
+
+/// Names that a careless comparison would take for one another.
+const TENANTS: [&str; 4] = ["acme", "ACME", "acme ", "acm%"];
+const STEPS: usize = 400;
+
+/// An operation of one tenant on a client, a secret or a cursor that belongs to any.
+#[derive(Debug, Clone)]
+struct Step {
+    tenant: usize,
+    door: Door,
+    rpc: &'static str,
+    client: Index,
+    secret: Index,
+    cursor: Option<Index>,
+}
+
+fn steps() -> impl Strategy<Value = Step> {
+    let rpc = prop_oneof![
+        3 => Just("CreateOAuthClient"),
+        3 => Just("GetOAuthClient"),
+        4 => Just("ListOAuthClients"),
+        2 => Just("PatchOAuthClient"),
+        1 => Just("DeleteOAuthClient"),
+        2 => Just("CreateClientSecret"),
+        1 => Just("DeleteClientSecret"),
+    ];
+    let door = prop::sample::select(&Door::BOTH[..]);
+    let picks = (any::<Index>(), any::<Index>(), any::<Option<Index>>());
+    (0..TENANTS.len(), door, rpc, picks).prop_map(|(tenant, door, rpc, (client, secret, cursor))| Step {
+        tenant,
+        door,
+        rpc,
+        client,
+        secret,
+        cursor,
+    })
+}
+
+/// What was ever made, whoever made it.
+#[derive(Default)]
+struct World {
+    /// The owner of each client, and the hints of its secrets. Deleted ones have no owner.
+    clients: BTreeMap<String, (Option<usize>, BTreeSet<String>)>,
+    cursors: Vec<String>,
+}
+
+impl World {
+    fn owned(&self, tenant: usize) -> BTreeSet<&String> {
+        let owned = self
+            .clients
+            .iter()
+            .filter(|(_, (owner, _))| *owner == Some(tenant));
+        owned.map(|(id, _)| id).collect()
+    }
+
+    fn request(&self, step: &Step) -> Value {
+        let ids: Vec<&String> = self.clients.keys().collect();
+        let id = pick(&ids, step.client);
+        let mark = mark(step.tenant);
+        match step.rpc {
+            "CreateOAuthClient" => json!({
+                "appType": "web", "clientName": mark, "description": mark,
+                "redirectUris": [format!("https://{mark}.example/")], "allowedScopes": [mark],
+            }),
+            "ListOAuthClients" => match step.cursor.filter(|_| !self.cursors.is_empty()) {
+                Some(cursor) => json!({"limit": 3, "next": self.cursors[cursor.index(self.cursors.len())]}),
+                None => json!({"limit": 3, "totalResults": true}),
+            },
+            "PatchOAuthClient" => {
+                let operations = json!([{"op": "add", "path": "/clientName", "value": format!("{mark} {}", step.secret.index(9))}]);
+                json!({"clientId": id, "operations": operations})
+            }
+            "DeleteOAuthClient" => json!({"clientId": id, "confirmDelete": id}),
+            "DeleteClientSecret" => {
+                let hints: Vec<&String> = self.clients.values().flat_map(|(_, hints)| hints).collect();
+                json!({"clientId": id, "hint": pick(&hints, step.secret)})
+            }
+            _ => json!({"clientId": id}),
+        }
+    }
+
+    /// Checks an answer against what its caller owns, and remembers what it brought.
+    fn check(&mut self, step: &Step, request: &Value, answer: Result<Value, Vec<String>>) {
+        let id = request["clientId"].as_str().unwrap_or_default().to_owned();
+        let owned = self.owned(step.tenant).contains(&id);
+        match answer {
+            Err(codes) if owned => {
+                assert!(
+                    codes == ["SECRET_NOT_FOUND"] || codes == ["SECRET_LIMIT_REACHED"],
+                    "{codes:?}"
+                );
+            }
+            Err(codes) => assert_eq!(codes, ["CLIENT_NOT_FOUND"]),
+            Ok(answer) => {
+                assert!(owned || id.is_empty(), "{step:?} reached a client of another");
+                self.check_holds_nothing_of_others(step.tenant, &answer);
+                self.learn(step, request, &answer);
+            }
+        }
+    }
+
+    fn check_holds_nothing_of_others(&self, tenant: usize, answer: &Value) {
+        // A link repeats the cursor that the caller gave, whoever's it was.
+        let mut shown = answer.clone();
+        if let Some(shown) = shown.as_object_mut() {
+            shown.remove("links");
+        }
+        let text = shown.to_string();
+        for other in (0..TENANTS.len()).filter(|other| *other != tenant) {
+            assert!(
+                !text.contains(&mark(other)),
+                "something of {:?}: {text}",
+                TENANTS[other]
+            );
+        }
+        for (id, (owner, hints)) in &self.clients {
+            let hidden = *owner != Some(tenant);
+            let told = text.contains(id) || hints.iter().any(|hint| text.contains(hint));
+            assert!(!(hidden && told), "{id} is of {owner:?}: {text}");
+        }
+    }
+
+    fn learn(&mut self, step: &Step, request: &Value, answer: &Value) {
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let client = request["clientId"].as_str().unwrap_or_default();
+        match step.rpc {
+            "CreateOAuthClient" => {
+                let hint = text(&answer["clientSecrets"][0]["hint"]);
+                let owned = (Some(step.tenant), BTreeSet::from([hint]));
+                self.clients.insert(text(&answer["clientId"]), owned);
+            }
+            "CreateClientSecret" => {
+                self.clients
+                    .get_mut(client)
+                    .unwrap()
+                    .1
+                    .insert(text(&answer["hint"]));
+            }
+            "DeleteClientSecret" => {
+                self.clients
+                    .get_mut(client)
+                    .unwrap()
+                    .1
+                    .remove(request["hint"].as_str().unwrap());
+            }
+            "DeleteOAuthClient" => {
+                self.clients.insert(client.to_owned(), (None, BTreeSet::new()));
+            }
+            "ListOAuthClients" => self.learn_page(step.tenant, request, answer),
+            _ => {}
+        }
+    }
+
+    fn learn_page(&mut self, tenant: usize, request: &Value, page: &Value) {
+        if request["next"].is_null() {
+            assert_eq!(page["totalResults"], self.owned(tenant).len());
+        }
+        for link in ["next", "prev"] {
+            self.cursors
+                .extend(page["links"][link]["cursor"].as_str().map(str::to_owned));
+        }
+    }
+}
+
+/// One of them, or a name of nothing while there is none.
+fn pick(names: &[&String], index: Index) -> String {
+    if names.is_empty() {
+        return "none".to_owned();
+    }
+    names[index.index(names.len())].clone()
+}
+
+/// A text that only this tenant's clients hold.
+fn mark(tenant: usize) -> String {
+    ["alpha", "bravo", "charlie", "delta"][tenant].to_owned()
+}
+
+fn callers<'a>(server: &'a TestServer, key: &SigningKey) -> Vec<Caller<'a>> {
+    let token = |(number, tenant)| {
+        let subject = format!("{}-admin", mark(number));
+        key.token(json!({"tenant_id": tenant, "sub": subject}))
+    };
+    let tokens = TENANTS.into_iter().enumerate().map(token);
+    tokens.map(|token| server.caller(Some(token))).collect()
+}
+
+async fn no_operation_of_any_tenant_shows_or_changes_what_is_of_another(db: Db) {
+    let key = SigningKey::new("key", "EdDSA");
+    let issuer = TestIssuer::start(&[&key]).await;
+    let server = TestServer::start_with(db, |config| issuer.trusted_by(config)).await;
+    eventually("the server is ready", async || {
+        (server.caller(None).http_get("/readyz").await.status == 200).then_some(())
+    })
+    .await;
+    let callers = callers(&server, &key);
+    let mut runner = TestRunner::new_with_rng(Config::default(), TestRunner::deterministic().new_rng());
+    let mut world = World::default();
+    for _ in 0..STEPS {
+        let step = steps().new_tree(&mut runner).unwrap().current();
+        let request = world.request(&step);
+        let answer = callers[step.tenant]
+            .call(step.door, step.rpc, request.clone())
+            .await;
+        let answer = answer.map_err(|refused| refused.codes().iter().map(ToString::to_string).collect());
+        world.check(&step, &request, answer);
+    }
+    for (tenant, caller) in callers.iter().enumerate() {
+        let page = caller.list(Door::Rest, json!({"limit": 100})).await.unwrap();
+        let ids: BTreeSet<&str> = crate::list::ids(&page).into_iter().collect();
+        let owned: BTreeSet<&str> = world.owned(tenant).into_iter().map(String::as_str).collect();
+        assert_eq!(ids, owned, "{:?}", TENANTS[tenant]);
+        assert!(owned.len() > 5, "the walk did something");
+    }
+}
