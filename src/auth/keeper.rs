@@ -100,6 +100,13 @@ impl IssuerKeys {
         self.trust.borrow().is_some()
     }
 
+    /// Waits until keys were had.
+    pub async fn known(&self) {
+        // An error means that the keeper is gone: the server is ending.
+        let mut trust = self.trust.clone();
+        let _gone = trust.wait_for(Option::is_some).await.is_err();
+    }
+
     pub(super) fn trust(&self) -> Option<Arc<Trust>> {
         self.trust.borrow().clone()
     }

@@ -57,10 +57,11 @@ impl Readiness {
 
 /// Ready means: the database answers and has the schema of this version, and the keys of the issuer are known.
 pub(super) async fn keep_ready(store: Store, keys: IssuerKeys, readiness: Readiness) {
+    keys.known().await;
     let mut interval = tokio::time::interval(READINESS_INTERVAL);
     loop {
         interval.tick().await;
-        let ready = keys.are_known() && store.is_ready().await;
+        let ready = store.is_ready().await;
         if ready != readiness.get() {
             tracing::warn!(ready, "the readiness changed");
             readiness.set(ready).await;
