@@ -3,10 +3,11 @@
 
 use reqwest::Method;
 
-use crate::support::{Answer, Caller, Db, TestServer, http::COLLECTION, samples::spa};
+use crate::support::{Answer, Caller, Db, TestServer, http::COLLECTION, raw, samples::spa};
 
 on_each_database![
     the_first_check_that_fails_answers,
+    who_is_refused_is_answered_before_his_body_comes,
     the_path_decides_before_anything_else,
     what_is_refused_for_its_caller_costs_no_quota,
     each_tier_and_each_caller_has_a_quota_of_its_own,
@@ -66,6 +67,32 @@ async fn the_first_check_that_fails_answers(db: Db) {
     ];
     for (answer, status, code) in cases {
         assert_eq!((answer.status, answer.refused().codes()), (status, vec![code]));
+    }
+}
+
+async fn who_is_refused_is_answered_before_his_body_comes(db: Db) {
+    let server = limited(db).await;
+    let bearer = |scope| {
+        let token = server.token("acme", "exhausted", scope);
+        format!("authorization: Bearer {token}\r\n")
+    };
+    let (reader, writer) = (bearer("oauth-clients:read"), bearer("oauth-clients:write"));
+    let exhausting = server.caller(Some(server.token("acme", "exhausted", "oauth-clients:write")));
+    assert_eq!(post(&exhausting, COLLECTION, 0).await.status, 201);
+    let other_type = "content-type: text/plain\r\n";
+    for (path, headers, status) in [
+        ("/nothing", String::new(), 404),
+        (&*format!("{COLLECTION}/x"), String::new(), 405),
+        (COLLECTION, String::new(), 401),
+        (COLLECTION, other_type.to_owned(), 401),
+        (COLLECTION, reader, 403),
+        (COLLECTION, writer, 429),
+    ] {
+        assert_eq!(
+            raw::send_head(server.rest_addr, path, &headers).await,
+            status,
+            "{path} {headers}"
+        );
     }
 }
 

@@ -41,3 +41,18 @@ pub(crate) fn post(path: &str, headers: &str, body: &[u8]) -> Vec<u8> {
     );
     [head.as_bytes(), body].concat()
 }
+
+/// Writes the head of a request whose body never comes, and returns the status of the answer.
+pub(crate) async fn send_head(addr: SocketAddr, path: &str, headers: &str) -> u16 {
+    let head = format!("POST {path} HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n{headers}\r\n");
+    let talk = async {
+        let mut stream = TcpStream::connect(addr).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut line = [0; "HTTP/1.1 401".len()];
+        stream.read_exact(&mut line).await.expect("a status line");
+        String::from_utf8(line.to_vec()).unwrap()
+    };
+    let line = tokio::time::timeout(Duration::from_secs(5), talk).await;
+    let line = line.expect("an answer that waits for no body");
+    line.rsplit(' ').next().unwrap().parse().unwrap()
+}
