@@ -51,6 +51,8 @@ pub enum Issuer {
         jwks_refresh: Duration,
         /// The claim of its tokens that holds the tenant.
         tenant_claim: String,
+        /// The claim of its tokens that holds the scopes. Nothing means `scope`, or else `scp`.
+        scope_claim: Option<String>,
         /// Whether the `typ` of its tokens must be `at+jwt` (RFC 9068 section 2.1).
         require_at_jwt: bool,
     },

@@ -124,6 +124,7 @@ impl DevKey {
             issuer: ISSUER.to_owned(),
             audience: AUDIENCE.to_owned(),
             tenant_claim: TENANT_CLAIM.to_owned(),
+            scope_claim: None,
             require_at_jwt: false,
         }
     }

@@ -27,6 +27,8 @@ pub struct TokenRules {
     pub audience: String,
     /// The name of the claim that holds the tenant.
     pub tenant_claim: String,
+    /// The name of the claim that holds its scopes. Nothing means `scope`, or else `scp`.
+    pub scope_claim: Option<String>,
     /// Whether its `typ` must be `at+jwt` (RFC 9068 section 2.1). Otherwise `JWT` and none will do.
     pub require_at_jwt: bool,
 }
@@ -161,8 +163,15 @@ impl TokenVerifier {
         Ok(CallContext::new(
             TenantId::parse(text(&self.rules.tenant_claim)?)?,
             Subject::parse(text("sub")?)?,
-            scopes(claims),
+            scopes(self.scope_value(claims)),
         ))
+    }
+
+    fn scope_value<'a>(&self, claims: &'a Map<String, Value>) -> Option<&'a Value> {
+        match &self.rules.scope_claim {
+            Some(claim) => claims.get(claim),
+            None => claims.get("scope").or_else(|| claims.get("scp")),
+        }
     }
 }
 
@@ -178,10 +187,10 @@ fn token_error(kind: &ErrorKind) -> TokenError {
     }
 }
 
-/// The scopes of `scope` (RFC 8693 section 4.2), or else of `scp`, which some issuers write as an array.
-fn scopes(claims: &Map<String, Value>) -> HashSet<String> {
+/// The scopes in a text with spaces between them (RFC 8693 section 4.2), or in a list, as some issuers write them.
+fn scopes(value: Option<&Value>) -> HashSet<String> {
     let split = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
-    let scopes = match claims.get("scope").or_else(|| claims.get("scp")) {
+    let scopes = match value {
         Some(Value::String(text)) => split(text),
         Some(Value::Array(values)) => values.iter().filter_map(Value::as_str).flat_map(split).collect(),
         _ => Vec::new(),

@@ -89,6 +89,9 @@ pub(super) struct Serve {
         default_value = "tenant_id"
     )]
     tenant_claim: String,
+    /// The claim of a token that holds the scopes [default: scope, or else scp].
+    #[arg(long, env = "OAUTH_CLIENTS_SCOPE_CLAIM", value_name = "NAME")]
+    scope_claim: Option<String>,
     /// How many reads one caller may make a minute; 0 means any number.
     #[arg(
         long,
@@ -220,6 +223,7 @@ impl Serve {
                 .filter(|refresh| *refresh >= MIN_JWKS_REFRESH)
                 .ok_or(key("--jwks-refresh", "must be 10s or more"))?,
             tenant_claim: self.tenant_claim.clone(),
+            scope_claim: self.scope_claim.clone(),
             require_at_jwt: self.require_at_jwt,
         })
     }

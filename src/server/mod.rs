@@ -259,6 +259,7 @@ async fn trust(issuer: &Issuer) -> Result<IssuerTrust, ServerError> {
             keys,
             jwks_refresh,
             tenant_claim,
+            scope_claim,
             require_at_jwt,
         } => {
             let (keys, keeper) = IssuerKeys::at(keys.clone(), *jwks_refresh).await?;
@@ -266,6 +267,7 @@ async fn trust(issuer: &Issuer) -> Result<IssuerTrust, ServerError> {
                 issuer: issuer.clone(),
                 audience: audience.clone(),
                 tenant_claim: tenant_claim.clone(),
+                scope_claim: scope_claim.clone(),
                 require_at_jwt: *require_at_jwt,
             };
             Ok(IssuerTrust {

@@ -14,7 +14,7 @@ use crate::support::{
     http::COLLECTION,
     issuer::{SigningKey, TestIssuer, good_claims, key_set, refreshed_every, signing_input, trusted_at},
     jwt::now,
-    samples::encode,
+    samples::{encode, with},
 };
 
 const QUICK: Duration = Duration::from_millis(100);
@@ -239,6 +239,50 @@ async fn scopes_come_as_text_or_list_and_only_the_right_ones_count() {
         let codes = refusal(&server, &key.token(claims.clone())).await;
         let expected = (!accepted).then(|| vec!["SCOPE_MISSING".to_owned()]);
         assert_eq!(codes, expected, "{claims}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_setting_names_the_claims_of_tenant_and_scopes() {
+    let key = SigningKey::new("a", "ES256");
+    let issuer = TestIssuer::start(&[&key]).await;
+    let server = server_with(&issuer, |config| {
+        if let Issuer::External {
+            tenant_claim,
+            scope_claim,
+            ..
+        } = &mut config.issuer
+        {
+            "https://example.com/tenant".clone_into(tenant_claim);
+            *scope_claim = Some("roles".to_owned());
+        }
+    })
+    .await;
+    let read = "oauth-clients:read";
+    let named = |claims| {
+        with(
+            json!({"https://example.com/tenant": "acme", "scope": null}),
+            claims,
+        )
+    };
+    for (claims, codes) in [
+        (named(json!({"roles": [read]})), None),
+        (named(json!({"roles": read})), None),
+        (
+            named(json!({"scope": read, "scp": [read]})),
+            Some("SCOPE_MISSING"),
+        ),
+        (
+            json!({"tenant_id": "acme", "roles": [read]}),
+            Some("TOKEN_INVALID"),
+        ),
+    ] {
+        let expected = codes.map(|code| vec![code.to_owned()]);
+        assert_eq!(
+            refusal(&server, &key.token(claims.clone())).await,
+            expected,
+            "{claims}"
+        );
     }
 }
 

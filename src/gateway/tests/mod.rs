@@ -112,6 +112,7 @@ fn config() -> StackConfig {
         issuer: String::new(),
         audience: String::new(),
         tenant_claim: String::new(),
+        scope_claim: None,
         require_at_jwt: false,
     };
     let keys = IssuerKeys::fixed(KeySet::from_json(JWKS).unwrap());

@@ -272,6 +272,7 @@ pub(crate) fn trusted_at(keys: KeyLocation, config: &mut ServerConfig) {
         keys,
         jwks_refresh: Duration::from_mins(5),
         tenant_claim: "tenant_id".to_owned(),
+        scope_claim: None,
         require_at_jwt: false,
     };
 }
