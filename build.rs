@@ -4,7 +4,8 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const PROTOS: [&str; 4] = [
+const PROTOS: [&str; 5] = [
+    "oauth_clients/v1/client_authentication_service.proto",
     "oauth_clients/v1/error_reason.proto",
     "oauth_clients/v1/oauth_client.proto",
     "oauth_clients/v1/oauth_client_service.proto",

@@ -56,6 +56,8 @@ pub struct MethodPolicy {
     pub success_status: StatusCode,
     /// Whether an answer in which nothing is set becomes 204.
     pub no_content_when_empty: bool,
+    /// Whether it admits callers whose tenant is `*` too.
+    pub every_tenant: bool,
 }
 
 /// A method that the server answers.
@@ -257,6 +259,7 @@ fn read_policy(policy: &v1::MethodPolicy, has_binding: bool) -> Option<MethodPol
         rate_tier,
         success_status,
         no_content_when_empty: policy.no_content_when_empty,
+        every_tenant: policy.every_tenant,
     })
 }
 

@@ -7,6 +7,7 @@ use super::{
     metadata::{AppType, AuthMethod, ClientDraft, Metadata},
     patch::Patch,
     secret::{ClientSecret, Hint, SecretSeed, StoredSecret},
+    text,
     timestamp::Timestamp,
     violation::{Rule, Violations},
 };
@@ -178,6 +179,31 @@ impl Client {
         }
         self.touch(now);
         Ok(())
+    }
+
+    /// Disables the client, or changes why it is disabled.
+    ///
+    /// # Errors
+    /// The rules that the reason breaks.
+    pub fn disable(&mut self, reason: &str, now: Timestamp) -> Result<(), ChangeError> {
+        let mut found = Violations::default();
+        for rule in text::check_name(reason) {
+            found.push("reason", Rule::Text(rule));
+        }
+        found.or(())?;
+        if self.disable_tag.as_deref() != Some(reason) {
+            self.touch(now);
+            self.disable_tag = Some(reason.to_owned());
+        }
+        Ok(())
+    }
+
+    /// Enables the client. One that is not disabled stays as it is.
+    pub fn enable(&mut self, now: Timestamp) {
+        if self.disable_tag.is_some() {
+            self.touch(now);
+            self.disable_tag = None;
+        }
     }
 
     /// Deletes the client and its secrets.

@@ -16,21 +16,20 @@ pub struct Authorize;
 impl Check for Authorize {
     async fn check<B: Send>(&self, request: &mut Request<B>) -> Result<(), Failure> {
         let extensions = request.extensions();
-        let access = extensions
-            .get::<CalledMethod>()
-            .map(|CalledMethod(policy)| &policy.access);
-        let context = extensions.get::<CallContext>();
-        match (access, context) {
-            (Some(Access::Public), _) => Ok(()),
-            (Some(Access::Scope(scope)), Some(context)) if context.is_of_every_tenant() => Err(insufficient(
-                scope,
-                "a token of every tenant is for authenticating clients only".to_owned(),
-            )),
-            (Some(Access::Scope(scope)), Some(context)) if context.has_scope(scope) => Ok(()),
-            (Some(Access::Scope(scope)), _) => {
+        let policy = extensions.get::<CalledMethod>().map(|CalledMethod(policy)| *policy);
+        let Some(policy) = policy else {
+            return Err(insufficient("", "the method admits nobody".to_owned()));
+        };
+        match (&policy.access, extensions.get::<CallContext>()) {
+            (Access::Public, _) => Ok(()),
+            (Access::Scope(scope), Some(context)) if context.is_of_every_tenant() && !policy.every_tenant => {
+                let detail = "a token of every tenant is for authenticating clients only";
+                Err(insufficient(scope, detail.to_owned()))
+            }
+            (Access::Scope(scope), Some(context)) if context.has_scope(scope) => Ok(()),
+            (Access::Scope(scope), _) => {
                 Err(insufficient(scope, format!("the token lacks the scope {scope}")))
             }
-            (None, _) => Err(insufficient("", "the method admits nobody".to_owned())),
         }
     }
 }
