@@ -5,6 +5,7 @@ mod file;
 mod healthcheck;
 mod migrate;
 mod serve;
+mod tls;
 mod token;
 
 use std::{ffi::OsString, fmt, path::PathBuf, process::ExitCode};

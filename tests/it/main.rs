@@ -41,4 +41,8 @@ mod process;
 mod reflection;
 mod secrets;
 mod tenancy;
+mod tls;
+mod tls_connections;
+mod tls_process;
+mod tls_reload;
 mod traces;
