@@ -4,6 +4,7 @@
 mod file;
 mod healthcheck;
 mod migrate;
+mod probe_tls;
 mod serve;
 mod tls;
 mod token;
@@ -109,6 +110,8 @@ enum CliError {
     DevKey(#[from] DevKeyError),
     #[error("not ready: {0}")]
     NotReady(&'static str),
+    #[error("TLS cannot be spoken to the server")]
+    ProbeTls(#[from] probe_tls::ProbeTlsError),
     #[error("standard output cannot be written")]
     Output(#[from] std::io::Error),
 }

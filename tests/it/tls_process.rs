@@ -147,3 +147,65 @@ async fn serve_dev_says_how_it_is_called_over_tls() {
         assert!(served.greeting.contains(&line), "{}", served.greeting);
     }
 }
+
+#[tokio::test]
+async fn healthcheck_trusts_the_certificate_of_the_file_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let other_dir = tempfile::tempdir().unwrap();
+    let ca = Ca::new("ca");
+    let files = flags(dir.path(), &ca.server(), None);
+    let served = serve(dir.path(), &files).await;
+    let other = ca.server().write(other_dir.path(), None);
+    let check =
+        async |args: &[&str]| run(&[&["healthcheck", "--grpc-addr", &served.grpc], args].concat()).await;
+    assert_eq!(check(&["--tls-cert", &files[1]]).await.code, Some(0));
+    for args in [&[][..], &["--tls-cert", text(&other.cert)]] {
+        let ended = check(args).await;
+        assert_eq!(ended.code, Some(1), "{args:?}");
+        assert!(ended.stderr.contains("not ready"), "{ended:?}");
+    }
+    let ended = check(&["--tls-cert", "/nothing.pem"]).await;
+    assert!(ended.stderr.contains("/nothing.pem"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn healthcheck_shows_a_client_certificate_where_one_is_needed() {
+    let dir = tempfile::tempdir().unwrap();
+    let client_dir = tempfile::tempdir().unwrap();
+    let (ca, clients) = (Ca::new("ca"), Ca::new("clients"));
+    let files = flags(dir.path(), &ca.server(), Some(&clients));
+    let served = serve(dir.path(), &files).await;
+    let client = clients.client().write(client_dir.path(), None);
+    let config = dir.path().join("config.toml");
+    let keys: Vec<String> = files
+        .chunks(2)
+        .map(|pair| format!("{} = {:?}\n", pair[0].trim_start_matches("--"), pair[1]))
+        .collect();
+    fs::write(&config, keys.concat()).unwrap();
+    let check = async |args: &[&str]| {
+        let fixed = [
+            "healthcheck",
+            "--config",
+            text(&config),
+            "--grpc-addr",
+            &served.grpc,
+        ];
+        run(&[&fixed, args].concat()).await
+    };
+    let (cert, key) = (text(&client.cert), text(&client.key));
+    let good = check(&["--tls-client-cert", cert, "--tls-client-key", key]).await;
+    assert_eq!(good.code, Some(0), "{good:?}");
+    for (args, named) in [
+        (&[][..], "not ready"),
+        (&["--tls-client-cert", cert], "--tls-client-key"),
+        (&["--tls-client-key", key], "--tls-client-cert"),
+        (
+            &["--tls-client-cert", cert, "--tls-client-key", &files[3]],
+            "client certificate",
+        ),
+    ] {
+        let ended = check(args).await;
+        assert_eq!(ended.code, Some(1), "{args:?}");
+        assert!(ended.stderr.contains(named), "{args:?}: {ended:?}");
+    }
+}
