@@ -250,6 +250,21 @@ mod tests {
     }
 
     #[test]
+    fn the_file_may_say_how_the_doors_are_encrypted() {
+        let config = "tls-cert = \"c\"\ntls-key = \"k\"\ntls-client-ca = \"a\"\nallow-plaintext = true";
+        let args = ["--dev", "--database-url", "sqlite:x"];
+        let config = serve(config, &args).unwrap().config().unwrap();
+        let tls = config.tls.unwrap();
+        assert_eq!(
+            [Some(tls.cert), Some(tls.key), tls.client_ca],
+            ["c", "k", "a"].map(|path| Some(PathBuf::from(path)))
+        );
+        assert!(config.allow_plaintext);
+        let plain = serve("", &args).unwrap().config().unwrap();
+        assert_eq!((plain.tls, plain.allow_plaintext), (None, false));
+    }
+
+    #[test]
     fn the_file_may_say_what_is_required() {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(b"tenant = \"a\"\nsubject = \"b\"\n").unwrap();
