@@ -121,6 +121,8 @@ async fn calling(keys: &str, tokens: &[String]) -> Outcome<Times> {
     let server = Server::bind(ServerConfig {
         grpc_addr: any_port,
         rest_addr: RestAddr::Off,
+        tls: None,
+        allow_plaintext: false,
         public_url: None,
         database_url: format!("sqlite:{}", dir.path().join("clients.db").display()).parse()?,
         migrate: false,

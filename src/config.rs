@@ -13,7 +13,11 @@ pub struct ServerConfig {
     pub grpc_addr: SocketAddr,
     /// Where the REST door listens, if it is open.
     pub rest_addr: RestAddr,
-    /// What the links in answers begin with. Nothing means `http://` and the address of the REST door.
+    /// What both doors need to speak TLS, if they do.
+    pub tls: Option<TlsFiles>,
+    /// Whether a door may speak plaintext to other machines.
+    pub allow_plaintext: bool,
+    /// What the links in answers begin with. Nothing means the address of the REST door.
     pub public_url: Option<PublicUrl>,
     /// Where the clients are kept.
     pub database_url: DatabaseUrl,
@@ -29,6 +33,32 @@ pub struct ServerConfig {
     pub drain_delay: Duration,
     /// How long the server waits for work in flight before it ends all the same.
     pub drain_timeout: Duration,
+}
+
+impl ServerConfig {
+    /// A door that would speak plaintext to other machines without being allowed to.
+    pub fn exposed_plaintext(&self) -> Option<SocketAddr> {
+        if self.tls.is_some() || self.allow_plaintext {
+            return None;
+        }
+        let rest = match self.rest_addr {
+            RestAddr::On(addr) => Some(addr),
+            RestAddr::Off => None,
+        };
+        let mut doors = [Some(self.grpc_addr), rest].into_iter().flatten();
+        doors.find(|addr| !addr.ip().to_canonical().is_loopback())
+    }
+}
+
+/// Files in PEM (RFC 7468) that are read again when they change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate of the server, and those that lead from it to its CA.
+    pub cert: PathBuf,
+    /// The private key of the certificate.
+    pub key: PathBuf,
+    /// The CAs of which every client needs a certificate. Nothing means that clients need none.
+    pub client_ca: Option<PathBuf>,
 }
 
 /// Whose tokens are accepted.
@@ -128,6 +158,60 @@ mod tests {
         );
         for text in ["", "on", "8080", "localhost:8080"] {
             assert_eq!(text.parse::<RestAddr>(), Err(InvalidRestAddr), "{text}");
+        }
+    }
+
+    fn serving(grpc_addr: &str, rest_addr: &str) -> ServerConfig {
+        ServerConfig {
+            grpc_addr: grpc_addr.parse().unwrap(),
+            rest_addr: rest_addr.parse().unwrap(),
+            tls: None,
+            allow_plaintext: false,
+            public_url: None,
+            database_url: "sqlite:x".parse().unwrap(),
+            migrate: false,
+            issuer: Issuer::Development {
+                data_dir: PathBuf::new(),
+            },
+            quotas: Quotas {
+                tier1_per_minute: 0,
+                tier2_per_minute: 0,
+            },
+            call_timeout: Duration::ZERO,
+            drain_delay: Duration::ZERO,
+            drain_timeout: Duration::ZERO,
+        }
+    }
+
+    #[test]
+    fn a_door_outside_loopback_is_encrypted_unless_plaintext_is_allowed() {
+        for (grpc, rest, exposed) in [
+            ("127.0.0.1:1", "127.8.9.1:2", None),
+            ("[::1]:1", "[::ffff:127.0.0.1]:2", None),
+            ("127.0.0.1:1", "off", None),
+            ("0.0.0.0:1", "127.0.0.1:2", Some("0.0.0.0:1")),
+            ("192.0.2.1:1", "off", Some("192.0.2.1:1")),
+            ("127.0.0.1:1", "[::]:2", Some("[::]:2")),
+            ("[2001:db8::1]:1", "0.0.0.0:2", Some("[2001:db8::1]:1")),
+        ] {
+            let plain = serving(grpc, rest);
+            let exposed = exposed.map(|addr| addr.parse().unwrap());
+            assert_eq!(plain.exposed_plaintext(), exposed, "{grpc} {rest}");
+            let allowed = ServerConfig {
+                allow_plaintext: true,
+                ..plain.clone()
+            };
+            assert_eq!(allowed.exposed_plaintext(), None);
+            let files = TlsFiles {
+                cert: PathBuf::new(),
+                key: PathBuf::new(),
+                client_ca: None,
+            };
+            let encrypted = ServerConfig {
+                tls: Some(files),
+                ..plain
+            };
+            assert_eq!(encrypted.exposed_plaintext(), None);
         }
     }
 

@@ -13,6 +13,7 @@
 //! | [`rpc`] | the gRPC door: the stack of layers, and a handler an RPC |
 //! | [`gateway`] | the REST door: a transcoder from HTTP and JSON to the same stack |
 //! | [`server`] | puts it all together, runs it and ends it |
+//! | [`pem`], [`watch`] | certificates and keys from files, and files that change |
 //! | [`config`], [`cli`], [`telemetry`] | the process around it |
 //!
 //! `ARCHITECTURE.md` follows one call from the socket to the database and back.
@@ -24,7 +25,9 @@ pub mod domain;
 pub mod gateway;
 pub mod limits;
 pub mod pb;
+pub mod pem;
 pub mod rpc;
 pub mod server;
 pub mod store;
 pub mod telemetry;
+pub mod watch;

@@ -4,7 +4,9 @@
 mod file;
 mod healthcheck;
 mod migrate;
+mod probe_tls;
 mod serve;
+mod tls;
 mod token;
 
 use std::{ffi::OsString, fmt, path::PathBuf, process::ExitCode};
@@ -108,6 +110,8 @@ enum CliError {
     DevKey(#[from] DevKeyError),
     #[error("not ready: {0}")]
     NotReady(&'static str),
+    #[error("TLS cannot be spoken to the server")]
+    ProbeTls(#[from] probe_tls::ProbeTlsError),
     #[error("standard output cannot be written")]
     Output(#[from] std::io::Error),
 }
@@ -243,6 +247,21 @@ mod tests {
             let error = serve(config, &[]).unwrap_err();
             assert!(format!("{error} {error:?}").contains(part), "{config}: {error}");
         }
+    }
+
+    #[test]
+    fn the_file_may_say_how_the_doors_are_encrypted() {
+        let config = "tls-cert = \"c\"\ntls-key = \"k\"\ntls-client-ca = \"a\"\nallow-plaintext = true";
+        let args = ["--dev", "--database-url", "sqlite:x"];
+        let config = serve(config, &args).unwrap().config().unwrap();
+        let tls = config.tls.unwrap();
+        assert_eq!(
+            [Some(tls.cert), Some(tls.key), tls.client_ca],
+            ["c", "k", "a"].map(|path| Some(PathBuf::from(path)))
+        );
+        assert!(config.allow_plaintext);
+        let plain = serve("", &args).unwrap().config().unwrap();
+        assert_eq!((plain.tls, plain.allow_plaintext), (None, false));
     }
 
     #[test]

@@ -9,13 +9,16 @@ use std::{
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{CliError, Database, Place};
+use super::{
+    CliError, Database, Place,
+    tls::{ServeTls, Trust},
+};
 use crate::{
     auth::{
         JwksUrl, KeyLocation,
         dev_key::{ALL_SCOPES, DevKey, DevToken},
     },
-    config::{Issuer, PublicUrl, RestAddr, ServerConfig},
+    config::{Issuer, PublicUrl, RestAddr, ServerConfig, TlsFiles},
     limits::Quotas,
     server::Server,
     telemetry::{LogFormat, Telemetry},
@@ -52,10 +55,12 @@ pub(super) struct Serve {
         default_value = "127.0.0.1:8080"
     )]
     rest_addr: RestAddr,
+    #[command(flatten)]
+    tls: ServeTls,
     /// Bring a PostgreSQL schema up to date at start. A SQLite file always is.
     #[arg(long, env = "OAUTH_CLIENTS_MIGRATE")]
     migrate: bool,
-    /// What the links in answers begin with [default: http:// and the address of the REST door].
+    /// What the links in answers begin with [default: the address of the REST door].
     #[arg(long, env = "OAUTH_CLIENTS_PUBLIC_URL", value_name = "URL")]
     public_url: Option<PublicUrl>,
     /// The iss of the tokens to accept.
@@ -150,13 +155,15 @@ impl Serve {
         let _telemetry = Telemetry::install(self.log_format, &self.log)?;
         let dev = self.dev.then(|| self.place.data_dir.clone());
         let stop = stop_signal()?;
-        let server = Server::bind(self.config()?).await?;
+        let config = self.config()?;
+        let tls = config.tls.clone();
+        let server = Server::bind(config).await?;
         let rest = server
             .rest_addr()
             .map_or("off".to_owned(), |addr| addr.to_string());
         tracing::info!(grpc = %server.grpc_addr(), rest, "listening");
         if let Some(data_dir) = dev {
-            greet(&server, &data_dir)?;
+            greet(&server, tls.as_ref(), &data_dir)?;
         }
         Ok(server.run(stop).await?)
     }
@@ -171,6 +178,8 @@ impl Serve {
             issuer: self.issuer()?,
             grpc_addr: self.grpc_addr,
             rest_addr: self.rest_addr,
+            tls: self.tls.files()?,
+            allow_plaintext: self.tls.allow_plaintext,
             public_url: self.public_url,
             database_url: self.place.database_url(self.database)?,
             migrate: self.migrate,
@@ -255,7 +264,7 @@ fn stop_signal() -> io::Result<impl Future<Output = ()> + Send> {
 }
 
 /// Tells who tries the server out how to call it.
-fn greet(server: &Server, data_dir: &std::path::Path) -> Result<(), CliError> {
+fn greet(server: &Server, tls: Option<&TlsFiles>, data_dir: &std::path::Path) -> Result<(), CliError> {
     let key = DevKey::load_or_create(data_dir)?;
     let token = key.sign(&DevToken {
         tenant: "dev",
@@ -264,24 +273,30 @@ fn greet(server: &Server, data_dir: &std::path::Path) -> Result<(), CliError> {
         lifetime: DEV_TOKEN_LIFETIME,
     })?;
     let grpc = server.grpc_addr();
+    let rest = server
+        .rest_addr()
+        .map(|addr| format!("{}://{addr}", if tls.is_some() { "https" } else { "http" }));
+    let trust = Trust::of(tls);
     let mut out = io::stdout().lock();
     writeln!(out, "gRPC on {grpc}")?;
-    if let Some(rest) = server.rest_addr() {
-        writeln!(out, "REST on http://{rest}")?;
+    if let Some(rest) = &rest {
+        writeln!(out, "REST on {rest}")?;
     }
     writeln!(
         out,
         "\nA token of the tenant \"dev\" that may do everything, for 24 hours:\n\nexport TOKEN={token}\n"
     )?;
-    if let Some(rest) = server.rest_addr() {
+    if let Some(rest) = &rest {
         writeln!(
             out,
-            "curl -H \"Authorization: Bearer $TOKEN\" http://{rest}/api/core/oauth-clients"
+            "curl {}-H \"Authorization: Bearer $TOKEN\" {rest}/api/core/oauth-clients",
+            trust.curl
         )?;
     }
     writeln!(
         out,
-        "grpcurl -plaintext -H \"Authorization: Bearer $TOKEN\" {grpc} oauth_clients.v1.OAuthClientService/ListOAuthClients\n"
+        "grpcurl {}-H \"Authorization: Bearer $TOKEN\" {grpc} oauth_clients.v1.OAuthClientService/ListOAuthClients\n",
+        trust.grpcurl
     )?;
     Ok(out.flush()?)
 }

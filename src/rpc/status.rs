@@ -138,7 +138,7 @@ fn shorten(text: String) -> String {
 }
 
 /// An error and what caused it, in one line.
-fn chain(error: &(dyn Error + 'static)) -> String {
+pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |error| (*error).source());
     let texts: Vec<String> = causes.map(ToString::to_string).collect();
     texts.join(": ")

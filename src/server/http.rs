@@ -1,4 +1,4 @@
-//! Serves HTTP/1.1 and HTTP/2 without TLS. `axum::serve` would do, but that it neither limits how long the head of a
+//! Serves HTTP/1.1 and HTTP/2. `axum::serve` would do, but that it neither limits how long the head of a
 //! request may take, nor answers a client that closes its half of the connection once it has asked.
 
 use std::time::Duration;
@@ -9,37 +9,27 @@ use hyper_util::{
     server::{conn::auto, graceful::GracefulShutdown},
     service::TowerToHyperService,
 };
-use tokio::net::{TcpListener, TcpStream};
+
+use super::{connection::Connection, listener::Listener};
 
 /// How long the head of a request may take.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
-/// How long to wait before accepting again when the process has no file descriptors left.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves connections until `stop` is ready and the requests in flight are answered.
-pub(super) async fn serve(listener: TcpListener, router: Router, stop: impl Future<Output = ()>) {
+pub(super) async fn serve(mut listener: Listener, router: Router, stop: impl Future<Output = ()>) {
     let connections = GracefulShutdown::new();
     let mut stop = std::pin::pin!(stop);
     loop {
         tokio::select! {
             () = &mut stop => break,
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => serve_connection(stream, router.clone(), &connections),
-                Err(error) => {
-                    tracing::warn!(%error, "a connection was not accepted");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            },
+            connection = listener.accept() => serve_connection(connection, router.clone(), &connections),
         }
     }
     drop(listener);
     connections.shutdown().await;
 }
 
-fn serve_connection(stream: TcpStream, router: Router, connections: &GracefulShutdown) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "a connection keeps Nagle's algorithm");
-    }
+fn serve_connection(connection: Connection, router: Router, connections: &GracefulShutdown) {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
@@ -49,7 +39,7 @@ fn serve_connection(stream: TcpStream, router: Router, connections: &GracefulShu
     builder.http2().timer(TokioTimer::new());
     let service = TowerToHyperService::new(router);
     let connection = builder
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(connection), service)
         .into_owned();
     let watched = connections.watch(connection);
     tokio::spawn(async move {

@@ -1,9 +1,17 @@
 //! Puts a server together of its parts, runs it, and ends it in good order.
 
+mod connection;
 mod http;
+mod listener;
 mod readiness;
+mod tls;
 
-use std::{future::Future, io, net::SocketAddr, time::Duration};
+use std::{
+    future::Future,
+    io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
 use ::http::{HeaderValue, header::ALLOW};
 use axum::routing::get;
@@ -13,10 +21,15 @@ use tokio::{
     sync::watch,
     task::{JoinError, JoinSet},
 };
-use tonic::{service::Routes, transport::server::TcpIncoming};
+use tonic::service::Routes;
 use tower::util::{BoxCloneSyncService, MapResponse};
 
-use self::readiness::{READINESS_INTERVAL, Readiness, keep_ready};
+pub use self::tls::TlsError;
+use self::{
+    listener::Listener,
+    readiness::{READINESS_INTERVAL, Readiness, keep_ready},
+    tls::Tls,
+};
 use crate::{
     auth::{
         Authenticate, IssuerKeys, KeyKeeper, SourceError, TokenRules, TokenVerifier,
@@ -46,8 +59,8 @@ const MAX_PENDING_RESETS: usize = 256;
 const MAX_HEADER_BYTES: u32 = 256 * 1024;
 /// How often the limiter forgets idle callers.
 const LIMITS_INTERVAL: Duration = Duration::from_mins(1);
-/// What links begin with when nothing says where the REST door is.
-const DEFAULT_PUBLIC_URL: &str = "http://127.0.0.1:8080";
+/// Where links lead to when nothing says where the REST door is.
+const DEFAULT_REST_ADDR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 
 /// Why a server does not start, or ends early.
 #[derive(Debug, Error)]
@@ -69,6 +82,18 @@ pub enum ServerError {
         /// Why.
         source: io::Error,
     },
+    /// A door would be open to other machines, and nothing encrypts what goes through it.
+    #[error(
+        "{addr} is outside loopback and would speak plaintext: give --tls-cert and --tls-key, or, where a proxy or a mesh \
+         encrypts, --allow-plaintext"
+    )]
+    Plaintext {
+        /// The address.
+        addr: SocketAddr,
+    },
+    /// The TLS files cannot be used.
+    #[error("TLS cannot be set up")]
+    Tls(#[from] TlsError),
     /// The development key cannot be had.
     #[error(transparent)]
     DevKey(#[from] DevKeyError),
@@ -108,6 +133,7 @@ pub struct Server {
     protos: &'static Protos,
     store: Store,
     issuer: IssuerTrust,
+    tls: Option<Tls>,
     grpc: TcpListener,
     rest: Option<TcpListener>,
     grpc_addr: SocketAddr,
@@ -118,10 +144,14 @@ impl Server {
     /// Opens the database and the listeners.
     ///
     /// # Errors
-    /// When any of them cannot be had, or the protos are incomplete.
+    /// When any of them cannot be had, plaintext would be exposed, or the protos are incomplete.
     pub async fn bind(config: ServerConfig) -> Result<Self, ServerError> {
+        if let Some(addr) = config.exposed_plaintext() {
+            return Err(ServerError::Plaintext { addr });
+        }
         let protos = pb::protos()?;
         let issuer = trust(&config.issuer).await?;
+        let tls = config.tls.clone().map(Tls::load).transpose()?;
         let store = open_store(&config).await?;
         let (grpc, grpc_addr) = listen(config.grpc_addr).await?;
         let (rest, rest_addr) = match config.rest_addr {
@@ -136,6 +166,7 @@ impl Server {
             protos,
             store,
             issuer,
+            tls,
             grpc,
             rest,
             grpc_addr,
@@ -153,11 +184,21 @@ impl Server {
         self.rest_addr
     }
 
+    /// What the links in answers begin with.
+    fn public_url(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        self.config.public_url.as_ref().map_or_else(
+            || format!("{scheme}://{}", self.rest_addr.unwrap_or(DEFAULT_REST_ADDR)),
+            ToString::to_string,
+        )
+    }
+
     /// Answers calls until `shutdown` is ready and the work in flight is done.
     ///
     /// # Errors
     /// When a listener fails.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), ServerError> {
+        let public_url = self.public_url();
         let (health, health_service) = tonic_health::server::health_reporter();
         let readiness = Readiness::new(health);
         let IssuerTrust { keys, rules, keeper } = self.issuer;
@@ -167,11 +208,6 @@ impl Server {
             authenticate: Authenticate::new(TokenVerifier::new(keys.clone(), rules)),
             rate_limit: rate_limit.clone(),
             call_timeout: self.config.call_timeout,
-        };
-        let public_url = match (&self.config.public_url, self.rest_addr) {
-            (Some(url), _) => url.to_string(),
-            (None, Some(addr)) => format!("http://{addr}"),
-            (None, None) => DEFAULT_PUBLIC_URL.to_owned(),
         };
         let handlers = OAuthClientServiceServer::new(OAuthClients::new(self.store.clone(), &public_url))
             .max_decoding_message_size(MAX_MESSAGE_BYTES);
@@ -184,6 +220,7 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let mut doors = JoinSet::new();
         if let Some(listener) = self.rest {
+            let listener = Listener::new(listener, self.tls.as_ref().map(Tls::rest));
             let in_process = BoxCloneSyncService::new(MapResponse::new(routes.clone(), normalize));
             let gateway = Gateway::new(self.protos, stack_config.clone(), in_process)?;
             doors.spawn(serve_rest(
@@ -194,7 +231,8 @@ impl Server {
                 stopped.clone(),
             ));
         }
-        doors.spawn(serve_grpc(self.grpc, self.protos, stack_config, routes, stopped));
+        let listener = Listener::new(self.grpc, self.tls.as_ref().map(Tls::grpc));
+        doors.spawn(serve_grpc(listener, self.protos, stack_config, routes, stopped));
         let mut background = JoinSet::new();
         background.spawn(keep_ready(self.store.clone(), keys, readiness.clone()));
         background.spawn(async move {
@@ -203,6 +241,9 @@ impl Server {
             }
         });
         background.spawn(forget_idle(rate_limit));
+        if let Some(tls) = self.tls {
+            background.spawn(tls.reload());
+        }
 
         tokio::select! {
             () = shutdown => {}
@@ -326,7 +367,7 @@ async fn stopped(mut stop: watch::Receiver<bool>) {
 }
 
 async fn serve_grpc(
-    listener: TcpListener,
+    listener: Listener,
     protos: &'static Protos,
     config: StackConfig,
     routes: Routes,
@@ -342,19 +383,18 @@ async fn serve_grpc(
             fit_trailers,
         )
     });
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     tonic::transport::Server::builder()
         .http2_max_pending_accept_reset_streams(Some(MAX_PENDING_RESETS))
         .http2_max_header_list_size(Some(MAX_HEADER_BYTES))
         .layer(layers)
         .add_routes(routes)
-        .serve_with_incoming_shutdown(incoming, stopped(stop))
+        .serve_with_incoming_shutdown(listener.connections(), stopped(stop))
         .await
         .map_err(|error| ServerError::Serve(error.into()))
 }
 
 async fn serve_rest(
-    listener: TcpListener,
+    listener: Listener,
     protos: &'static Protos,
     gateway: Gateway,
     readiness: Readiness,

@@ -2,6 +2,7 @@
 
 pub(crate) mod bytes_codec;
 pub(crate) mod caller;
+pub(crate) mod certs;
 pub(crate) mod db;
 pub(crate) mod golden;
 pub(crate) mod http;
@@ -13,6 +14,7 @@ pub(crate) mod raw;
 pub(crate) mod registry;
 pub(crate) mod samples;
 pub(crate) mod server;
+pub(crate) mod tls_client;
 
 pub(crate) use self::{
     caller::{Caller, Door, Refused},

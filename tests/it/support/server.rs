@@ -100,6 +100,8 @@ pub(crate) fn config(db: &Db, data_dir: &Path) -> ServerConfig {
     ServerConfig {
         grpc_addr: any_port,
         rest_addr: RestAddr::On(any_port),
+        tls: None,
+        allow_plaintext: false,
         public_url: None,
         database_url: db.url(),
         migrate: true,

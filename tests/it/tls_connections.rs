@@ -1,0 +1,110 @@
+//! Connections that do not get on: they are nobody else's trouble.
+
+use std::time::{Duration, Instant};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+use crate::support::{
+    Db, Door, TestServer,
+    certs::Ca,
+    tls_client::{Session, TlsClient},
+};
+
+async fn serve(ca: &Ca) -> (TestServer, tempfile::TempDir) {
+    let dir = tempfile::tempdir().unwrap();
+    let files = ca.server().write(dir.path(), None);
+    let server = TestServer::start_with(Db::sqlite(), |config| config.tls = Some(files)).await;
+    (server, dir)
+}
+
+/// A handshake that is begun and not ended.
+async fn stalled(server: &TestServer, door: Door) -> TcpStream {
+    let mut stream = TcpStream::connect(server.addr(door)).await.unwrap();
+    // The head of a record of 512 bytes, and one of them.
+    stream.write_all(&[22, 3, 1, 2, 0, 1]).await.unwrap();
+    stream
+}
+
+#[tokio::test]
+async fn a_stalled_handshake_holds_nobody_up() {
+    let ca = Ca::new("ca");
+    let (server, _dir) = serve(&ca).await;
+    for door in Door::BOTH {
+        let mut all = Vec::new();
+        for _ in 0..20 {
+            all.push(stalled(&server, door).await);
+        }
+        let before = Instant::now();
+        TlsClient::new(&ca, None).open(&server, door).await.unwrap();
+        assert!(before.elapsed() < Duration::from_secs(5));
+    }
+}
+
+#[tokio::test]
+async fn a_failed_handshake_does_not_hide_one_that_still_runs() {
+    let ca = Ca::new("ca");
+    let (server, _dir) = serve(&ca).await;
+    for door in Door::BOTH {
+        let slow = TcpStream::connect(server.addr(door)).await.unwrap();
+        let mut broken = TcpStream::connect(server.addr(door)).await.unwrap();
+        broken.write_all(b"no TLS at all").await.unwrap();
+        // An error is a way to end too.
+        let _alert = broken.read_to_end(&mut Vec::new()).await;
+        let stream = TlsClient::new(&ca, None).shake_hands(slow).await.unwrap();
+        Session::on(stream, door).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_stalled_handshake_does_not_hold_up_the_end() {
+    let ca = Ca::new("ca");
+    let (server, _dir) = serve(&ca).await;
+    let _stalled = [
+        stalled(&server, Door::Rest).await,
+        stalled(&server, Door::Grpc).await,
+    ];
+    // Behind them, so that they are accepted.
+    for door in Door::BOTH {
+        TlsClient::new(&ca, None).open(&server, door).await.unwrap();
+    }
+    let before = Instant::now();
+    server.stop().await;
+    assert!(
+        before.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        before.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn a_connection_on_which_nothing_is_sent_is_closed() {
+    let ca = Ca::new("ca");
+    let (encrypted, _dir) = serve(&ca).await;
+    let plain = TestServer::start(Db::sqlite()).await;
+    let silence = async |server: &TestServer, door| {
+        let mut stream = TcpStream::connect(server.addr(door)).await.unwrap();
+        stream.read_to_end(&mut Vec::new()).await.map(drop)
+    };
+    let silence_in_tls = async |door| {
+        let mut stream = TlsClient::new(&ca, None)
+            .connect(encrypted.addr(door))
+            .await
+            .unwrap();
+        stream.read_to_end(&mut Vec::new()).await.map(drop)
+    };
+    let all = async {
+        let _closed = tokio::join!(
+            silence(&plain, Door::Rest),
+            silence(&plain, Door::Grpc),
+            silence(&encrypted, Door::Rest),
+            silence(&encrypted, Door::Grpc),
+            silence_in_tls(Door::Rest),
+            silence_in_tls(Door::Grpc),
+        );
+    };
+    let within = Duration::from_secs(20);
+    tokio::time::timeout(within, all).await.expect("all are closed");
+}
