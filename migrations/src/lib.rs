@@ -1,10 +1,13 @@
 //! The database schema, step by step, for SQLite and PostgreSQL. The rules are in `README.md`.
 
 pub use sea_orm_migration::MigratorTrait;
-use sea_orm_migration::{MigrationTrait, async_trait::async_trait};
+use sea_orm_migration::{
+    MigrationTrait, SchemaManager, async_trait::async_trait, prelude::ColumnDef, sea_orm::DbBackend,
+};
 
 mod m20261123_000001_create_clients;
 mod m20261123_000002_index_clients;
+mod m20261123_000003_create_used_assertions;
 
 /// All steps, in order.
 #[derive(Debug)]
@@ -16,6 +19,17 @@ impl MigratorTrait for Migrator {
         vec![
             Box::new(m20261123_000001_create_clients::Migration),
             Box::new(m20261123_000002_index_clients::Migration),
+            Box::new(m20261123_000003_create_used_assertions::Migration),
         ]
     }
+}
+
+/// Text that compares by code point, whatever the collation of the database: what SQLite does by itself.
+fn code_point_text(manager: &SchemaManager, name: &'static str) -> ColumnDef {
+    let mut column = ColumnDef::new(name);
+    column.text();
+    if manager.get_connection().get_database_backend() == DbBackend::Postgres {
+        column.extra("COLLATE \"C\"");
+    }
+    column
 }

@@ -1,6 +1,6 @@
 //! The clients and their secrets. Times are microseconds since 1970, lists are JSON.
 
-use sea_orm_migration::{prelude::*, sea_orm::DbBackend};
+use sea_orm_migration::prelude::*;
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
@@ -23,7 +23,7 @@ impl MigrationTrait for Migration {
 }
 
 fn clients(manager: &SchemaManager) -> TableCreateStatement {
-    let text = |name| code_point_text(manager, name);
+    let text = |name| crate::code_point_text(manager, name);
     Table::create()
         .table("oauth_clients")
         .col(text("tenant_id").not_null())
@@ -53,7 +53,7 @@ fn clients(manager: &SchemaManager) -> TableCreateStatement {
 }
 
 fn secrets(manager: &SchemaManager) -> TableCreateStatement {
-    let text = |name| code_point_text(manager, name);
+    let text = |name| crate::code_point_text(manager, name);
     Table::create()
         .table("oauth_client_secrets")
         .col(text("tenant_id").not_null())
@@ -70,14 +70,4 @@ fn secrets(manager: &SchemaManager) -> TableCreateStatement {
                 .to("oauth_clients", ("tenant_id", "client_id")),
         )
         .to_owned()
-}
-
-/// Text that compares by code point, whatever the collation of the database: what SQLite does by itself.
-fn code_point_text(manager: &SchemaManager, name: &'static str) -> ColumnDef {
-    let mut column = ColumnDef::new(name);
-    column.text();
-    if manager.get_connection().get_database_backend() == DbBackend::Postgres {
-        column.extra("COLLATE \"C\"");
-    }
-    column
 }

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use aws_lc_rs::digest::{Context, SHA256};
+use aws_lc_rs::{
+    constant_time::verify_slices_are_equal,
+    digest::{Context, SHA256},
+};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use thiserror::Error;
 
@@ -52,6 +55,8 @@ const HINT_CHARS: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
 const HINT_LEN: usize = 8;
 const KEY_LEN: usize = 32;
 const CHECKSUM_LEN: usize = 6;
+/// In base64url.
+const CHECKSUM_CHARS: usize = 8;
 
 impl SecretSeed {
     /// How many random bytes a seed is.
@@ -120,6 +125,30 @@ impl ClientSecret {
         let body = format!("{PREFIX}{}_{key}", hint.0);
         let checksum = checksum(&body);
         Some((hint, Self(body + &checksum)))
+    }
+
+    /// Reads a secret that a client presents, and the hint in it. Nothing when its form or checksum is not that of a
+    /// secret, so that a mistyped one is told without looking anything up.
+    pub fn parse(text: &str) -> Option<(Hint, Self)> {
+        let (body, given) = text.split_at_checked(text.len().checked_sub(CHECKSUM_CHARS)?)?;
+        let (hint, key) = body.strip_prefix(PREFIX)?.split_at_checked(HINT_LEN)?;
+        let key = URL_SAFE_NO_PAD.decode(key.strip_prefix('_')?).ok()?;
+        let hint = Hint::parse(hint).ok()?;
+        (key.len() == KEY_LEN && checksum(body) == given).then(|| (hint, Self(text.to_owned())))
+    }
+
+    /// Whether this is the secret of which a hash is kept. It takes as long when there is none.
+    pub fn matches(
+        &self,
+        tenant: &TenantId,
+        client: &ClientId,
+        hint: &Hint,
+        kept: Option<&SecretHash>,
+    ) -> bool {
+        let hash = self.hash(tenant, client, hint);
+        let other = kept.map_or([0; 32], |kept| kept.0);
+        let equal = verify_slices_are_equal(&hash.0, &other).is_ok();
+        equal && kept.is_some()
     }
 
     /// The secret in the clear, for the one answer that holds it.
@@ -205,6 +234,35 @@ mod tests {
         );
         let (body, checksum_text) = text.split_at(text.len() - 8);
         assert_eq!(checksum(body), checksum_text);
+    }
+
+    #[test]
+    fn a_secret_that_is_mistyped_anywhere_is_none() {
+        let (hint, secret) = generate();
+        let text = secret.clone().reveal();
+        assert_eq!(ClientSecret::parse(&text), Some((hint, secret)));
+        for place in 0..text.len() {
+            let other = if text.as_bytes()[place] == b'A' { "B" } else { "A" };
+            let mut mistyped = text.clone();
+            mistyped.replace_range(place..=place, other);
+            assert_eq!(ClientSecret::parse(&mistyped), None, "{mistyped}");
+        }
+        for wrong in ["", "ocs_", "é", &text[1..], &text[..63], &format!("{text}A"), &format!(" {text}")] {
+            assert_eq!(ClientSecret::parse(wrong), None, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_secret_matches_its_own_hash_and_no_other() {
+        let (hint, secret) = generate();
+        let tenant = TenantId::parse("a").unwrap();
+        let client = ClientId::parse(&"1".repeat(32)).unwrap();
+        let hash = secret.hash(&tenant, &client, &hint);
+        assert!(secret.matches(&tenant, &client, &hint, Some(&hash)));
+        assert!(!secret.matches(&tenant, &client, &hint, None));
+        let copied = ClientId::parse(&"2".repeat(32)).unwrap();
+        assert!(!secret.matches(&tenant, &copied, &hint, Some(&hash)));
+        assert!(!secret.matches(&tenant, &client, &hint, Some(&SecretHash([0; 32]))));
     }
 
     #[test]

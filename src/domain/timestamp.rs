@@ -30,6 +30,24 @@ impl Timestamp {
         self.0
     }
 
+    /// Seconds after the epoch, the `NumericDate` of RFC 7519 section 2.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "exact to a microsecond for more than two centuries"
+    )]
+    pub fn as_seconds(self) -> f64 {
+        self.0 as f64 / 1e6
+    }
+
+    /// The point so many seconds after the epoch, rounded up to a microsecond.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "what is out of range becomes the nearest that is not"
+    )]
+    pub fn from_seconds(seconds: f64) -> Self {
+        Self((seconds * 1e6).ceil() as i64)
+    }
+
     /// The next point in time.
     #[must_use]
     pub const fn next(self) -> Self {

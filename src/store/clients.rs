@@ -191,7 +191,7 @@ fn to_json<T: Serialize>(list: &[T]) -> Result<String, DbErr> {
     serde_json::to_string(list).map_err(|error| DbErr::Json(error.to_string()))
 }
 
-fn from_row(row: Model, secrets: Vec<StoredSecret>) -> Result<Client, Corrupt> {
+pub(super) fn from_row(row: Model, secrets: Vec<StoredSecret>) -> Result<Client, Corrupt> {
     let corrupt = |column| Corrupt {
         table: "oauth_clients",
         column,

@@ -1,12 +1,14 @@
 //! The clients in the database: SQLite or PostgreSQL, from one code path. Every function takes the tenant first, and
-//! every query has it as its first condition.
+//! every query has it as its first condition, but for `lookup`.
 
+mod assertions;
 mod clients;
 mod connect;
 mod entity;
 mod error;
 mod filter;
 mod list;
+mod lookup;
 mod secrets;
 mod transaction;
 
@@ -21,6 +23,7 @@ use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend};
 use tracing::Instrument as _;
 
 pub use connect::{DatabaseUrl, InvalidDatabaseUrl};
+pub use lookup::ClientRecord;
 pub use error::{Corrupt, StoreError, UpdateError};
 
 /// How long a call waits for the database at most, whatever it waits for.

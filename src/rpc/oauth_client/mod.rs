@@ -4,21 +4,23 @@ mod create;
 mod create_secret;
 mod delete;
 mod delete_secret;
+mod disable;
+mod enable;
 mod get;
 mod list;
 mod patch;
 
-use std::time::SystemTime;
-
-use aws_lc_rs::error::Unspecified;
 use thiserror::Error;
 use tonic::{Request, Response, Status};
 
 use crate::{
     auth::CallContext,
-    domain::{client::Change, secret::SecretSeed, timestamp::Timestamp},
+    domain::{client::Change, secret::SecretSeed},
     pb::v1::{self, o_auth_client_service_server::OAuthClientService},
-    rpc::status::Failure,
+    rpc::{
+        call::{now, split},
+        status::Failure,
+    },
     store::Store,
 };
 
@@ -98,43 +100,34 @@ impl OAuthClientService for OAuthClients {
             .await
             .map(Response::new)?)
     }
-}
 
-#[derive(Debug, Error)]
-enum Bug {
-    #[error("a call reached its handler without having been authenticated")]
-    NotAuthenticated,
-    #[error("the operating system gave no random bytes")]
-    NoRandomness,
-}
+    async fn disable_o_auth_client(
+        &self,
+        request: Request<v1::DisableOAuthClientRequest>,
+    ) -> Result<Response<v1::OAuthClient>, Status> {
+        Ok(disable::disable(self, request).await.map(Response::new)?)
+    }
 
-impl From<Unspecified> for Bug {
-    fn from(_: Unspecified) -> Self {
-        Self::NoRandomness
+    async fn enable_o_auth_client(
+        &self,
+        request: Request<v1::EnableOAuthClientRequest>,
+    ) -> Result<Response<v1::OAuthClient>, Status> {
+        Ok(enable::enable(self, request).await.map(Response::new)?)
     }
 }
 
-/// Splits a call into who calls and what he asks for.
-fn split<T>(request: Request<T>) -> Result<(CallContext, T), Failure> {
-    let (_, mut extensions, message) = request.into_parts();
-    let context = extensions
-        .remove()
-        .ok_or_else(|| Failure::internal(&Bug::NotAuthenticated))?;
-    Ok((context, message))
-}
+#[derive(Debug, Error)]
+#[error("the operating system gave no random bytes")]
+struct NoRandomness;
 
 /// What a change by this caller needs from outside of the domain.
 fn change(context: &CallContext) -> Result<Change, Failure> {
     let mut seed = [0; SecretSeed::LEN];
-    aws_lc_rs::rand::fill(&mut seed).map_err(|error| Failure::internal(&Bug::from(error)))?;
+    aws_lc_rs::rand::fill(&mut seed).map_err(|_| Failure::internal(&NoRandomness))?;
     Ok(Change {
         tenant: context.tenant().clone(),
         by: context.subject().clone(),
         now: now(),
         seed: SecretSeed::from_bytes(seed),
     })
-}
-
-fn now() -> Timestamp {
-    SystemTime::now().into()
 }

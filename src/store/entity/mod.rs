@@ -4,3 +4,4 @@
 
 pub(super) mod client;
 pub(super) mod secret;
+pub(super) mod used_assertion;

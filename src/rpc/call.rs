@@ -1,0 +1,26 @@
+//! What every handler needs of a call.
+
+use std::time::SystemTime;
+
+use thiserror::Error;
+use tonic::Request;
+
+use super::status::Failure;
+use crate::{auth::CallContext, domain::timestamp::Timestamp};
+
+#[derive(Debug, Error)]
+#[error("a call reached its handler without having been authenticated")]
+struct NotAuthenticated;
+
+/// Splits a call into who calls and what he asks for.
+pub(super) fn split<T>(request: Request<T>) -> Result<(CallContext, T), Failure> {
+    let (_, mut extensions, message) = request.into_parts();
+    let context = extensions
+        .remove()
+        .ok_or_else(|| Failure::internal(&NotAuthenticated))?;
+    Ok((context, message))
+}
+
+pub(super) fn now() -> Timestamp {
+    SystemTime::now().into()
+}

@@ -1,0 +1,37 @@
+//! `AuthenticateClient`.
+
+use tonic::Request;
+
+use super::{ClientAuthentication, NotAuthenticated, assertion, secret, split};
+use crate::{
+    pb::v1::{
+        self, ErrorReason, authenticate_client_request::Credential, authenticate_client_response::Result as Answer,
+    },
+    rpc::status::Failure,
+};
+
+pub(super) async fn authenticate(
+    service: &ClientAuthentication,
+    request: Request<v1::AuthenticateClientRequest>,
+) -> Result<v1::AuthenticateClientResponse, Failure> {
+    let (context, message) = split(request)?;
+    let id = &message.client_id;
+    let required = |field| Failure::field(ErrorReason::InvalidField, field, "is required");
+    let outcome = match &message.credential {
+        None => return Err(required("credential")),
+        Some(Credential::ClientSecret(_)) if id.is_empty() => return Err(required("clientId")),
+        Some(Credential::ClientSecret(secret)) => secret::authenticate(service, &context, id, secret).await,
+        Some(Credential::ClientAssertion(assertion)) => {
+            assertion::authenticate(service, &context, id, assertion).await
+        }
+    };
+    let answer = match outcome {
+        Ok(authenticated) => Answer::Authenticated(authenticated),
+        Err(NotAuthenticated::Failed(failure)) => return Err(failure),
+        Err(NotAuthenticated::Rejected(rejection)) => {
+            tracing::info!(cause = rejection.as_str(), "a client was rejected");
+            Answer::Rejected(v1::Rejection {})
+        }
+    };
+    Ok(v1::AuthenticateClientResponse { result: Some(answer) })
+}

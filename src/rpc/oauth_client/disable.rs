@@ -1,0 +1,24 @@
+//! `DisableOAuthClient`.
+
+use tonic::Request;
+
+use super::{OAuthClients, now, split};
+use crate::{
+    domain::{client::ChangeError, ids::ClientId},
+    pb::v1,
+    rpc::status::Failure,
+};
+
+pub(super) async fn disable(
+    clients: &OAuthClients,
+    request: Request<v1::DisableOAuthClientRequest>,
+) -> Result<v1::OAuthClient, Failure> {
+    let (context, message) = split(request)?;
+    let id = ClientId::parse(&message.client_id)?;
+    let now = now();
+    let disabled = clients.store.update_client(context.tenant(), &id, move |client| {
+        client.disable(&message.reason, now)?;
+        Ok::<_, ChangeError>(client.clone())
+    });
+    Ok(disabled.await?.into())
+}
