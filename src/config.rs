@@ -4,7 +4,10 @@ use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use thiserror::Error;
 
-use crate::{limits::Quotas, store::DatabaseUrl};
+use crate::{
+    limits::{Quotas, RedisUrl},
+    store::DatabaseUrl,
+};
 
 /// How to run a server.
 #[derive(Debug, Clone)]
@@ -23,6 +26,8 @@ pub struct ServerConfig {
     pub issuer: Issuer,
     /// How often one caller may call.
     pub quotas: Quotas,
+    /// Where replicas share what is left of that. Nothing means that each limits by itself.
+    pub redis_url: Option<RedisUrl>,
     /// How long a call may take at most.
     pub call_timeout: Duration,
     /// How long the server says that it is not ready before it refuses work, so that load balancers notice.

@@ -13,7 +13,7 @@
 //! | [`rpc`] | the gRPC door: the stack of layers, and a handler an RPC |
 //! | [`gateway`] | the REST door: a transcoder from HTTP and JSON to the same stack |
 //! | [`server`] | puts it all together, runs it and ends it |
-//! | [`config`], [`cli`], [`telemetry`] | the process around it |
+//! | [`config`], [`cli`], [`telemetry`], [`metrics`] | the process around it |
 //!
 //! `ARCHITECTURE.md` follows one call from the socket to the database and back.
 
@@ -23,6 +23,7 @@ pub mod config;
 pub mod domain;
 pub mod gateway;
 pub mod limits;
+pub mod metrics;
 pub mod pb;
 pub mod rpc;
 pub mod server;

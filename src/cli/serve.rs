@@ -9,11 +9,11 @@ use std::{
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{CliError, Database, Place};
+use super::{CliError, Database, Place, UrlText};
 use crate::{
     auth::dev_key::{ALL_SCOPES, DevKey, DevToken},
     config::{Issuer, PublicUrl, RestAddr, ServerConfig},
-    limits::Quotas,
+    limits::{MAX_PER_MINUTE, Quotas, RedisUrl},
     server::Server,
     telemetry::{LogFormat, Telemetry},
 };
@@ -74,7 +74,8 @@ pub(super) struct Serve {
         long,
         env = "OAUTH_CLIENTS_TIER1_PER_MINUTE",
         value_name = "N",
-        default_value_t = 1_000
+        default_value_t = 1_000,
+        value_parser = clap::value_parser!(u32).range(..=i64::from(MAX_PER_MINUTE))
     )]
     tier1_per_minute: u32,
     /// How many changes one caller may make a minute; 0 means any number.
@@ -82,9 +83,18 @@ pub(super) struct Serve {
         long,
         env = "OAUTH_CLIENTS_TIER2_PER_MINUTE",
         value_name = "N",
-        default_value_t = 100
+        default_value_t = 100,
+        value_parser = clap::value_parser!(u32).range(..=i64::from(MAX_PER_MINUTE))
     )]
     tier2_per_minute: u32,
+    /// redis://USER:PASSWORD@HOST:PORT/DATABASE, through which replicas share the limits; rediss:// for TLS.
+    #[arg(
+        long,
+        env = "OAUTH_CLIENTS_REDIS_URL",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    redis_url: Option<UrlText>,
     /// How long a call may take at most.
     #[arg(
         long,
@@ -146,6 +156,7 @@ impl Serve {
         };
         Ok(ServerConfig {
             issuer: self.issuer()?,
+            redis_url: self.redis_url()?,
             grpc_addr: self.grpc_addr,
             rest_addr: self.rest_addr,
             public_url: self.public_url,
@@ -159,6 +170,16 @@ impl Serve {
             drain_delay: self.drain_delay.map_or(default_delay, Into::into),
             drain_timeout: self.drain_timeout.into(),
         })
+    }
+
+    fn redis_url(&self) -> Result<Option<RedisUrl>, CliError> {
+        let parse = |UrlText(url): &UrlText| {
+            url.parse().map_err(|_| CliError::Key {
+                key: "--redis-url",
+                rule: "must be redis://USER:PASSWORD@HOST:PORT/DATABASE, or rediss:// for TLS, or unix:///PATH",
+            })
+        };
+        self.redis_url.as_ref().map(parse).transpose()
     }
 
     fn issuer(&self) -> Result<Issuer, CliError> {

@@ -3,7 +3,7 @@
 mod http;
 mod readiness;
 
-use std::{future::Future, io, net::SocketAddr, time::Duration};
+use std::{future::Future, io, net::SocketAddr};
 
 use ::http::{HeaderValue, header::ALLOW};
 use axum::routing::get;
@@ -42,8 +42,6 @@ const MAX_MESSAGE_BYTES: usize = 1024 * 1024;
 /// How many calls that were given up may wait to be noticed before the connection is taken for an attack. Callers with
 /// short deadlines share one connection, and give up many calls at once.
 const MAX_PENDING_RESETS: usize = 256;
-/// How often the limiter forgets idle callers.
-const LIMITS_INTERVAL: Duration = Duration::from_mins(1);
 /// What links begin with when nothing says where the REST door is.
 const DEFAULT_PUBLIC_URL: &str = "http://127.0.0.1:8080";
 
@@ -159,7 +157,10 @@ impl Server {
         let (health, health_service) = tonic_health::server::health_reporter();
         let readiness = Readiness::new(health);
         readiness.set(true).await;
-        let rate_limit = RateLimit::new(self.config.quotas);
+        let rate_limit = match self.config.redis_url {
+            Some(redis) => RateLimit::shared(self.config.quotas, redis).await,
+            None => RateLimit::new(self.config.quotas),
+        };
         let stack_config = StackConfig {
             authenticate: Authenticate::new(self.verifier),
             rate_limit: rate_limit.clone(),
@@ -194,7 +195,7 @@ impl Server {
         doors.spawn(serve_grpc(self.grpc, self.protos, stack_config, routes, stopped));
         let mut background = JoinSet::new();
         background.spawn(watch_database(self.store.clone(), readiness.clone()));
-        background.spawn(forget_idle(rate_limit));
+        background.spawn(rate_limit.maintain());
 
         tokio::select! {
             () = shutdown => {}
@@ -282,14 +283,6 @@ fn reflection() -> tonic_reflection::server::Builder<'static> {
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         // So that tools can show the details of errors.
         .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
-}
-
-async fn forget_idle(rate_limit: RateLimit) {
-    let mut interval = tokio::time::interval(LIMITS_INTERVAL);
-    loop {
-        interval.tick().await;
-        rate_limit.forget_idle();
-    }
 }
 
 async fn stopped(mut stop: watch::Receiver<bool>) {

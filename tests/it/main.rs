@@ -38,6 +38,7 @@ mod outages;
 mod patch;
 mod patch_rules;
 mod process;
+mod rate_limits;
 mod reflection;
 mod secrets;
 mod tenancy;

@@ -19,10 +19,7 @@ pub trait Check: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// Why it is refused.
-    fn check<B: Send>(
-        &self,
-        request: &mut Request<B>,
-    ) -> impl Future<Output = Result<(), Failure>> + Send;
+    fn check<B: Send>(&self, request: &mut Request<B>) -> impl Future<Output = Result<(), Failure>> + Send;
 }
 
 /// Lets a call through to the inner service if the check does.

@@ -9,6 +9,7 @@ pub(crate) mod jwt;
 pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod raw;
+pub(crate) mod redis;
 pub(crate) mod registry;
 pub(crate) mod samples;
 pub(crate) mod server;
