@@ -115,7 +115,7 @@ async fn what_makes_no_sense_is_refused_by_its_name() {
         path.to_str().unwrap().to_owned()
     };
     let (unknown, wrong) = (file("grpc-adr = \"x\""), file("tier1-per-minute = \"many\""));
-    let cases: [(&[&str], &str); 14] = [
+    let cases: [(&[&str], &str); 16] = [
         (&["serve"], "--issuer"),
         (&["serve", "--issuer", "i"], "--audience"),
         (&["serve", "--issuer", "i", "--audience", ""], "--audience"),
@@ -141,6 +141,14 @@ async fn what_makes_no_sense_is_refused_by_its_name() {
             &["serve", "--dev", "--database-url", "mysql://u:pw@h/d"],
             "--database-url",
         ),
+        (
+            &["serve", "--dev", "--redis-url", "http://u:hunter2@h"],
+            "--redis-url",
+        ),
+        (
+            &["serve", "--dev", "--tier1-per-minute", "60000001"],
+            "--tier1-per-minute",
+        ),
         (&["serve", "--dev", "--config", &unknown], "grpc-adr"),
         (&["serve", "--dev", "--config", &wrong], "--tier1-per-minute"),
         (&["serve", "--dev", "--config", "/nothing.toml"], "/nothing.toml"),
@@ -149,6 +157,7 @@ async fn what_makes_no_sense_is_refused_by_its_name() {
         let ended = run(&[args, &["--data-dir", data_dir]].concat()).await;
         assert!(matches!(ended.code, Some(1 | 2)), "{args:?}: {ended:?}");
         assert!(ended.stderr.contains(named), "{args:?}: {}", ended.stderr);
+        assert!(!ended.stderr.contains("hunter2"), "{args:?}: {}", ended.stderr);
         assert_eq!(ended.stdout, "", "{args:?}");
     }
 }

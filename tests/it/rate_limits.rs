@@ -11,7 +11,9 @@ use oauth_clients::{auth::dev_key::ALL_SCOPES, pb::v1::ListOAuthClientsRequest};
 use tokio::net::TcpListener;
 use tonic_types::StatusExt as _;
 
-use crate::support::{Answer, Caller, Db, Door, TestServer, http::COLLECTION, redis::Redis, samples::spa};
+use crate::support::{
+    Answer, Caller, Db, Door, TestServer, eventually, http::COLLECTION, redis::Redis, samples::spa,
+};
 
 /// What a caller learns of his quota.
 #[derive(Debug)]
@@ -83,6 +85,8 @@ async fn allowed_of(calls: usize, servers: &[&TestServer]) -> usize {
     answers.iter().filter(|called| called.allowed).count()
 }
 
+const ADMIN_KEY: &str = "oauth-clients:limit:tier1:acme\u{1f}admin";
+
 /// Whether a call is decided in Redis.
 async fn is_decided_in(redis: &Redis, server: &TestServer) -> bool {
     let () = redis.ask(&["FLUSHALL"]).await;
@@ -90,10 +94,8 @@ async fn is_decided_in(redis: &Redis, server: &TestServer) -> bool {
     redis.ask(&["EXISTS", ADMIN_KEY]).await
 }
 
-const ADMIN_KEY: &str = "oauth-clients:limit:tier1:acme\u{1f}admin";
-
 async fn decides_again(redis: &Redis, server: &TestServer) {
-    crate::support::eventually("Redis decides again", async || {
+    eventually("Redis decides again", async || {
         is_decided_in(redis, server).await.then_some(())
     })
     .await;
@@ -329,9 +331,9 @@ async fn headers_say_the_quota_and_what_is_left_of_it() {
             let token = server.token("acme", &format!("{door:?}"), ALL_SCOPES);
             let caller = server.caller(Some(token));
             for left in ["\"tier1\";r=1;t=30", "\"tier1\";r=0;t=60", "\"tier1\";r=0;t=60"] {
-                let called = read(&caller, door).await;
-                assert_eq!(called.header("ratelimit-policy"), "\"tier1\";q=2;w=60");
-                assert_eq!(called.header("ratelimit"), left);
+                let answer = read(&caller, door).await;
+                assert_eq!(answer.header("ratelimit-policy"), "\"tier1\";q=2;w=60");
+                assert_eq!(answer.header("ratelimit"), left);
             }
             let created = caller.http_post(COLLECTION, spa().to_string()).await;
             assert_eq!(created.header("ratelimit-policy"), "\"tier2\";q=1000;w=60");

@@ -2,6 +2,7 @@
 
 pub(crate) mod bytes_codec;
 pub(crate) mod caller;
+pub(crate) mod collector;
 pub(crate) mod db;
 pub(crate) mod golden;
 pub(crate) mod http;
