@@ -5,6 +5,7 @@ mod bucket;
 mod layer;
 mod process;
 mod redis;
+mod redis_url;
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,7 +15,7 @@ use http::{Extensions, Request};
 pub use self::{
     bucket::MAX_PER_MINUTE,
     layer::RateLimitHeaders,
-    redis::{InvalidRedisUrl, RedisUrl},
+    redis_url::{InvalidRedisUrl, RedisUrl},
 };
 use self::{
     bucket::{Bucket, Decision},

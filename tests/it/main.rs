@@ -43,5 +43,6 @@ mod process;
 mod rate_limits;
 mod reflection;
 mod secrets;
+mod shared_limits;
 mod tenancy;
 mod traces;

@@ -7,6 +7,7 @@ pub(crate) mod db;
 pub(crate) mod golden;
 pub(crate) mod http;
 pub(crate) mod jwt;
+pub(crate) mod limits;
 pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod raw;
