@@ -10,7 +10,6 @@ use std::{
     future::Future,
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    time::Duration,
 };
 
 use ::http::{HeaderValue, header::ALLOW};
@@ -57,8 +56,6 @@ const MAX_MESSAGE_BYTES: usize = 1024 * 1024;
 const MAX_PENDING_RESETS: usize = 256;
 /// How large the metadata of a call may be. More than a token may have, so that who sends a longer one is told so.
 const MAX_HEADER_BYTES: u32 = 256 * 1024;
-/// How often the limiter forgets idle callers.
-const LIMITS_INTERVAL: Duration = Duration::from_mins(1);
 /// Where links lead to when nothing says where the REST door is.
 const DEFAULT_REST_ADDR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 
@@ -203,7 +200,10 @@ impl Server {
         let readiness = Readiness::new(health);
         let IssuerTrust { keys, rules, keeper } = self.issuer;
         readiness.set(keys.are_known()).await;
-        let rate_limit = RateLimit::new(self.config.quotas);
+        let rate_limit = match self.config.redis_url {
+            Some(redis) => RateLimit::shared(self.config.quotas, redis).await,
+            None => RateLimit::new(self.config.quotas),
+        };
         let stack_config = StackConfig {
             authenticate: Authenticate::new(TokenVerifier::new(keys.clone(), rules)),
             rate_limit: rate_limit.clone(),
@@ -240,7 +240,7 @@ impl Server {
                 keeper.run().await;
             }
         });
-        background.spawn(forget_idle(rate_limit));
+        background.spawn(rate_limit.maintain());
         if let Some(tls) = self.tls {
             background.spawn(tls.reload());
         }
@@ -351,14 +351,6 @@ fn reflection() -> tonic_reflection::server::Builder<'static> {
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         // So that tools can show the details of errors.
         .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
-}
-
-async fn forget_idle(rate_limit: RateLimit) {
-    let mut interval = tokio::time::interval(LIMITS_INTERVAL);
-    loop {
-        interval.tick().await;
-        rate_limit.forget_idle();
-    }
 }
 
 async fn stopped(mut stop: watch::Receiver<bool>) {
