@@ -124,6 +124,7 @@ async fn calling(keys: &str, tokens: &[String]) -> Outcome<Times> {
         tls: None,
         allow_plaintext: false,
         public_url: None,
+        redis_url: None,
         database_url: format!("sqlite:{}", dir.path().join("clients.db").display()).parse()?,
         migrate: false,
         issuer: Issuer::External {

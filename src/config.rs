@@ -4,7 +4,11 @@ use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use thiserror::Error;
 
-use crate::{auth::KeyLocation, limits::Quotas, store::DatabaseUrl};
+use crate::{
+    auth::KeyLocation,
+    limits::{Quotas, RedisUrl},
+    store::DatabaseUrl,
+};
 
 /// How to run a server.
 #[derive(Debug, Clone)]
@@ -27,6 +31,8 @@ pub struct ServerConfig {
     pub issuer: Issuer,
     /// How often one caller may call.
     pub quotas: Quotas,
+    /// Where replicas share what is left of that. Nothing means that each limits by itself.
+    pub redis_url: Option<RedisUrl>,
     /// How long a call may take at most.
     pub call_timeout: Duration,
     /// How long the server says that it is not ready before it refuses work, so that load balancers notice.
@@ -168,6 +174,7 @@ mod tests {
             tls: None,
             allow_plaintext: false,
             public_url: None,
+            redis_url: None,
             database_url: "sqlite:x".parse().unwrap(),
             migrate: false,
             issuer: Issuer::Development {

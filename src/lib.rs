@@ -14,7 +14,7 @@
 //! | [`gateway`] | the REST door: a transcoder from HTTP and JSON to the same stack |
 //! | [`server`] | puts it all together, runs it and ends it |
 //! | [`pem`], [`watch`] | certificates and keys from files, and files that change |
-//! | [`config`], [`cli`], [`telemetry`] | the process around it |
+//! | [`config`], [`cli`], [`telemetry`], [`metrics`] | the process around it |
 //!
 //! `ARCHITECTURE.md` follows one call from the socket to the database and back.
 
@@ -24,6 +24,7 @@ pub mod config;
 pub mod domain;
 pub mod gateway;
 pub mod limits;
+pub mod metrics;
 pub mod pb;
 pub mod pem;
 pub mod rpc;

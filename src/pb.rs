@@ -36,6 +36,16 @@ pub enum RateTier {
     Two,
 }
 
+impl RateTier {
+    /// The tier as callers and operators see it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::One => "tier1",
+            Self::Two => "tier2",
+        }
+    }
+}
+
 /// Whom a method admits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Access {
@@ -162,6 +172,20 @@ impl Protos {
             .find(|method| method.path == path)
             .map(|method| &method.policy)
             .or_else(|| self.service_policies.get(service))
+    }
+
+    /// What is called at a gRPC path, if it is served: a method that the protos define, or a service that they do not.
+    pub fn known_name(&self, path: &str) -> Option<&str> {
+        let name = path.strip_prefix('/')?;
+        let (service, _) = name.split_once('/')?;
+        self.methods
+            .iter()
+            .find_map(|method| method.path.strip_prefix('/').filter(|known| *known == name))
+            .or_else(|| {
+                self.service_policies
+                    .get_key_value(service)
+                    .map(|(known, _)| known.as_str())
+            })
     }
 
     /// What a reason means on the wire, by its name without prefix.

@@ -1,5 +1,5 @@
-//! Logs and traces. Logs go to standard error; spans go to an OTLP collector too when `OTEL_EXPORTER_OTLP_ENDPOINT` says
-//! where one is.
+//! Logs, traces and metrics. Logs go to standard error; spans and metrics go to an OTLP collector when
+//! `OTEL_EXPORTER_OTLP_ENDPOINT` says where one is.
 
 use std::{
     env,
@@ -9,8 +9,10 @@ use std::{
 
 use clap::ValueEnum;
 use opentelemetry::trace::TracerProvider as _;
-use opentelemetry_otlp::{ExporterBuildError, SpanExporter};
-use opentelemetry_sdk::{Resource, propagation::TraceContextPropagator, trace::SdkTracerProvider};
+use opentelemetry_otlp::{ExporterBuildError, MetricExporter, SpanExporter};
+use opentelemetry_sdk::{
+    Resource, metrics::SdkMeterProvider, propagation::TraceContextPropagator, trace::SdkTracerProvider,
+};
 use thiserror::Error;
 use tracing_subscriber::{
     EnvFilter, Layer as _, Registry, filter::ParseError, layer::SubscriberExt as _,
@@ -46,15 +48,20 @@ pub enum TelemetryError {
 #[derive(Debug)]
 pub struct Telemetry {
     traces: Option<SdkTracerProvider>,
+    metrics: Option<SdkMeterProvider>,
 }
 
 impl Telemetry {
-    /// Sets logs and traces up, for the whole process. It has to be called inside of the runtime.
+    /// Sets logs, traces and metrics up, for the whole process. It has to be called inside of the runtime.
     ///
     /// # Errors
     /// When the filter is malformed, or the exporter cannot be set up.
     pub fn install(format: LogFormat, filter: &str) -> Result<Self, TelemetryError> {
-        let traces = traces()?;
+        let (traces, metrics) = if has_collector() {
+            (Some(traces()?), Some(metrics()?))
+        } else {
+            (None, None)
+        };
         let exported = traces.as_ref().map(|traces| {
             tracing_opentelemetry::layer()
                 .with_tracer(traces.tracer("oauth-clients"))
@@ -71,7 +78,7 @@ impl Telemetry {
             let place = panic.location().map(ToString::to_string);
             tracing::error!(place, message = panic.payload_as_str(), "a thread panicked");
         }));
-        Ok(Self { traces })
+        Ok(Self { traces, metrics })
     }
 }
 
@@ -92,18 +99,33 @@ type Exported = tracing_subscriber::filter::Filtered<
 >;
 type Layered = tracing_subscriber::layer::Layered<Option<Exported>, Registry>;
 
-fn traces() -> Result<Option<SdkTracerProvider>, ExporterBuildError> {
-    if env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT").is_none_or(|endpoint| endpoint.is_empty()) {
-        return Ok(None);
-    }
+fn has_collector() -> bool {
+    env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT").is_some_and(|endpoint| !endpoint.is_empty())
+}
+
+fn resource() -> Resource {
+    Resource::builder().with_service_name("oauth-clients").build()
+}
+
+fn traces() -> Result<SdkTracerProvider, ExporterBuildError> {
     let exporter = SpanExporter::builder().with_tonic().build()?;
-    let resource = Resource::builder().with_service_name("oauth-clients").build();
     opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
     let traces = SdkTracerProvider::builder()
         .with_batch_exporter(exporter)
-        .with_resource(resource)
+        .with_resource(resource())
         .build();
-    Ok(Some(traces))
+    Ok(traces)
+}
+
+/// Sends what was measured every minute, or as often as `OTEL_METRIC_EXPORT_INTERVAL` says.
+fn metrics() -> Result<SdkMeterProvider, ExporterBuildError> {
+    let exporter = MetricExporter::builder().with_tonic().build()?;
+    let metrics = SdkMeterProvider::builder()
+        .with_periodic_exporter(exporter)
+        .with_resource(resource())
+        .build();
+    opentelemetry::global::set_meter_provider(metrics.clone());
+    Ok(metrics)
 }
 
 impl Drop for Telemetry {
@@ -112,6 +134,11 @@ impl Drop for Telemetry {
             && let Err(error) = traces.shutdown()
         {
             tracing::warn!(%error, "the last spans were not sent");
+        }
+        if let Some(metrics) = &self.metrics
+            && let Err(error) = metrics.shutdown()
+        {
+            tracing::warn!(%error, "the last metrics were not sent");
         }
     }
 }

@@ -32,6 +32,22 @@ pub fn read(path: &Path) -> Result<Vec<u8>, UnreadableFile> {
     })
 }
 
+/// What a file holds, without holding up the runtime.
+///
+/// # Errors
+/// When it cannot be read.
+pub async fn read_now(path: &Path) -> Result<Vec<u8>, UnreadableFile> {
+    let path = path.to_owned();
+    match tokio::task::spawn_blocking(move || read(&path)).await {
+        Ok(read) => read,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is shutting down.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}
+
 /// Waits until files hold something else than `last`, and returns it. `read_all` reads all of them that belong together.
 ///
 /// What is seen twice in a row is taken, so that files which are being written are seldom seen half-way. Files that

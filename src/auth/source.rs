@@ -1,11 +1,12 @@
 //! Where the keys of the issuer come from: a file, or the URL that it publishes them at.
 
-use std::{fmt, io, path::PathBuf, str::FromStr, time::Duration};
+use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 
 use reqwest::{StatusCode, Url, redirect::Policy};
 use thiserror::Error;
 
 use super::KeySetError;
+use crate::watch::{self, UnreadableFile};
 
 /// How long the issuer has to send its keys.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
@@ -59,7 +60,7 @@ impl fmt::Display for KeyLocation {
 pub enum SourceError {
     /// The file cannot be read.
     #[error("the JWKS file cannot be read")]
-    Read(#[from] io::Error),
+    Read(#[from] UnreadableFile),
     /// The issuer cannot be reached, or broke off.
     #[error("the JWKS URL cannot be fetched")]
     Fetch(#[from] reqwest::Error),
@@ -98,8 +99,7 @@ impl KeySource {
 
     pub(super) async fn read(&self) -> Result<Vec<u8>, SourceError> {
         match self {
-            // A small file on a local disk.
-            Self::File(path) => Ok(std::fs::read(path)?),
+            Self::File(path) => Ok(watch::read_now(path).await?),
             Self::Url { url, http } => fetch(http, url).await,
         }
     }

@@ -10,7 +10,7 @@ use std::{
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
-    CliError, Database, Place,
+    CliError, Database, Place, UrlText,
     tls::{ServeTls, Trust},
 };
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
         dev_key::{ALL_SCOPES, DevKey, DevToken},
     },
     config::{Issuer, PublicUrl, RestAddr, ServerConfig, TlsFiles},
-    limits::Quotas,
+    limits::{MAX_PER_MINUTE, Quotas, RedisUrl},
     server::Server,
     telemetry::{LogFormat, Telemetry},
 };
@@ -102,7 +102,8 @@ pub(super) struct Serve {
         long,
         env = "OAUTH_CLIENTS_TIER1_PER_MINUTE",
         value_name = "N",
-        default_value_t = 1_000
+        default_value_t = 1_000,
+        value_parser = clap::value_parser!(u32).range(..=i64::from(MAX_PER_MINUTE))
     )]
     tier1_per_minute: u32,
     /// How many changes one caller may make a minute; 0 means any number.
@@ -110,9 +111,18 @@ pub(super) struct Serve {
         long,
         env = "OAUTH_CLIENTS_TIER2_PER_MINUTE",
         value_name = "N",
-        default_value_t = 100
+        default_value_t = 100,
+        value_parser = clap::value_parser!(u32).range(..=i64::from(MAX_PER_MINUTE))
     )]
     tier2_per_minute: u32,
+    /// redis://USER:PASSWORD@HOST:PORT/DATABASE, through which replicas share the limits; rediss:// for TLS.
+    #[arg(
+        long,
+        env = "OAUTH_CLIENTS_REDIS_URL",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    redis_url: Option<UrlText>,
     /// How long a call may take at most.
     #[arg(
         long,
@@ -176,6 +186,7 @@ impl Serve {
         };
         Ok(ServerConfig {
             issuer: self.issuer()?,
+            redis_url: self.redis_url()?,
             grpc_addr: self.grpc_addr,
             rest_addr: self.rest_addr,
             tls: self.tls.files()?,
@@ -191,6 +202,16 @@ impl Serve {
             drain_delay: self.drain_delay.map_or(default_delay, Into::into),
             drain_timeout: self.drain_timeout.into(),
         })
+    }
+
+    fn redis_url(&self) -> Result<Option<RedisUrl>, CliError> {
+        let parse = |UrlText(url): &UrlText| {
+            url.parse().map_err(|_| CliError::Key {
+                key: "--redis-url",
+                rule: "must be redis://USER:PASSWORD@HOST:PORT/DATABASE, or rediss:// for TLS, or unix:///PATH",
+            })
+        };
+        self.redis_url.as_ref().map(parse).transpose()
     }
 
     fn issuer(&self) -> Result<Issuer, CliError> {

@@ -1,16 +1,32 @@
-//! How often one subject of one tenant may call the methods of a tier.
+//! How often one subject of one tenant may call the methods of a tier: a token bucket a caller and tier, in the memory of
+//! this process, or in Redis for all replicas.
 
-use std::{num::NonZeroU32, sync::Arc};
+mod bucket;
+mod layer;
+mod process;
+mod redis;
+mod redis_url;
 
-use governor::{
-    DefaultKeyedRateLimiter, Quota, RateLimiter,
-    clock::{Clock as _, DefaultClock},
+use std::{sync::Arc, time::Duration};
+
+use governor::clock::DefaultClock;
+use http::{Extensions, Request};
+
+pub use self::{
+    bucket::MAX_PER_MINUTE,
+    layer::RateLimitHeaders,
+    redis_url::{InvalidRedisUrl, RedisUrl},
 };
-use http::Request;
-
+use self::{
+    bucket::{Bucket, Decision},
+    layer::Decided,
+    process::ProcessLimiter,
+    redis::Redis,
+};
 use crate::{
     auth::CallContext,
     domain::ids::{Subject, TenantId},
+    metrics::{self, DecidedBy},
     pb::{RateTier, v1::ErrorReason},
     rpc::{
         stack::{gate::Check, resolve::CalledMethod},
@@ -18,16 +34,14 @@ use crate::{
     },
 };
 
-type Caller = (TenantId, Subject);
+/// How often idle callers are forgotten.
+const FORGET_INTERVAL: Duration = Duration::from_mins(1);
 
-/// Refuses calls over the quota of their tier: a token bucket a caller and tier, whose burst is the quota of a minute.
-#[derive(Debug, Clone)]
-pub struct RateLimit(Arc<Tiers>);
-
-#[derive(Debug)]
-struct Tiers {
-    one: Option<DefaultKeyedRateLimiter<Caller>>,
-    two: Option<DefaultKeyedRateLimiter<Caller>>,
+/// Who has a bucket.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Caller {
+    tenant: TenantId,
+    subject: Subject,
 }
 
 /// How many calls a minute each tier allows; 0 means any number.
@@ -39,47 +53,103 @@ pub struct Quotas {
     pub tier2_per_minute: u32,
 }
 
+/// Refuses calls over the quota of their tier. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct RateLimit(Arc<Limiters>);
+
+#[derive(Debug)]
+struct Limiters {
+    one: Option<ProcessLimiter>,
+    two: Option<ProcessLimiter>,
+    redis: Option<Redis>,
+}
+
 impl RateLimit {
     /// Limits in this process alone.
     pub fn new(quotas: Quotas) -> Self {
-        let limiter =
-            |per_minute| NonZeroU32::new(per_minute).map(|n| RateLimiter::keyed(Quota::per_minute(n)));
-        Self(Arc::new(Tiers {
-            one: limiter(quotas.tier1_per_minute),
-            two: limiter(quotas.tier2_per_minute),
+        Self::with(quotas, None)
+    }
+
+    /// Shares the limits with the other replicas on a Redis. While it does not answer, limits in this process alone.
+    pub async fn shared(quotas: Quotas, redis: RedisUrl) -> Self {
+        Self::with(quotas, Some(Redis::connect(redis).await))
+    }
+
+    fn with(quotas: Quotas, redis: Option<Redis>) -> Self {
+        let limiter = |tier, per_minute| {
+            Bucket::new(tier, per_minute)
+                .and_then(|bucket| ProcessLimiter::new(bucket, DefaultClock::default()))
+        };
+        Self(Arc::new(Limiters {
+            one: limiter(RateTier::One, quotas.tier1_per_minute),
+            two: limiter(RateTier::Two, quotas.tier2_per_minute),
+            redis,
         }))
     }
 
-    /// Forgets the callers whose buckets are full again. To be called now and then.
-    pub fn forget_idle(&self) {
-        for limiter in [&self.0.one, &self.0.two].into_iter().flatten() {
-            limiter.retain_recent();
-            limiter.shrink_to_fit();
+    /// Forgets idle callers, and looks for Redis when it is away. It never ends.
+    pub async fn maintain(self) {
+        let keep_connected = async {
+            if let Some(redis) = &self.0.redis {
+                redis.keep_connected().await;
+            }
+        };
+        tokio::join!(keep_connected, self.forget_idle());
+    }
+
+    async fn forget_idle(&self) {
+        let mut interval = tokio::time::interval(FORGET_INTERVAL);
+        loop {
+            interval.tick().await;
+            for limiter in [&self.0.one, &self.0.two].into_iter().flatten() {
+                limiter.forget_idle();
+            }
+        }
+    }
+
+    /// Nothing when the call is not counted.
+    async fn decide(&self, call: &Extensions) -> Option<Decision> {
+        let CalledMethod(policy) = call.get()?;
+        let limiter = match policy.rate_tier? {
+            RateTier::One => self.0.one.as_ref()?,
+            RateTier::Two => self.0.two.as_ref()?,
+        };
+        let context: &CallContext = call.get()?;
+        let caller = Caller {
+            tenant: context.tenant().clone(),
+            subject: context.subject().clone(),
+        };
+        let (decision, by) = self.ask(limiter, &caller).await;
+        metrics::limit_decided(limiter.bucket.tier, decision.allowed, by);
+        Some(decision)
+    }
+
+    async fn ask(&self, limiter: &ProcessLimiter, caller: &Caller) -> (Decision, DecidedBy) {
+        let Some(redis) = &self.0.redis else {
+            return (limiter.decide(caller), DecidedBy::Process);
+        };
+        match redis.decide(limiter.bucket, caller).await {
+            Some(decision) => (decision, DecidedBy::Redis),
+            None => (limiter.decide(caller), DecidedBy::Fallback),
         }
     }
 }
 
 impl Check for RateLimit {
     async fn check<B: Send>(&self, request: &mut Request<B>) -> Result<(), Failure> {
-        let extensions = request.extensions();
-        let tier = extensions
-            .get::<CalledMethod>()
-            .and_then(|CalledMethod(policy)| policy.rate_tier);
-        let limiter = match tier {
-            None => None,
-            Some(RateTier::One) => self.0.one.as_ref(),
-            Some(RateTier::Two) => self.0.two.as_ref(),
-        };
-        let (Some(limiter), Some(context)) = (limiter, extensions.get::<CallContext>()) else {
+        let Some(decision) = self.decide(request.extensions()).await else {
             return Ok(());
         };
-        let caller = (context.tenant().clone(), context.subject().clone());
-        limiter.check_key(&caller).map_err(|not_until| {
-            Failure::new(
+        if let Some(Decided(decided)) = request.extensions().get() {
+            decided.get_or_init(|| decision);
+        }
+        match decision.retry_after() {
+            None => Ok(()),
+            Some(delay) => Err(Failure::new(
                 ErrorReason::RateLimited,
                 "the quota of calls is used up, try again later",
             )
-            .retry_after(not_until.wait_time_from(DefaultClock::default().now()))
-        })
+            .retry_after(delay)),
+        }
     }
 }

@@ -116,9 +116,7 @@ impl Failure {
     #[must_use]
     pub fn retry_after(mut self, delay: Duration) -> Self {
         self.retry_after = Some(delay);
-        // Rounded up, so that who waits that long is not told to wait again.
-        let seconds = delay.as_secs() + u64::from(delay.subsec_nanos() > 0);
-        self.header(http::header::RETRY_AFTER, HeaderValue::from(seconds))
+        self.header(http::header::RETRY_AFTER, HeaderValue::from(whole_seconds(delay)))
     }
 
     /// Adds a header to the answer, on both doors.
@@ -127,6 +125,11 @@ impl Failure {
         self.headers.push((name, value));
         self
     }
+}
+
+/// A time in seconds, rounded up, so that who waits that long need not wait again.
+pub fn whole_seconds(time: Duration) -> u64 {
+    time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }
 
 /// A text of which what is too long is cut off.

@@ -1,7 +1,8 @@
 //! The service as its users see it: each rule of the API, on each database, and where it matters through both doors.
 //!
 //! `TEST_POSTGRES_URL`, such as `postgres://postgres@127.0.0.1:5432/postgres`, says where databases for the PostgreSQL
-//! tests may be made; without it they are left out.
+//! tests may be made; without it they are left out, and so are those with a Redis where `redis-server` is not installed.
+//! With `REQUIRE_REDIS` they fail instead.
 
 #![expect(
     clippy::expect_used,
@@ -33,13 +34,16 @@ mod list_query;
 mod list_walk;
 mod many_violations;
 mod members;
+mod metrics;
 mod migrations;
 mod outages;
 mod patch;
 mod patch_rules;
 mod process;
+mod rate_limits;
 mod reflection;
 mod secrets;
+mod shared_limits;
 mod tenancy;
 mod tenancy_walk;
 mod tls;

@@ -123,7 +123,7 @@ async fn what_makes_no_sense_is_refused_by_its_name() {
         with(&["--jwks-url", "http://issuer.example/jwks"]),
         with(&["--jwks-url", url, "--jwks-refresh", "9s"]),
     );
-    let cases: [(&[&str], &str); 18] = [
+    let cases: [(&[&str], &str); 20] = [
         (&both, "--jwks-url cannot both"),
         (&plain, "--jwks-url"),
         (&often, "--jwks-refresh must be 10s or more"),
@@ -153,6 +153,14 @@ async fn what_makes_no_sense_is_refused_by_its_name() {
             &["serve", "--dev", "--database-url", "mysql://u:pw@h/d"],
             "--database-url",
         ),
+        (
+            &["serve", "--dev", "--redis-url", "http://u:hunter2@h"],
+            "--redis-url",
+        ),
+        (
+            &["serve", "--dev", "--tier1-per-minute", "60000001"],
+            "--tier1-per-minute",
+        ),
         (&["serve", "--dev", "--config", &unknown], "grpc-adr"),
         (&["serve", "--dev", "--config", &wrong], "--tier1-per-minute"),
         (&["serve", "--dev", "--config", "/nothing.toml"], "/nothing.toml"),
@@ -161,6 +169,7 @@ async fn what_makes_no_sense_is_refused_by_its_name() {
         let ended = run(&[args, &["--data-dir", data_dir]].concat()).await;
         assert!(matches!(ended.code, Some(1 | 2)), "{args:?}: {ended:?}");
         assert!(ended.stderr.contains(named), "{args:?}: {}", ended.stderr);
+        assert!(!ended.stderr.contains("hunter2"), "{args:?}: {}", ended.stderr);
         assert_eq!(ended.stdout, "", "{args:?}");
     }
 }

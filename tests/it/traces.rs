@@ -1,54 +1,13 @@
 //! Spans over OTLP, as the real binary exports them.
 
-use std::sync::{Arc, Mutex};
-
-use opentelemetry_proto::tonic::{
-    collector::trace::v1::{
-        ExportTraceServiceRequest, ExportTraceServiceResponse,
-        trace_service_server::{TraceService, TraceServiceServer},
-    },
-    trace::v1::Span,
-};
-use tokio::net::TcpListener;
-use tonic::{Request, Response, Status, transport::server::TcpIncoming};
-
-use crate::support::{http::COLLECTION, process::Served};
-
-/// Keeps the spans that it is sent.
-#[derive(Clone, Default)]
-struct Collector(Arc<Mutex<Vec<Span>>>);
-
-#[tonic::async_trait]
-impl TraceService for Collector {
-    async fn export(
-        &self,
-        request: Request<ExportTraceServiceRequest>,
-    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
-        let scopes = request
-            .into_inner()
-            .resource_spans
-            .into_iter()
-            .flat_map(|resource| resource.scope_spans);
-        self.0
-            .lock()
-            .unwrap()
-            .extend(scopes.flat_map(|scope| scope.spans));
-        Ok(Response::new(ExportTraceServiceResponse::default()))
-    }
-}
+use crate::support::{collector::Collector, http::COLLECTION, process::Served};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_is_a_span_of_its_callers_trace() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    let collector = Collector::default();
-    let service = TraceServiceServer::new(collector.clone());
-    let serving = tonic::transport::Server::builder().add_service(service);
-    let serving = tokio::spawn(serving.serve_with_incoming(TcpIncoming::from(listener)));
-
+    let collector = Collector::start().await;
     let dir = tempfile::tempdir().unwrap();
-    let mut served =
-        Served::start_with_env(dir.path(), &[], &[("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint)]).await;
+    let env = [("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint.as_str())];
+    let mut served = Served::start_with_env(dir.path(), &[], &env).await;
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let trace_id = "0af7651916cd43dd8448eb211c80319c";
     let list = http
@@ -60,7 +19,7 @@ async fn a_call_is_a_span_of_its_callers_trace() {
     served.terminate().await;
     assert_eq!(served.exit_code().await, Some(0));
 
-    let spans = collector.0.lock().unwrap();
+    let spans = collector.spans();
     let name = "/oauth_clients.v1.OAuthClientService/ListOAuthClients";
     let span = spans
         .iter()
@@ -71,5 +30,4 @@ async fn a_call_is_a_span_of_its_callers_trace() {
         *span.trace_id
     );
     assert_eq!(0xb7ad_6b71_6920_3331_u64.to_be_bytes(), *span.parent_span_id);
-    serving.abort();
 }

@@ -101,8 +101,21 @@ mod tests {
 
     #[test]
     fn a_long_error_is_shortened_and_says_so() {
-        let answer = fit_trailers(failed(90));
+        let mut answer = failed(90);
+        // What the other layers put there, at its longest.
+        let others = [
+            ("x-request-id", "x".repeat(128)),
+            ("ratelimit-policy", "\"tier2\";q=60000000;w=60".to_owned()),
+            ("ratelimit", "\"tier2\";r=59999999;t=60".to_owned()),
+        ];
+        for (name, value) in &others {
+            answer.headers_mut().insert(*name, value.parse().unwrap());
+        }
+        let answer = fit_trailers(answer);
         assert!(size(&answer) < 8_192, "{}", size(&answer));
+        for (name, value) in others {
+            assert_eq!(answer.headers()[name], value);
+        }
         let details = Status::from_header_map(answer.headers())
             .unwrap()
             .get_error_details();

@@ -14,7 +14,10 @@ use self::{
     request_id::RequestId,
     trace::Trace,
 };
-use crate::{auth::Authenticate, limits::RateLimit};
+use crate::{
+    auth::Authenticate,
+    limits::{RateLimit, RateLimitHeaders},
+};
 
 pub mod authorize;
 pub mod deadline;
@@ -57,6 +60,7 @@ where
     let timely = Deadline::new(config.call_timeout, authenticated);
     let resolved = Gate::new(door, timely);
     let caught = CatchPanic::new(resolved);
-    let traced = Trace::new(caught);
+    let announced = RateLimitHeaders::new(caught);
+    let traced = Trace::new(announced);
     BoxCloneSyncService::new(RequestId::new(traced))
 }

@@ -16,6 +16,7 @@ use tracing::{Instrument as _, Span, field::Empty};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use super::request_id::X_REQUEST_ID;
+use crate::metrics;
 
 /// Traces the calls of the inner service. The span continues the caller's trace (W3C Trace Context).
 #[derive(Debug, Clone)]
@@ -46,11 +47,13 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let started = Instant::now();
         let span = span_of(&request);
+        let path = request.uri().path().to_owned();
         let answer = span.in_scope(|| self.inner.call(request));
         Box::pin(
             async move {
                 let Ok(response) = answer.await;
-                log(response.headers(), started);
+                let code = log(response.headers(), started);
+                metrics::call_answered(&path, code, started.elapsed());
                 Ok(response)
             }
             .instrument(span),
@@ -81,13 +84,14 @@ fn span_of<B>(request: &Request<B>) -> Span {
     span
 }
 
-fn log(headers: &HeaderMap, started: Instant) {
+fn log(headers: &HeaderMap, started: Instant) -> Code {
     let status = Status::from_header_map(headers);
     let code = status.as_ref().map_or(Code::Ok, Status::code);
     let info = status.as_ref().and_then(Status::get_details_error_info);
     let reason = info.map(|info| info.reason);
     let milliseconds = started.elapsed().as_secs_f64() * 1_000.0;
     tracing::info!(?code, reason, milliseconds, "answered");
+    code
 }
 
 struct Headers<'a>(&'a HeaderMap);

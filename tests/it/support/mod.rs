@@ -3,14 +3,17 @@
 pub(crate) mod bytes_codec;
 pub(crate) mod caller;
 pub(crate) mod certs;
+pub(crate) mod collector;
 pub(crate) mod db;
 pub(crate) mod golden;
 pub(crate) mod http;
 pub(crate) mod issuer;
 pub(crate) mod jwt;
+pub(crate) mod limits;
 pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod raw;
+pub(crate) mod redis;
 pub(crate) mod registry;
 pub(crate) mod samples;
 pub(crate) mod server;

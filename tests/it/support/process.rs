@@ -1,6 +1,10 @@
 //! The real binary.
 
-use std::{path::Path, process::Stdio};
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::Stdio,
+};
 
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader, Lines},
@@ -40,6 +44,7 @@ pub(crate) async fn run(args: &[&str]) -> Ended {
 pub(crate) struct Served {
     child: Child,
     _stdout: Lines<BufReader<ChildStdout>>,
+    log: PathBuf,
     pub(crate) greeting: String,
     pub(crate) grpc: String,
     pub(crate) rest: String,
@@ -52,6 +57,7 @@ impl Served {
     }
 
     pub(crate) async fn start_with_env(data_dir: &Path, args: &[&str], env: &[(&str, &str)]) -> Self {
+        let log = data_dir.join("log");
         let data_dir = data_dir.to_str().unwrap();
         let fixed = [
             "serve",
@@ -66,7 +72,7 @@ impl Served {
         let mut child = command(&[&fixed, args].concat())
             .envs(env.iter().copied())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(File::create(&log).unwrap())
             .spawn()
             .unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -90,8 +96,14 @@ impl Served {
             token: said("export TOKEN="),
             child,
             _stdout: stdout,
+            log,
             greeting,
         }
+    }
+
+    /// The lines of the log so far.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap()
     }
 
     /// Tells the server to stop.

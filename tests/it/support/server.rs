@@ -112,6 +112,7 @@ pub(crate) fn config(db: &Db, data_dir: &Path) -> ServerConfig {
             tier1_per_minute: 0,
             tier2_per_minute: 0,
         },
+        redis_url: None,
         call_timeout: Duration::from_secs(10),
         drain_delay: Duration::ZERO,
         drain_timeout: Duration::from_secs(5),

@@ -1,0 +1,116 @@
+//! What is counted and measured. An instrument is a field here, and a function that says what is recorded and when. No
+//! attribute takes values that callers choose: each value is a time series.
+
+use std::{sync::LazyLock, time::Duration};
+
+use opentelemetry::{
+    KeyValue,
+    metrics::{Counter, Histogram},
+};
+use tonic::Code;
+
+use crate::pb::{self, RateTier, google};
+
+/// The boundaries that the semantic conventions advise, in seconds.
+const CALL_SECONDS: [f64; 14] = [
+    0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
+];
+
+struct Instruments {
+    call_duration: Histogram<f64>,
+    limit_decisions: Counter<u64>,
+}
+
+/// Made at the first record, when the exporter is set up. Without one they record nothing.
+static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| {
+    let meter = opentelemetry::global::meter("oauth-clients");
+    Instruments {
+        call_duration: meter
+            .f64_histogram("rpc.server.call.duration")
+            .with_description("How long calls took, on both doors.")
+            .with_unit("s")
+            .with_boundaries(CALL_SECONDS.to_vec())
+            .build(),
+        limit_decisions: meter
+            .u64_counter("oauth_clients.rate_limit.decisions")
+            .with_description("Calls that were counted against a quota.")
+            .with_unit("{call}")
+            .build(),
+    }
+});
+
+/// Who decided whether a call is within its quota.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DecidedBy {
+    /// This process, as there is no Redis.
+    Process,
+    /// Redis.
+    Redis,
+    /// This process, as Redis did not answer.
+    Fallback,
+}
+
+/// A call was answered: `rpc.server.call.duration` of the semantic conventions for gRPC.
+pub fn call_answered(path: &str, code: Code, duration: Duration) {
+    let attributes = [
+        KeyValue::new("rpc.system.name", "grpc"),
+        KeyValue::new("rpc.method", method_name(path)),
+        KeyValue::new("rpc.response.status_code", code_name(code)),
+    ];
+    INSTRUMENTS
+        .call_duration
+        .record(duration.as_secs_f64(), &attributes);
+}
+
+/// A call was counted against the quota of its tier.
+pub fn limit_decided(tier: RateTier, allowed: bool, by: DecidedBy) {
+    let by = match by {
+        DecidedBy::Process => "process",
+        DecidedBy::Redis => "redis",
+        DecidedBy::Fallback => "fallback",
+    };
+    let attributes = [
+        KeyValue::new("tier", tier.name()),
+        KeyValue::new("outcome", if allowed { "allowed" } else { "limited" }),
+        KeyValue::new("by", by),
+    ];
+    INSTRUMENTS.limit_decisions.add(1, &attributes);
+}
+
+/// A method by its name, a service that is not ours by its own, and everything else as the conventions say it.
+fn method_name(path: &str) -> &'static str {
+    let known = pb::protos().ok().and_then(|protos| protos.known_name(path));
+    known.unwrap_or("_OTHER")
+}
+
+fn code_name(code: Code) -> &'static str {
+    google::rpc::Code::try_from(i32::from(code)).map_or("UNKNOWN", |code| code.as_str_name())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_caller_can_make_up_a_method() {
+        for (path, name) in [
+            (
+                "/oauth_clients.v1.OAuthClientService/GetOAuthClient",
+                "oauth_clients.v1.OAuthClientService/GetOAuthClient",
+            ),
+            ("/grpc.health.v1.Health/Check", "grpc.health.v1.Health"),
+            ("/grpc.health.v1.Health/x", "grpc.health.v1.Health"),
+            ("/oauth_clients.v1.OAuthClientService/x", "_OTHER"),
+            ("/x", "_OTHER"),
+            ("", "_OTHER"),
+        ] {
+            assert_eq!(method_name(path), name);
+        }
+    }
+
+    #[test]
+    fn a_code_is_named_as_grpc_names_it() {
+        assert_eq!(code_name(Code::Ok), "OK");
+        assert_eq!(code_name(Code::DeadlineExceeded), "DEADLINE_EXCEEDED");
+    }
+}

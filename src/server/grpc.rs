@@ -1,0 +1,72 @@
+//! The gRPC door: the router of all services, and the server that listens for it.
+
+use tokio::sync::watch;
+use tonic::service::Routes;
+use tonic_health::pb::health_server::{Health, HealthServer};
+use tower::util::MapResponse;
+
+use super::{ServerError, listener::Listener, stopped};
+use crate::{
+    pb::{self, Protos, v1::o_auth_client_service_server::OAuthClientServiceServer},
+    rpc::{
+        oauth_client::OAuthClients,
+        stack::{StackConfig, fit::fit_trailers, normalize::normalize, resolve::ResolveMethod, stack},
+    },
+};
+
+/// The largest message that is taken.
+const MAX_MESSAGE_BYTES: usize = 1024 * 1024;
+/// How many calls that were given up may wait to be noticed before the connection is taken for an attack. Callers with
+/// short deadlines share one connection, and give up many calls at once.
+const MAX_PENDING_RESETS: usize = 256;
+/// How large the metadata of a call may be. More than a token may have, so that who sends a longer one is told so.
+const MAX_HEADER_BYTES: u32 = 256 * 1024;
+
+/// Every service of the server.
+pub(super) fn routes(
+    health: HealthServer<impl Health>,
+    clients: OAuthClients,
+) -> Result<Routes, ServerError> {
+    let clients = OAuthClientServiceServer::new(clients).max_decoding_message_size(MAX_MESSAGE_BYTES);
+    Ok(Routes::new(health)
+        .add_service(clients)
+        .add_service(reflection().build_v1()?)
+        .add_service(reflection().build_v1alpha()?)
+        .prepare())
+}
+
+fn reflection() -> tonic_reflection::server::Builder<'static> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(pb::DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        // So that tools can show the details of errors.
+        .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+}
+
+/// Serves gRPC until it is told to stop and the calls in flight are answered.
+pub(super) async fn serve(
+    listener: Listener,
+    protos: &'static Protos,
+    config: StackConfig,
+    routes: Routes,
+    stop: watch::Receiver<bool>,
+) -> Result<(), ServerError> {
+    let layers = tower::layer::layer_fn(move |routes: Routes| {
+        MapResponse::new(
+            stack(
+                config.clone(),
+                ResolveMethod(protos),
+                MapResponse::new(routes, normalize),
+            ),
+            fit_trailers,
+        )
+    });
+    tonic::transport::Server::builder()
+        .http2_max_pending_accept_reset_streams(Some(MAX_PENDING_RESETS))
+        .http2_max_header_list_size(Some(MAX_HEADER_BYTES))
+        .layer(layers)
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(listener.connections(), stopped(stop))
+        .await
+        .map_err(|error| ServerError::Serve(error.into()))
+}

@@ -1,0 +1,50 @@
+//! The REST door: the gateway, and the probes beside it.
+
+use ::http::{HeaderValue, header::ALLOW};
+use axum::routing::get;
+use tokio::sync::watch;
+
+use super::{
+    ServerError, http,
+    listener::Listener,
+    readiness::{READINESS_INTERVAL, Readiness},
+    stopped,
+};
+use crate::{
+    gateway::{self, Gateway},
+    pb::{Protos, v1::ErrorReason},
+    rpc::status::Failure,
+};
+
+/// Serves REST until it is told to stop and the requests in flight are answered.
+pub(super) async fn serve(
+    listener: Listener,
+    protos: &'static Protos,
+    gateway: Gateway,
+    readiness: Readiness,
+    stop: watch::Receiver<bool>,
+) -> Result<(), ServerError> {
+    let live = || async { "ok\n" };
+    let ready = move || async move {
+        if readiness.get() {
+            Ok("ok\n")
+        } else {
+            let failure = Failure::new(ErrorReason::Unavailable, "the server is not ready");
+            Err(gateway::error_response(
+                protos,
+                failure.retry_after(READINESS_INTERVAL),
+            ))
+        }
+    };
+    let not_allowed = move || async move {
+        let failure = Failure::new(ErrorReason::MethodNotAllowed, "this path has GET, HEAD only");
+        let failure = failure.header(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        gateway::error_response(protos, failure)
+    };
+    let router = axum::Router::new()
+        .route("/healthz", get(live).fallback(not_allowed))
+        .route("/readyz", get(ready).fallback(not_allowed))
+        .fallback_service(gateway);
+    http::serve(listener, router, stopped(stop)).await;
+    Ok(())
+}

@@ -1,0 +1,205 @@
+//! Metrics over OTLP, as the real binary exports them.
+
+use crate::support::{
+    Answer,
+    collector::{Collector, Series},
+    eventually,
+    http::COLLECTION,
+    process::Served,
+    redis::Redis,
+};
+
+/// The binary, sending its metrics ten times a second, and who calls it.
+struct Measured {
+    collector: Collector,
+    served: Served,
+    http: reqwest::Client,
+    _dir: tempfile::TempDir,
+}
+
+impl Measured {
+    async fn start(args: &[&str], env: &[(&str, &str)]) -> Self {
+        let collector = Collector::start().await;
+        let dir = tempfile::tempdir().unwrap();
+        let otlp = [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint.as_str()),
+            ("OTEL_METRIC_EXPORT_INTERVAL", "100"),
+        ];
+        let served = Served::start_with_env(dir.path(), args, &[&otlp, env].concat()).await;
+        Self {
+            collector,
+            served,
+            http: reqwest::Client::builder().no_proxy().build().unwrap(),
+            _dir: dir,
+        }
+    }
+
+    async fn get(&self, path: &str) -> u16 {
+        let request = self.http.get(format!("{}{path}", self.served.rest));
+        Answer::to(request.bearer_auth(&self.served.token)).await.status
+    }
+
+    /// Who decided of the calls so far, and how many.
+    fn decided(&self) -> Vec<(String, u64)> {
+        let by = |series: Series| {
+            let by = series.attributes.iter().find(|(name, _)| name == "by");
+            (by.unwrap().1.clone(), series.count)
+        };
+        let decisions = self.collector.series("oauth_clients.rate_limit.decisions");
+        decisions.into_iter().map(by).collect()
+    }
+
+    /// Calls until this decides.
+    async fn decided_by(&self, who: &str) {
+        let count = || self.decided().into_iter().find(|(by, _)| by == who);
+        let before = count();
+        eventually(&format!("{who} decides"), async || {
+            assert_eq!(self.get(COLLECTION).await, 200);
+            (count() != before).then_some(())
+        })
+        .await;
+    }
+
+    fn logged(&self, text: &str) -> usize {
+        let log = self.served.log();
+        assert!(!log.contains("panicked"), "{log}");
+        log.matches(text).count()
+    }
+}
+
+fn series(attributes: &[(&str, &str)], count: u64) -> Series {
+    let text = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    Series {
+        attributes: attributes.iter().map(text).collect(),
+        count,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_are_measured_and_decisions_of_the_limits_counted() {
+    let mut measured = Measured::start(&["--tier1-per-minute", "2"], &[]).await;
+    let statuses = [
+        measured.get(COLLECTION).await,
+        measured.get(&format!("{COLLECTION}/x")).await,
+        measured.get(COLLECTION).await,
+        measured.get("/made/up").await,
+    ];
+    assert_eq!(statuses, [200, 404, 429, 404]);
+    // What is left is sent before the process ends.
+    measured.served.terminate().await;
+    assert_eq!(measured.served.exit_code().await, Some(0));
+
+    let decisions = measured.collector.series("oauth_clients.rate_limit.decisions");
+    for (outcome, count) in [("allowed", 2), ("limited", 1)] {
+        let counted = series(
+            &[("by", "process"), ("outcome", outcome), ("tier", "tier1")],
+            count,
+        );
+        assert!(decisions.contains(&counted), "{counted:?} {decisions:?}");
+    }
+    let calls = measured.collector.series("rpc.server.call.duration");
+    let list = "oauth_clients.v1.OAuthClientService/ListOAuthClients";
+    let get = "oauth_clients.v1.OAuthClientService/GetOAuthClient";
+    for (method, code) in [
+        (list, "OK"),
+        (list, "RESOURCE_EXHAUSTED"),
+        (get, "NOT_FOUND"),
+        ("_OTHER", "NOT_FOUND"),
+    ] {
+        let attributes = [
+            ("rpc.method", method),
+            ("rpc.response.status_code", code),
+            ("rpc.system.name", "grpc"),
+        ];
+        let call = series(&attributes, 1);
+        assert!(calls.contains(&call), "{call:?} {calls:?}");
+    }
+}
+
+const AWAY: &str = "Redis does not answer: each replica limits by itself";
+const BACK: &str = "Redis answers: replicas share the rate limits";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_goes_and_comes_back_is_said_once_and_counted() {
+    let Some(mut redis) = Redis::start().await else {
+        return;
+    };
+    let url = redis.url();
+    let measured = Measured::start(&["--redis-url", &url], &[]).await;
+    measured.decided_by("redis").await;
+    assert_eq!((measured.logged(AWAY), measured.logged(BACK)), (0, 1));
+    redis.stop();
+    measured.decided_by("fallback").await;
+    measured.decided_by("fallback").await;
+    assert_eq!((measured.logged(AWAY), measured.logged(BACK)), (1, 1));
+    redis.restart().await;
+    measured.decided_by("redis").await;
+    assert_eq!((measured.logged(AWAY), measured.logged(BACK)), (1, 2));
+}
+
+/// The flag that says the user and the password of a Redis, and the port.
+fn with_password(port: u16) -> String {
+    format!("redis://user:hunter2@127.0.0.1:{port}")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_refuses_its_user_is_no_redis_and_the_password_is_not_told() {
+    let Some(redis) = Redis::start().await else {
+        return;
+    };
+    let url = with_password(redis.addr.port());
+    let measured = Measured::start(&[], &[("OAUTH_CLIENTS_REDIS_URL", &url)]).await;
+    measured.decided_by("fallback").await;
+    assert_eq!(measured.logged(AWAY), 1);
+    assert_eq!(measured.logged("hunter2"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_without_tls_is_no_redis_for_rediss() {
+    let Some(redis) = Redis::start().await else {
+        return;
+    };
+    let url = redis.url().replace("redis:", "rediss:");
+    let measured = Measured::start(&["--redis-url", &url], &[]).await;
+    measured.decided_by("fallback").await;
+    assert_eq!(measured.logged(AWAY), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_certificate_of_a_redis_is_verified() {
+    let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (cert, key) = (issued.cert.pem(), issued.signing_key.serialize_pem());
+    let tls = |port: u16, dir: &tempfile::TempDir| {
+        std::fs::write(dir.path().join("cert.pem"), &cert).unwrap();
+        std::fs::write(dir.path().join("key.pem"), key).unwrap();
+        let port = port.to_string();
+        let args = [
+            "--port",
+            "0",
+            "--tls-port",
+            &port,
+            "--tls-cert-file",
+            "cert.pem",
+            "--tls-key-file",
+            "key.pem",
+            "--tls-auth-clients",
+            "no",
+            "--tls-ca-cert-file",
+            "cert.pem",
+        ];
+        args.map(str::to_owned).to_vec()
+    };
+    let Some(redis) = Redis::start_with(tls).await else {
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let url = format!("rediss://localhost:{}", redis.addr.port());
+    for (trusted, who) in [(&cert, "redis"), (&other.cert.pem(), "fallback")] {
+        let file = dir.path().join(format!("{who}.pem"));
+        std::fs::write(&file, trusted).unwrap();
+        let env = [("SSL_CERT_FILE", file.to_str().unwrap())];
+        let measured = Measured::start(&["--redis-url", &url], &env).await;
+        measured.decided_by(who).await;
+    }
+}

@@ -1,0 +1,138 @@
+//! A real Redis.
+
+use std::{
+    env,
+    io::Write as _,
+    net::{SocketAddr, TcpListener},
+    process::{Child, Command, Stdio},
+    sync::Once,
+};
+
+use redis::{Client, FromRedisValue, RedisResult};
+use tempfile::TempDir;
+
+use super::eventually;
+
+/// A `redis-server` of a test, which keeps nothing. It is killed when this is dropped.
+pub(crate) struct Redis {
+    pub(crate) addr: SocketAddr,
+    dir: TempDir,
+    args: Vec<String>,
+    child: Child,
+}
+
+impl Redis {
+    /// Nothing when `redis-server` is not installed, unless `REQUIRE_REDIS` says that it has to be.
+    pub(crate) async fn start() -> Option<Self> {
+        Self::start_with(|port, _| vec!["--port".to_owned(), port.to_string()]).await
+    }
+
+    /// With the arguments for a port and a directory.
+    pub(crate) async fn start_with(args: impl FnOnce(u16, &TempDir) -> Vec<String>) -> Option<Self> {
+        if !is_installed() {
+            return None;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let addr = free_addr();
+        let args = args(addr.port(), &dir);
+        let child = spawn(&dir, &args);
+        let redis = Self {
+            addr,
+            dir,
+            args,
+            child,
+        };
+        redis.listens().await;
+        Some(redis)
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis://{}", self.addr)
+    }
+
+    async fn listens(&self) {
+        eventually("redis-server listens", async || {
+            tokio::net::TcpStream::connect(self.addr).await.ok()
+        })
+        .await;
+    }
+
+    /// Kills the server.
+    pub(crate) fn stop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Starts the server again, on the same port.
+    pub(crate) async fn restart(&mut self) {
+        self.child = spawn(&self.dir, &self.args);
+        self.listens().await;
+    }
+
+    /// Lets the server hang, or go on: `STOP` or `CONT`.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let kill = Command::new("kill").args([&format!("-{name}"), &pid]).status();
+        assert!(kill.unwrap().success());
+    }
+
+    /// Asks the server something.
+    pub(crate) async fn ask<T: FromRedisValue>(&self, command: &[&str]) -> T {
+        let answer: RedisResult<T> = async {
+            let client = Client::open(self.url())?;
+            let mut connection = client.get_multiplexed_async_connection().await?;
+            let (name, args) = command.split_first().unwrap();
+            redis::cmd(name).arg(args).query_async(&mut connection).await
+        }
+        .await;
+        answer.unwrap()
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ended = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+fn is_installed() -> bool {
+    static SAID: Once = Once::new();
+    let version = Command::new("redis-server")
+        .arg("--version")
+        .stdout(Stdio::null())
+        .status();
+    if version.is_ok() {
+        return true;
+    }
+    assert!(
+        env::var_os("REQUIRE_REDIS").is_none(),
+        "redis-server is not installed"
+    );
+    SAID.call_once(|| {
+        // Not `eprintln!`, whose output is shown of failed tests only.
+        let text = "Redis tests left out: redis-server is not installed";
+        let mut stderr = std::io::stderr();
+        writeln!(stderr, "{text}").unwrap();
+    });
+    false
+}
+
+fn spawn(dir: &TempDir, args: &[String]) -> Child {
+    Command::new("redis-server")
+        .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+        .args(args)
+        .current_dir(dir.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// An address at which nothing listens.
+fn free_addr() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap()
+}
