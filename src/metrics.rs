@@ -9,7 +9,10 @@ use opentelemetry::{
 };
 use tonic::Code;
 
-use crate::pb::{self, RateTier, google};
+use crate::{
+    domain::{metadata::AuthMethod, rejection::Rejection},
+    pb::{self, RateTier, google},
+};
 
 /// The boundaries that the semantic conventions advise, in seconds.
 const CALL_SECONDS: [f64; 14] = [
@@ -19,6 +22,7 @@ const CALL_SECONDS: [f64; 14] = [
 struct Instruments {
     call_duration: Histogram<f64>,
     limit_decisions: Counter<u64>,
+    client_authentications: Counter<u64>,
 }
 
 /// Made at the first record, when the exporter is set up. Without one they record nothing.
@@ -35,6 +39,11 @@ static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| {
             .u64_counter("oauth_clients.rate_limit.decisions")
             .with_description("Calls that were counted against a quota.")
             .with_unit("{call}")
+            .build(),
+        client_authentications: meter
+            .u64_counter("oauth_clients.client_authentications")
+            .with_description("Clients that presented credentials.")
+            .with_unit("{client}")
             .build(),
     }
 });
@@ -75,6 +84,16 @@ pub fn limit_decided(tier: RateTier, allowed: bool, by: DecidedBy) {
         KeyValue::new("by", by),
     ];
     INSTRUMENTS.limit_decisions.add(1, &attributes);
+}
+
+/// A client presented credentials, which hold, or are rejected for a cause.
+pub fn client_authenticated(method: AuthMethod, rejection: Option<Rejection>) {
+    let outcome = rejection.map_or("authenticated", Rejection::as_str);
+    let attributes = [
+        KeyValue::new("method", method.as_str()),
+        KeyValue::new("outcome", outcome),
+    ];
+    INSTRUMENTS.client_authentications.add(1, &attributes);
 }
 
 /// A method by its name, a service that is not ours by its own, and everything else as the conventions say it.

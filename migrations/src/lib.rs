@@ -28,7 +28,7 @@ impl MigratorTrait for Migrator {
 fn code_point_text(manager: &SchemaManager, name: &'static str) -> ColumnDef {
     let mut column = ColumnDef::new(name);
     column.text();
-    if manager.get_connection().get_database_backend() == DbBackend::Postgres {
+    if manager.get_database_backend() == DbBackend::Postgres {
         column.extra("COLLATE \"C\"");
     }
     column

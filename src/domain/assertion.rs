@@ -131,7 +131,11 @@ impl ClientAssertion {
             return Err(Rejection::Lifetime);
         }
         let begins = [self.claims.nbf, self.claims.iat];
-        if begins.into_iter().flatten().any(|begin| begin > now + LEEWAY_SECONDS) {
+        if begins
+            .into_iter()
+            .flatten()
+            .any(|begin| begin > now + LEEWAY_SECONDS)
+        {
             return Err(Rejection::NotYetValid);
         }
         Ok(Timestamp::from_seconds(expires + LEEWAY_SECONDS))

@@ -247,7 +247,15 @@ mod tests {
             mistyped.replace_range(place..=place, other);
             assert_eq!(ClientSecret::parse(&mistyped), None, "{mistyped}");
         }
-        for wrong in ["", "ocs_", "é", &text[1..], &text[..63], &format!("{text}A"), &format!(" {text}")] {
+        for wrong in [
+            "",
+            "ocs_",
+            "é",
+            &text[1..],
+            &text[..63],
+            &format!("{text}A"),
+            &format!(" {text}"),
+        ] {
             assert_eq!(ClientSecret::parse(wrong), None, "{wrong:?}");
         }
     }

@@ -7,8 +7,15 @@ use tower::util::MapResponse;
 
 use super::{ServerError, listener::Listener, stopped};
 use crate::{
-    pb::{self, Protos, v1::o_auth_client_service_server::OAuthClientServiceServer},
+    pb::{
+        self, Protos,
+        v1::{
+            client_authentication_service_server::ClientAuthenticationServiceServer,
+            o_auth_client_service_server::OAuthClientServiceServer,
+        },
+    },
     rpc::{
+        client_authentication::ClientAuthentication,
         oauth_client::OAuthClients,
         stack::{StackConfig, fit::fit_trailers, normalize::normalize, resolve::ResolveMethod, stack},
     },
@@ -26,10 +33,14 @@ const MAX_HEADER_BYTES: u32 = 256 * 1024;
 pub(super) fn routes(
     health: HealthServer<impl Health>,
     clients: OAuthClients,
+    authentication: ClientAuthentication,
 ) -> Result<Routes, ServerError> {
     let clients = OAuthClientServiceServer::new(clients).max_decoding_message_size(MAX_MESSAGE_BYTES);
+    let authentication =
+        ClientAuthenticationServiceServer::new(authentication).max_decoding_message_size(MAX_MESSAGE_BYTES);
     Ok(Routes::new(health)
         .add_service(clients)
+        .add_service(authentication)
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)
         .prepare())

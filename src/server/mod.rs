@@ -2,6 +2,7 @@
 
 mod connection;
 mod error;
+mod forget;
 mod grpc;
 mod http;
 mod issuer;
@@ -20,6 +21,7 @@ use tower::util::{BoxCloneSyncService, MapResponse};
 
 pub use self::{error::ServerError, tls::TlsError};
 use self::{
+    forget::forget_assertions,
     issuer::{IssuerTrust, trust},
     listener::Listener,
     readiness::{Readiness, keep_ready},
@@ -32,6 +34,7 @@ use crate::{
     limits::RateLimit,
     pb::{self, Protos},
     rpc::{
+        client_authentication::ClientAuthentication,
         oauth_client::OAuthClients,
         stack::{StackConfig, normalize::normalize},
     },
@@ -127,7 +130,11 @@ impl Server {
             rate_limit: rate_limit.clone(),
             call_timeout: self.config.call_timeout,
         };
-        let routes = grpc::routes(health_service, OAuthClients::new(self.store.clone(), &public_url))?;
+        let routes = grpc::routes(
+            health_service,
+            OAuthClients::new(self.store.clone(), &public_url),
+            ClientAuthentication::new(self.store.clone()),
+        )?;
 
         let (stop, stopped) = watch::channel(false);
         let mut doors = Doors::new();
@@ -147,6 +154,7 @@ impl Server {
         doors.spawn(grpc::serve(listener, self.protos, stack_config, routes, stopped));
         let mut background = JoinSet::new();
         background.spawn(keep_ready(self.store.clone(), keys, readiness.clone()));
+        background.spawn(forget_assertions(self.store.clone()));
         background.spawn(rate_limit.maintain());
         if let Some(keeper) = keeper {
             background.spawn(KeyKeeper::run(keeper));

@@ -10,10 +10,21 @@ use std::{
 
 use tonic_health::{ServingStatus, server::HealthReporter};
 
-use crate::{auth::IssuerKeys, pb::v1::o_auth_client_service_server::SERVICE_NAME, store::Store};
+use crate::{
+    auth::IssuerKeys,
+    pb::v1::{client_authentication_service_server, o_auth_client_service_server},
+    store::Store,
+};
 
 /// How often the database is asked whether it is there.
 pub(super) const READINESS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The server as a whole, and each of its services.
+const SERVICES: [&str; 3] = [
+    "",
+    o_auth_client_service_server::SERVICE_NAME,
+    client_authentication_service_server::SERVICE_NAME,
+];
 
 /// Whether this server should get work, as it is said to load balancers.
 #[derive(Debug, Clone)]
@@ -38,14 +49,14 @@ impl Readiness {
         } else {
             ServingStatus::NotServing
         };
-        for service in ["", SERVICE_NAME] {
+        for service in SERVICES {
             self.health.set_service_status(service, status).await;
         }
     }
 
     /// Ends the calls that watch the health of a service, which would not end by themselves.
     pub(super) async fn close(&self) {
-        for service in ["", SERVICE_NAME] {
+        for service in SERVICES {
             self.health.clone().clear_service_status(service).await;
         }
     }

@@ -1,8 +1,6 @@
 //! Assertions that clients have used, kept until they have expired.
 
-use sea_orm::{
-    ColumnTrait as _, EntityTrait as _, QueryFilter as _, QuerySelect as _, QueryTrait as _, Set, TryInsertResult,
-};
+use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QuerySelect as _, QueryTrait as _, Set};
 
 use super::{
     Store, detached,
@@ -42,7 +40,7 @@ impl Store {
                 .on_conflict_do_nothing()
                 .exec_without_returning(&store.writers)
                 .await?;
-            Ok(matches!(outcome, TryInsertResult::Inserted(1)))
+            Ok(matches!(outcome, sea_orm::TryInsertResult::Inserted(1)))
         })
         .await
     }

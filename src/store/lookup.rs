@@ -84,7 +84,11 @@ impl ClientRecord {
     /// # Errors
     /// When its rows do not say one.
     pub fn into_client(self) -> Result<Client, StoreError> {
-        let secrets = self.secrets.iter().map(secrets::from_row).collect::<Result<_, _>>()?;
+        let secrets = self
+            .secrets
+            .iter()
+            .map(secrets::from_row)
+            .collect::<Result<_, _>>()?;
         Ok(from_row(self.row, secrets)?)
     }
 }

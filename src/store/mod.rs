@@ -23,8 +23,8 @@ use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend};
 use tracing::Instrument as _;
 
 pub use connect::{DatabaseUrl, InvalidDatabaseUrl};
-pub use lookup::ClientRecord;
 pub use error::{Corrupt, StoreError, UpdateError};
+pub use lookup::ClientRecord;
 
 /// How long a call waits for the database at most, whatever it waits for.
 const TIMEOUT: Duration = Duration::from_secs(4);

@@ -4,11 +4,7 @@ use super::{ClientAuthentication, NotAuthenticated, sees};
 use crate::{
     auth::CallContext,
     domain::{
-        assertion::ClientAssertion,
-        client::Client,
-        ids::TenantId,
-        metadata::AuthMethod,
-        rejection::Rejection,
+        assertion::ClientAssertion, client::Client, ids::TenantId, metadata::AuthMethod, rejection::Rejection,
     },
     pb::v1::{self, ErrorReason},
     rpc::{call::now, status::Failure},
@@ -31,7 +27,7 @@ pub(super) async fn authenticate(
     }
     let used = assertion.check_claims(&credential.audiences, now())?;
     let (tenant, client) = find(service, context, &assertion).await?;
-    let key = assertion.verify(client.metadata.public_keys())?.kid.clone();
+    let key = assertion.verify(&client.metadata.public_keys)?.kid.clone();
     if !service.store.use_assertion(&tenant, &client.id, &used).await? {
         return Err(Rejection::Replayed.into());
     }

@@ -4,8 +4,11 @@ use tonic::Request;
 
 use super::{ClientAuthentication, NotAuthenticated, assertion, secret, split};
 use crate::{
+    domain::metadata::AuthMethod,
+    metrics,
     pb::v1::{
-        self, ErrorReason, authenticate_client_request::Credential, authenticate_client_response::Result as Answer,
+        self, ErrorReason, authenticate_client_request::Credential,
+        authenticate_client_response::Result as Answer,
     },
     rpc::status::Failure,
 };
@@ -17,21 +20,33 @@ pub(super) async fn authenticate(
     let (context, message) = split(request)?;
     let id = &message.client_id;
     let required = |field| Failure::field(ErrorReason::InvalidField, field, "is required");
-    let outcome = match &message.credential {
+    let (method, outcome) = match &message.credential {
         None => return Err(required("credential")),
         Some(Credential::ClientSecret(_)) if id.is_empty() => return Err(required("clientId")),
-        Some(Credential::ClientSecret(secret)) => secret::authenticate(service, &context, id, secret).await,
-        Some(Credential::ClientAssertion(assertion)) => {
-            assertion::authenticate(service, &context, id, assertion).await
-        }
+        Some(Credential::ClientSecret(secret)) => (
+            AuthMethod::ClientSecret,
+            secret::authenticate(service, &context, id, secret).await,
+        ),
+        Some(Credential::ClientAssertion(assertion)) => (
+            AuthMethod::PrivateKeyJwt,
+            assertion::authenticate(service, &context, id, assertion).await,
+        ),
     };
     let answer = match outcome {
-        Ok(authenticated) => Answer::Authenticated(authenticated),
-        Err(NotAuthenticated::Failed(failure)) => return Err(failure),
+        Ok(authenticated) => {
+            metrics::client_authenticated(method, None);
+            Answer::Authenticated(authenticated)
+        }
         Err(NotAuthenticated::Rejected(rejection)) => {
-            tracing::info!(cause = rejection.as_str(), "a client was rejected");
+            metrics::client_authenticated(method, Some(rejection));
+            tracing::info!(
+                method = method.as_str(),
+                cause = rejection.as_str(),
+                "a client was rejected"
+            );
             Answer::Rejected(v1::Rejection {})
         }
+        Err(NotAuthenticated::Failed(failure)) => return Err(failure),
     };
     Ok(v1::AuthenticateClientResponse { result: Some(answer) })
 }

@@ -3,12 +3,7 @@
 use tonic::Request;
 
 use super::{ClientAuthentication, sees, split};
-use crate::{
-    domain::ids::ClientId,
-    pb::v1,
-    rpc::status::Failure,
-    store::StoreError,
-};
+use crate::{domain::ids::ClientId, pb::v1, rpc::status::Failure, store::StoreError};
 
 pub(super) async fn lookup(
     service: &ClientAuthentication,
@@ -16,7 +11,11 @@ pub(super) async fn lookup(
 ) -> Result<v1::LookupClientResponse, Failure> {
     let (context, message) = split(request)?;
     let id = ClientId::parse(&message.client_id)?;
-    let record = service.store.find_client(&id).await?.ok_or(StoreError::ClientNotFound)?;
+    let record = service
+        .store
+        .find_client(&id)
+        .await?
+        .ok_or(StoreError::ClientNotFound)?;
     let tenant = record.tenant()?;
     if record.is_deleted() || record.is_disabled() || !sees(&context, &tenant) {
         return Err(StoreError::ClientNotFound.into());

@@ -41,7 +41,9 @@ impl ClientAuthenticationService for ClientAuthentication {
         &self,
         request: Request<v1::AuthenticateClientRequest>,
     ) -> Result<Response<v1::AuthenticateClientResponse>, Status> {
-        Ok(authenticate::authenticate(self, request).await.map(Response::new)?)
+        Ok(authenticate::authenticate(self, request)
+            .await
+            .map(Response::new)?)
     }
 }
 

@@ -3,12 +3,7 @@
 use super::{ClientAuthentication, NotAuthenticated, sees};
 use crate::{
     auth::CallContext,
-    domain::{
-        ids::ClientId,
-        metadata::AuthMethod,
-        rejection::Rejection,
-        secret::ClientSecret,
-    },
+    domain::{ids::ClientId, metadata::AuthMethod, rejection::Rejection, secret::ClientSecret},
     pb::v1,
     store::ClientRecord,
 };

@@ -16,7 +16,9 @@ pub struct Authorize;
 impl Check for Authorize {
     async fn check<B: Send>(&self, request: &mut Request<B>) -> Result<(), Failure> {
         let extensions = request.extensions();
-        let policy = extensions.get::<CalledMethod>().map(|CalledMethod(policy)| *policy);
+        let policy = extensions
+            .get::<CalledMethod>()
+            .map(|CalledMethod(policy)| *policy);
         let Some(policy) = policy else {
             return Err(insufficient("", "the method admits nobody".to_owned()));
         };
