@@ -177,7 +177,7 @@ async fn each_method_asks_for_the_scope_of_its_policy(server: TestServer) {
             format!("{scope}:all"),
         ] {
             let caller = server.caller(Some(server.token("acme", "admin", &without)));
-            for door in Door::BOTH {
+            for &door in Door::of(rpc) {
                 let refused = caller.call(door, rpc, request.clone()).await.unwrap_err();
                 let missing = (
                     "SCOPE_MISSING".to_owned(),

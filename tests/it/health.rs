@@ -29,7 +29,7 @@ async fn serving(server: &TestServer, service: &str) -> Result<ServingStatus, Co
 const SERVICE: &str = "oauth_clients.v1.OAuthClientService";
 
 async fn health_is_said_of_each_service_without_a_token(server: TestServer) {
-    for service in ["", SERVICE] {
+    for service in ["", SERVICE, "oauth_clients.v1.ClientAuthenticationService"] {
         assert_eq!(
             serving(&server, service).await,
             Ok(ServingStatus::Serving),

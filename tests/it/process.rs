@@ -68,7 +68,7 @@ async fn migrate_applies_what_status_says_is_missing() {
             let ended = run(&["migrate", action, "--database-url", db.text()]).await;
             assert_eq!(ended.code, Some(0), "{ended:?}");
             let lines: Vec<String> = ended.stdout.lines().map(str::to_owned).collect();
-            assert_eq!(lines.len(), 2, "{lines:?}");
+            assert_eq!(lines.len(), 3, "{lines:?}");
             lines
         };
         assert!(

@@ -20,6 +20,20 @@ pub(crate) enum Door {
 
 impl Door {
     pub(crate) const BOTH: [Self; 2] = [Self::Rest, Self::Grpc];
+
+    /// The doors that an RPC has.
+    pub(crate) fn of(rpc: &str) -> &'static [Self] {
+        let options = method(rpc).descriptor.options();
+        let http = pb::protos()
+            .unwrap()
+            .pool
+            .get_extension_by_name("google.api.http");
+        if options.has_extension(&http.unwrap()) {
+            &Self::BOTH
+        } else {
+            &[Self::Grpc]
+        }
+    }
 }
 
 /// Who calls.
