@@ -10,6 +10,7 @@ use tonic::Code;
 #[expect(
     missing_docs,
     clippy::pedantic,
+    clippy::large_enum_variant,
     clippy::allow_attributes,
     unreachable_pub,
     unused_qualifications,
