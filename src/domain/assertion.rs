@@ -187,3 +187,98 @@ fn decoding_key(key: &Jwk) -> Option<DecodingKey> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const CLIENT: &str = "01935e8c7c00700080000000000000ab";
+    const NOW: f64 = 1_800_000_000.0;
+
+    /// An assertion with claims changed, or, where they are null, left out. Its signature is none.
+    fn parse(changes: &Value) -> Result<ClientAssertion, Rejection> {
+        let mut claims = json!({"iss": CLIENT, "sub": CLIENT, "aud": "as", "exp": NOW + 60.0, "jti": "1"});
+        for (name, value) in changes.as_object().unwrap() {
+            claims[name] = value.clone();
+        }
+        let encode = |part: Value| URL_SAFE_NO_PAD.encode(part.to_string());
+        ClientAssertion::parse(&format!(
+            "{}.{}.AA",
+            encode(json!({"alg": "ES384"})),
+            encode(claims)
+        ))
+    }
+
+    fn check(changes: Value) -> Result<UsedAssertion, Rejection> {
+        let now = Timestamp::from_seconds(NOW);
+        parse(&changes)?.check_claims(&["as".to_owned(), "other".to_owned()], now)
+    }
+
+    #[test]
+    fn an_assertion_lives_from_its_beginning_to_its_end_with_a_leeway_of_30_seconds() {
+        for (claims, rejection) in [
+            (json!({"exp": NOW - 29.9}), None),
+            (json!({"exp": NOW - 30.0}), Some(Rejection::Expired)),
+            (json!({"exp": NOW + 600.0}), None),
+            (json!({"exp": NOW + 600.1}), Some(Rejection::Lifetime)),
+            (json!({"exp": 1e300}), Some(Rejection::Lifetime)),
+            (json!({"exp": -1e300}), Some(Rejection::Expired)),
+            (json!({"exp": null}), Some(Rejection::Lifetime)),
+            (json!({"exp": "1"}), Some(Rejection::MalformedAssertion)),
+            (json!({"nbf": NOW + 30.0}), None),
+            (json!({"nbf": NOW + 30.1}), Some(Rejection::NotYetValid)),
+            (json!({"iat": NOW + 30.1}), Some(Rejection::NotYetValid)),
+            (json!({"iat": 0}), None),
+        ] {
+            assert_eq!(check(claims.clone()).err(), rejection, "{claims}");
+        }
+    }
+
+    #[test]
+    fn an_assertion_is_of_one_client_for_one_of_the_audiences() {
+        for (claims, rejection) in [
+            (json!({"aud": ["a", "other"]}), None),
+            (json!({"aud": []}), Some(Rejection::Audience)),
+            (json!({"aud": "AS"}), Some(Rejection::Audience)),
+            (json!({"aud": null}), Some(Rejection::Audience)),
+            (json!({"aud": 1}), Some(Rejection::MalformedAssertion)),
+            (json!({"iss": "as"}), Some(Rejection::Issuer)),
+            (json!({"sub": null}), Some(Rejection::Issuer)),
+            (json!({"iss": null, "sub": null}), Some(Rejection::Issuer)),
+            (json!({"iss": "a", "sub": "a"}), Some(Rejection::UnknownClient)),
+        ] {
+            assert_eq!(check(claims.clone()).err(), rejection, "{claims}");
+        }
+    }
+
+    #[test]
+    fn the_id_of_an_assertion_has_1_to_256_characters() {
+        for (id, accepted) in [
+            (json!("é".repeat(256)), true),
+            (json!("é".repeat(257)), false),
+            (json!(""), false),
+            (json!(null), false),
+        ] {
+            let checked = check(json!({"jti": id}));
+            assert_eq!(checked.is_ok(), accepted, "{id}");
+            assert!(accepted || checked == Err(Rejection::AssertionId), "{id}");
+        }
+    }
+
+    #[test]
+    fn an_assertion_is_remembered_until_it_would_be_refused_for_its_age() {
+        let used = check(json!({"exp": NOW + 60.0})).unwrap();
+        assert_eq!(used.expires_at, Timestamp::from_seconds(NOW + 90.0));
+        assert_ne!(check(json!({"jti": "2"})).unwrap().digest, used.digest);
+    }
+
+    #[test]
+    fn a_member_that_comes_twice_is_not_read() {
+        let header = URL_SAFE_NO_PAD.encode(r#"{"alg": "ES384"}"#);
+        let claims = format!(r#"{{"iss": "{CLIENT}", "sub": "x", "sub": "{CLIENT}"}}"#);
+        let outcome = ClientAssertion::parse(&format!("{header}.{}.AA", URL_SAFE_NO_PAD.encode(claims)));
+        assert_eq!(outcome.err(), Some(Rejection::MalformedAssertion));
+    }
+}
