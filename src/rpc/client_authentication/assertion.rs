@@ -1,6 +1,6 @@
 //! Authentication with a `private_key_jwt` (RFC 7523, OpenID Connect Core section 9).
 
-use super::{ClientAuthentication, NotAuthenticated, sees};
+use super::{ClientAuthentication, NotAuthenticated, sees, tell_client};
 use crate::{
     auth::CallContext,
     domain::{
@@ -22,6 +22,7 @@ pub(super) async fn authenticate(
         return Err(Failure::field(ErrorReason::InvalidField, "clientAssertion.audiences", detail).into());
     }
     let assertion = ClientAssertion::parse(&credential.jwt)?;
+    tell_client(assertion.client_id());
     if !client_id.is_empty() && client_id != assertion.client_id().as_str() {
         return Err(Rejection::Issuer.into());
     }

@@ -2,7 +2,7 @@
 
 use tonic::Request;
 
-use super::{ClientAuthentication, sees, split};
+use super::{ClientAuthentication, sees, split, tell_client};
 use crate::{domain::ids::ClientId, pb::v1, rpc::status::Failure, store::StoreError};
 
 pub(super) async fn lookup(
@@ -11,6 +11,7 @@ pub(super) async fn lookup(
 ) -> Result<v1::LookupClientResponse, Failure> {
     let (context, message) = split(request)?;
     let id = ClientId::parse(&message.client_id)?;
+    tell_client(&id);
     let record = service
         .store
         .find_client(&id)

@@ -1,6 +1,6 @@
 //! Authentication with a `client_secret` (RFC 6749 section 2.3.1).
 
-use super::{ClientAuthentication, NotAuthenticated, sees};
+use super::{ClientAuthentication, NotAuthenticated, sees, tell_client};
 use crate::{
     auth::CallContext,
     domain::{ids::ClientId, metadata::AuthMethod, rejection::Rejection, secret::ClientSecret},
@@ -18,6 +18,7 @@ pub(super) async fn authenticate(
 ) -> Result<v1::AuthenticatedClient, NotAuthenticated> {
     let (hint, secret) = ClientSecret::parse(secret).ok_or(Rejection::MalformedSecret)?;
     let id = ClientId::parse(client_id).map_err(|_| Rejection::UnknownClient)?;
+    tell_client(&id);
     let record = service.store.find_client(&id).await?;
     let tenant = record.as_ref().map(ClientRecord::tenant).transpose()?;
     let hash = record.as_ref().and_then(|record| record.secret_hash(&hint));

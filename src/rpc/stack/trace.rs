@@ -75,6 +75,7 @@ fn span_of<B>(request: &Request<B>) -> Span {
         request_id = id,
         tenant = Empty,
         subject = Empty,
+        client_id = Empty,
     );
     let parent = opentelemetry::global::get_text_map_propagator(|propagator| {
         propagator.extract(&Headers(request.headers()))
