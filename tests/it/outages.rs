@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::{
     Answer, Db, Door, Refused, TestServer, eventually,
     http::COLLECTION,
-    proxy::{Network, Proxy},
+    proxy::{Network, server_behind_proxy},
     samples::spa,
 };
 
@@ -58,16 +58,9 @@ async fn a_sqlite_file_that_another_process_locks_is_unavailable_for_writing() {
 }
 
 async fn fails_and_recovers(network: Network) {
-    let Some(db) = Db::postgres().await else {
+    let Some((server, proxy)) = server_behind_proxy().await else {
         return;
     };
-    let (database, name) = db.text().rsplit_once('/').unwrap();
-    let (_, host) = database.rsplit_once('@').unwrap();
-    let target = tokio::net::lookup_host(host).await.unwrap().next().unwrap();
-    let proxy = Proxy::to(target).await;
-    let url = database.replace(host, &proxy.addr.to_string());
-    let url = format!("{url}/{name}").parse().unwrap();
-    let server = TestServer::start_with(db, |config| config.database_url = url).await;
     let id = server.admin().created(spa()).await;
     ready_is(&server, 200).await;
     let admin = server.admin();

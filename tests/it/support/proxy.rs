@@ -15,6 +15,8 @@ use tokio::{
     task::JoinHandle,
 };
 
+use super::{Db, TestServer};
+
 /// What the network does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -60,6 +62,19 @@ impl Drop for Proxy {
     fn drop(&mut self) {
         self.accepting.abort();
     }
+}
+
+/// A server, and the network to its PostgreSQL, if there is one.
+pub(crate) async fn server_behind_proxy() -> Option<(TestServer, Proxy)> {
+    let db = Db::postgres().await?;
+    let (database, name) = db.text().rsplit_once('/').unwrap();
+    let (_, host) = database.rsplit_once('@').unwrap();
+    let target = tokio::net::lookup_host(host).await.unwrap().next().unwrap();
+    let proxy = Proxy::to(target).await;
+    let url = database.replace(host, &proxy.addr.to_string());
+    let url = format!("{url}/{name}").parse().unwrap();
+    let server = TestServer::start_with(db, |config| config.database_url = url).await;
+    Some((server, proxy))
 }
 
 async fn forward(mut stream: TcpStream, target: SocketAddr, network: Arc<AtomicU8>) {
