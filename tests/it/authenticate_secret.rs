@@ -268,7 +268,7 @@ async fn a_mistyped_secret_is_rejected_while_the_database_is_away() {
     };
     let created = server.admin().create(Door::Grpc, web()).await;
     let (id, secret) = (id_of(&created), secret_of(&created));
-    network.set(Network::Cut);
+    network.set(Network::Cut).await;
     for mistyped in mistyped(&secret) {
         assert!(
             !server.platform().takes_secret(id, &mistyped).await,

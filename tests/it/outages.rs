@@ -66,14 +66,14 @@ async fn fails_and_recovers(network: Network) {
     let admin = server.admin();
     join_all((0..CALLS).map(|_| admin.get(Door::Grpc, &id))).await;
 
-    proxy.set(network);
+    proxy.set(network).await;
     let reads = (0..CALLS).map(|n| assert_unavailable(admin.get(Door::BOTH[n % 2], &id)));
     join_all(reads).await;
     join_all(Door::BOTH.map(|door| assert_unavailable(rename(&server, door, &id)))).await;
     assert_unavailable(admin.list(Door::Grpc, json!({}))).await;
     ready_is(&server, 503).await;
 
-    proxy.set(Network::Works);
+    proxy.set(Network::Works).await;
     ready_is(&server, 200).await;
     for door in Door::BOTH {
         rename(&server, door, &id).await.unwrap();
