@@ -12,6 +12,17 @@ const PROTOS: [&str; 5] = [
     "oauth_clients/v1/policy.proto",
 ];
 
+/// Messages that may hold a secret, an assertion or a private key. Their `Debug` is in `src/pb/debug.rs`.
+const CONFIDENTIAL: [&str; 7] = [
+    ".oauth_clients.v1.AuthenticateClientRequest",
+    ".oauth_clients.v1.ClientAssertion",
+    ".oauth_clients.v1.ClientSecret",
+    ".oauth_clients.v1.JsonWebKey",
+    ".oauth_clients.v1.OAuthClient",
+    ".oauth_clients.v1.PatchOAuthClientResponse",
+    ".oauth_clients.v1.PatchOperation",
+];
+
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");
     println!("cargo::rerun-if-changed=src/gateway/testdata");
@@ -32,6 +43,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     tonic_prost_build::configure()
         .include_file("protos.rs")
+        .skip_debug(CONFIDENTIAL)
         .compile_fds(descriptors)?;
 
     // The transcoder's unit tests bring a proto of their own.

@@ -15,7 +15,9 @@ use opentelemetry_sdk::{
 };
 use thiserror::Error;
 use tracing_subscriber::{
-    EnvFilter, Layer as _, Registry, filter::ParseError, layer::SubscriberExt as _,
+    EnvFilter, Layer as _, Registry,
+    filter::{FilterExt as _, LevelFilter, ParseError, Targets},
+    layer::SubscriberExt as _,
     util::SubscriberInitExt as _,
 };
 
@@ -72,7 +74,7 @@ impl Telemetry {
         });
         Registry::default()
             .with(exported)
-            .with(log_lines(format).with_filter(EnvFilter::try_new(filter)?))
+            .with(log_lines(format).with_filter(EnvFilter::try_new(filter)?.and(most())))
             .try_init()?;
         panic::set_hook(Box::new(|panic| {
             let place = panic.location().map(ToString::to_string);
@@ -80,6 +82,14 @@ impl Telemetry {
         }));
         Ok(Self { traces, metrics })
     }
+}
+
+/// The most that is logged, whatever the filter says. At `TRACE` libraries show what they work with, such as SeaORM the URL
+/// of the database, and a password with it.
+fn most() -> Targets {
+    Targets::new()
+        .with_default(LevelFilter::DEBUG)
+        .with_target("oauth_clients", LevelFilter::TRACE)
 }
 
 fn log_lines(format: LogFormat) -> Box<dyn tracing_subscriber::Layer<Layered> + Send + Sync> {

@@ -1,6 +1,9 @@
 //! Assertions that clients have used, kept until they have expired.
 
-use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QuerySelect as _, QueryTrait as _, Set};
+use sea_orm::{
+    ColumnTrait, EntityTrait as _, QueryFilter as _, QuerySelect as _, QueryTrait as _, Set,
+    sea_query::{Expr, ExprTrait as _},
+};
 
 use super::{
     Store, detached,
@@ -54,13 +57,15 @@ impl Store {
         detached(|_| async move {
             let expired = Entity::find()
                 .select_only()
-                .column(Column::JtiDigest)
+                .columns([Column::TenantId, Column::ClientId, Column::JtiDigest])
                 .filter(Column::ExpiresAt.lte(now.as_micros()))
                 .limit(BATCH)
                 .into_query();
+            // The whole key: clients choose the same ids as others.
+            let key = [Column::TenantId, Column::ClientId, Column::JtiDigest];
+            let key = Expr::tuple(key.map(ColumnTrait::into_expr));
             let outcome = Entity::delete_many()
-                .filter(Column::JtiDigest.in_subquery(expired))
-                .filter(Column::ExpiresAt.lte(now.as_micros()))
+                .filter(key.in_subquery(expired))
                 .exec(&store.writers)
                 .await?;
             Ok(outcome.rows_affected)

@@ -151,7 +151,7 @@ async fn call_framed(server: &TestServer, body: Vec<u8>) -> Refused {
             Full::new(Bytes::from(body)).map_err(|never| match never {}),
         ))
         .unwrap();
-    let mut channel = server.channel.clone();
+    let mut channel = server.doors.channel.clone();
     let answer = channel.ready().await.unwrap().call(request).await.unwrap();
     let (parts, body) = answer.into_parts();
     let trailers = body

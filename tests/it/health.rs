@@ -20,7 +20,9 @@ async fn serving(server: &TestServer, service: &str) -> Result<ServingStatus, Co
     let request = HealthCheckRequest {
         service: service.to_owned(),
     };
-    let answer = HealthClient::new(server.channel.clone()).check(request).await;
+    let answer = HealthClient::new(server.doors.channel.clone())
+        .check(request)
+        .await;
     answer
         .map(|answer| answer.into_inner().status())
         .map_err(|status| status.code())

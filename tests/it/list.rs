@@ -151,7 +151,14 @@ async fn links_carry_the_whole_query(server: TestServer) {
 
 async fn reqwest_json(server: &TestServer, href: &str) -> Value {
     let token = server.admin().token.unwrap();
-    let answer = server.http.get(href).bearer_auth(token).send().await.unwrap();
+    let answer = server
+        .doors
+        .http
+        .get(href)
+        .bearer_auth(token)
+        .send()
+        .await
+        .unwrap();
     answer.json().await.unwrap()
 }
 

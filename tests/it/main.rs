@@ -16,12 +16,15 @@
 mod support;
 
 mod auth;
+mod authenticate_assertion;
+mod authenticate_secret;
 mod bad_input;
 mod check_order;
 mod concurrency;
 mod create;
 mod create_rules;
 mod delete;
+mod disable;
 mod drain;
 mod golden;
 mod golden_errors;
@@ -32,10 +35,12 @@ mod list_find;
 mod list_plans;
 mod list_query;
 mod list_walk;
+mod lookup;
 mod many_violations;
 mod members;
 mod metrics;
 mod migrations;
+mod no_leaks;
 mod outages;
 mod patch;
 mod patch_rules;

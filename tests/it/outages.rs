@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::{
     Answer, Db, Door, Refused, TestServer, eventually,
     http::COLLECTION,
-    proxy::{Network, Proxy},
+    proxy::{Network, server_behind_proxy},
     samples::spa,
 };
 
@@ -58,29 +58,22 @@ async fn a_sqlite_file_that_another_process_locks_is_unavailable_for_writing() {
 }
 
 async fn fails_and_recovers(network: Network) {
-    let Some(db) = Db::postgres().await else {
+    let Some((server, proxy)) = server_behind_proxy().await else {
         return;
     };
-    let (database, name) = db.text().rsplit_once('/').unwrap();
-    let (_, host) = database.rsplit_once('@').unwrap();
-    let target = tokio::net::lookup_host(host).await.unwrap().next().unwrap();
-    let proxy = Proxy::to(target).await;
-    let url = database.replace(host, &proxy.addr.to_string());
-    let url = format!("{url}/{name}").parse().unwrap();
-    let server = TestServer::start_with(db, |config| config.database_url = url).await;
     let id = server.admin().created(spa()).await;
     ready_is(&server, 200).await;
     let admin = server.admin();
     join_all((0..CALLS).map(|_| admin.get(Door::Grpc, &id))).await;
 
-    proxy.set(network);
+    proxy.set(network).await;
     let reads = (0..CALLS).map(|n| assert_unavailable(admin.get(Door::BOTH[n % 2], &id)));
     join_all(reads).await;
     join_all(Door::BOTH.map(|door| assert_unavailable(rename(&server, door, &id)))).await;
     assert_unavailable(admin.list(Door::Grpc, json!({}))).await;
     ready_is(&server, 503).await;
 
-    proxy.set(Network::Works);
+    proxy.set(Network::Works).await;
     ready_is(&server, 200).await;
     for door in Door::BOTH {
         rename(&server, door, &id).await.unwrap();

@@ -152,7 +152,7 @@ async fn what_is_not_counted_has_no_headers() {
     let unlimited = TestServer::start(Db::sqlite()).await;
     let health = async |server: &TestServer| {
         let request = tonic_health::pb::HealthCheckRequest::default();
-        let mut client = tonic_health::pb::health_client::HealthClient::new(server.channel.clone());
+        let mut client = tonic_health::pb::health_client::HealthClient::new(server.doors.channel.clone());
         client
             .check(request)
             .await

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use oauth_clients::auth::dev_key::ALL_SCOPES;
 use proptest::{
     prelude::*,
     sample::Index,
@@ -11,7 +12,9 @@ use proptest::{
 use serde_json::{Value, json};
 
 use crate::support::{
-    Caller, Db, Door, TestServer, eventually,
+    Caller, Db, Door, TestServer,
+    authn::is_authenticated,
+    eventually,
     issuer::{SigningKey, TestIssuer},
 };
 
@@ -19,7 +22,7 @@ on_each_database![no_operation_of_any_tenant_shows_or_changes_what_is_of_another
 
 /// Names that a careless comparison would take for one another.
 const TENANTS: [&str; 4] = ["acme", "ACME", "acme ", "acm%"];
-const STEPS: usize = 400;
+const STEPS: usize = 500;
 
 /// An operation of one tenant on a client, a secret or a cursor that belongs to any.
 #[derive(Debug, Clone)]
@@ -41,16 +44,23 @@ fn steps() -> impl Strategy<Value = Step> {
         1 => Just("DeleteOAuthClient"),
         2 => Just("CreateClientSecret"),
         1 => Just("DeleteClientSecret"),
+        1 => Just("DisableOAuthClient"),
+        1 => Just("EnableOAuthClient"),
+        3 => Just("LookupClient"),
+        4 => Just("AuthenticateClient"),
     ];
     let door = prop::sample::select(&Door::BOTH[..]);
     let picks = (any::<Index>(), any::<Index>(), any::<Option<Index>>());
-    (0..TENANTS.len(), door, rpc, picks).prop_map(|(tenant, door, rpc, (client, secret, cursor))| Step {
-        tenant,
-        door,
-        rpc,
-        client,
-        secret,
-        cursor,
+    (0..TENANTS.len(), door, rpc, picks).prop_map(|(tenant, door, rpc, (client, secret, cursor))| {
+        let doors = Door::of(rpc);
+        Step {
+            tenant,
+            door: if doors.contains(&door) { door } else { doors[0] },
+            rpc,
+            client,
+            secret,
+            cursor,
+        }
     })
 }
 
@@ -59,7 +69,17 @@ fn steps() -> impl Strategy<Value = Step> {
 struct World {
     /// The owner of each client, and the hints of its secrets. Deleted ones have no owner.
     clients: BTreeMap<String, (Option<usize>, BTreeSet<String>)>,
+    disabled: BTreeSet<String>,
+    secrets: Vec<Secret>,
     cursors: Vec<String>,
+    authenticated: usize,
+}
+
+/// A secret, which may be deleted.
+struct Secret {
+    client: String,
+    hint: String,
+    text: String,
 }
 
 impl World {
@@ -93,8 +113,33 @@ impl World {
                 let hints: Vec<&String> = self.clients.values().flat_map(|(_, hints)| hints).collect();
                 json!({"clientId": id, "hint": pick(&hints, step.secret)})
             }
+            "DisableOAuthClient" => json!({"clientId": id, "reason": mark}),
+            "AuthenticateClient" => self.credentials(step, &id),
             _ => json!({"clientId": id}),
         }
+    }
+
+    /// Any secret, half of the time with the client that it was made for.
+    fn credentials(&self, step: &Step, id: &str) -> Value {
+        let Some(last) = self.secrets.len().checked_sub(1) else {
+            return json!({"clientId": id, "clientSecret": "none"});
+        };
+        let secret = &self.secrets[step.secret.index(last + 1)];
+        let own = step.cursor.is_some();
+        json!({"clientId": if own { &secret.client } else { id }, "clientSecret": secret.text})
+    }
+
+    /// Whether a tenant may authenticate a client with a secret.
+    fn holds(&self, tenant: usize, request: &Value) -> bool {
+        let made = |secret: &&Secret| request["clientSecret"] == secret.text.as_str();
+        let Some(Secret { client, hint, .. }) = self.secrets.iter().find(made) else {
+            return false;
+        };
+        let (owner, hints) = &self.clients[client];
+        request["clientId"] == client.as_str()
+            && *owner == Some(tenant)
+            && hints.contains(hint)
+            && !self.disabled.contains(client)
     }
 
     /// Checks an answer against what its caller owns, and remembers what it brought.
@@ -102,6 +147,15 @@ impl World {
         let id = request["clientId"].as_str().unwrap_or_default().to_owned();
         let owned = self.owned(step.tenant).contains(&id);
         match answer {
+            Ok(answer) if step.rpc == "AuthenticateClient" => {
+                let taken = is_authenticated(&answer);
+                assert_eq!(taken, self.holds(step.tenant, request), "{step:?}");
+                self.check_holds_nothing_of_others(step.tenant, &answer);
+                self.authenticated += usize::from(taken);
+            }
+            Err(codes) if owned && self.disabled.contains(&id) && step.rpc == "LookupClient" => {
+                assert_eq!(codes, ["CLIENT_NOT_FOUND"]);
+            }
             Err(codes) if owned => {
                 assert!(
                     codes == ["SECRET_NOT_FOUND"] || codes == ["SECRET_LIMIT_REACHED"],
@@ -144,15 +198,29 @@ impl World {
         match step.rpc {
             "CreateOAuthClient" => {
                 let hint = text(&answer["clientSecrets"][0]["hint"]);
-                let owned = (Some(step.tenant), BTreeSet::from([hint]));
-                self.clients.insert(text(&answer["clientId"]), owned);
+                let owned = (Some(step.tenant), BTreeSet::from([hint.clone()]));
+                let client = text(&answer["clientId"]);
+                self.clients.insert(client.clone(), owned);
+                self.secrets.push(Secret {
+                    client,
+                    hint,
+                    text: text(&answer["clientSecret"]),
+                });
             }
             "CreateClientSecret" => {
-                self.clients
-                    .get_mut(client)
-                    .unwrap()
-                    .1
-                    .insert(text(&answer["hint"]));
+                let hint = text(&answer["hint"]);
+                self.clients.get_mut(client).unwrap().1.insert(hint.clone());
+                self.secrets.push(Secret {
+                    client: client.to_owned(),
+                    hint,
+                    text: text(&answer["clientSecret"]),
+                });
+            }
+            "DisableOAuthClient" => drop(self.disabled.insert(client.to_owned())),
+            "EnableOAuthClient" => drop(self.disabled.remove(client)),
+            "LookupClient" => {
+                assert!(!self.disabled.contains(client), "{client} is disabled");
+                assert_eq!(answer["tenantId"], TENANTS[step.tenant]);
             }
             "DeleteClientSecret" => {
                 self.clients
@@ -196,7 +264,7 @@ fn mark(tenant: usize) -> String {
 fn callers<'a>(server: &'a TestServer, key: &SigningKey) -> Vec<Caller<'a>> {
     let token = |(number, tenant)| {
         let subject = format!("{}-admin", mark(number));
-        key.token(json!({"tenant_id": tenant, "sub": subject}))
+        key.token(json!({"tenant_id": tenant, "sub": subject, "scope": ALL_SCOPES}))
     };
     let tokens = TENANTS.into_iter().enumerate().map(token);
     tokens.map(|token| server.caller(Some(token))).collect()
@@ -222,6 +290,7 @@ async fn no_operation_of_any_tenant_shows_or_changes_what_is_of_another(db: Db) 
         let answer = answer.map_err(|refused| refused.codes().iter().map(ToString::to_string).collect());
         world.check(&step, &request, answer);
     }
+    assert!(world.authenticated > 5, "the walk authenticated somebody");
     for (tenant, caller) in callers.iter().enumerate() {
         let page = caller.list(Door::Rest, json!({"limit": 100})).await.unwrap();
         let ids: BTreeSet<&str> = crate::list::ids(&page).into_iter().collect();

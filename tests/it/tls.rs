@@ -56,9 +56,9 @@ async fn plaintext_is_not_answered() {
     let (server, _dir) = serve(&ca.server(), None).await;
     for door in Door::BOTH {
         let url = format!("http://{}/healthz", server.addr(door));
-        server.http.get(url).send().await.unwrap_err();
+        server.doors.http.get(url).send().await.unwrap_err();
     }
-    let plain = tonic_health::pb::health_client::HealthClient::new(server.channel.clone())
+    let plain = tonic_health::pb::health_client::HealthClient::new(server.doors.channel.clone())
         .check(tonic_health::pb::HealthCheckRequest::default())
         .await;
     plain.unwrap_err();

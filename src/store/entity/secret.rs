@@ -1,8 +1,10 @@
 //! `oauth_client_secrets`: a secret of a client a row.
 
+use std::fmt;
+
 use sea_orm::entity::prelude::*;
 
-#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[derive(Clone, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "oauth_client_secrets")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
@@ -16,6 +18,16 @@ pub struct Model {
     /// Microseconds since 1970.
     pub created_at: i64,
     pub created_by: String,
+}
+
+/// Without the hash.
+impl fmt::Debug for Model {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Model")
+            .field("client_id", &self.client_id)
+            .field("hint", &self.hint)
+            .finish_non_exhaustive()
+    }
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

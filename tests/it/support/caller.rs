@@ -6,10 +6,14 @@ use prost::Message as _;
 use prost_reflect::{DynamicMessage, SerializeOptions};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use tonic::{Request, Status, service::interceptor::InterceptedService, transport::Channel};
+use tonic::{
+    Request, Response, Status,
+    service::interceptor::InterceptedService,
+    transport::{Channel, Endpoint},
+};
 use tonic_types::StatusExt as _;
 
-use super::{Answer, TestServer, bytes_codec::BytesCodec, http::COLLECTION};
+use super::{Answer, bytes_codec::BytesCodec, http::COLLECTION};
 
 /// One of the two ways to call the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,9 +40,31 @@ impl Door {
     }
 }
 
+/// The doors of a server.
+pub(crate) struct Doors {
+    pub(crate) http: reqwest::Client,
+    pub(crate) rest_url: String,
+    pub(crate) channel: Channel,
+}
+
+impl Doors {
+    /// The doors at these URLs. Nothing is connected yet.
+    pub(crate) fn at(rest_url: String, grpc_url: String) -> Self {
+        Self {
+            http: reqwest::Client::builder().no_proxy().build().unwrap(),
+            rest_url,
+            channel: Endpoint::from_shared(grpc_url).unwrap().connect_lazy(),
+        }
+    }
+
+    pub(crate) fn caller(&self, token: Option<String>) -> Caller<'_> {
+        Caller { doors: self, token }
+    }
+}
+
 /// Who calls.
 pub(crate) struct Caller<'a> {
-    pub(crate) server: &'a TestServer,
+    pub(crate) doors: &'a Doors,
     pub(crate) token: Option<String>,
 }
 
@@ -164,14 +190,19 @@ impl Caller<'_> {
 
     /// Sends bytes as the message of a call, and returns those of its answer.
     pub(crate) async fn call_bytes(&self, path: &str, message: Vec<u8>) -> Result<Vec<u8>, Status> {
-        let mut grpc = tonic::client::Grpc::new(self.server.channel.clone());
+        Ok(self.exchange(path, message).await?.into_inner())
+    }
+
+    /// The same, with the metadata of the answer.
+    pub(crate) async fn exchange(&self, path: &str, message: Vec<u8>) -> Result<Response<Vec<u8>>, Status> {
+        let mut grpc = tonic::client::Grpc::new(self.doors.channel.clone());
         grpc.ready().await.unwrap();
         let mut request = Request::new(message);
         if let Some(token) = &self.token {
             request.metadata_mut().insert("authorization", bearer(token));
         }
         let path = PathAndQuery::try_from(path).unwrap();
-        Ok(grpc.unary(request, path, BytesCodec).await?.into_inner())
+        grpc.unary(request, path, BytesCodec).await
     }
 
     /// The generated client, with this caller's token.
@@ -181,7 +212,7 @@ impl Caller<'_> {
             request.metadata_mut().insert("authorization", bearer(&token));
             Ok(request)
         });
-        OAuthClientServiceClient::with_interceptor(self.server.channel.clone(), authorize)
+        OAuthClientServiceClient::with_interceptor(self.doors.channel.clone(), authorize)
     }
 
     pub(crate) async fn create(&self, door: Door, client: Value) -> Value {

@@ -60,6 +60,15 @@ impl Collector {
         self.received.spans.lock().unwrap().clone()
     }
 
+    /// Everything that was sent, a span or a metric a line.
+    pub(crate) fn everything(&self) -> String {
+        let metrics = self.received.metrics.lock().unwrap();
+        let metrics = metrics.iter().map(|metric| format!("{metric:?}\n"));
+        let spans = self.spans();
+        let spans = spans.iter().map(|span| format!("{span:?}\n"));
+        spans.chain(metrics).collect()
+    }
+
     /// The time series of a metric, as they were sent last.
     pub(crate) fn series(&self, name: &str) -> Vec<Series> {
         let metrics = self.received.metrics.lock().unwrap();

@@ -91,6 +91,39 @@ impl Db {
         number
     }
 
+    /// The first column, a text, of each row that a query finds.
+    pub(crate) async fn texts(&self, sql: &str) -> Vec<String> {
+        let connection = self.connect().await;
+        let query = Statement::from_string(connection.get_database_backend(), sql);
+        let rows = connection.query_all_raw(query).await.unwrap();
+        connection.close().await.unwrap();
+        rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect()
+    }
+
+    /// An expression for the bytes of a column in hexadecimal digits.
+    pub(crate) fn hex(&self, column: &str) -> String {
+        if self.is_sqlite() {
+            format!("hex({column})")
+        } else {
+            format!("encode({column}, 'hex')")
+        }
+    }
+
+    /// How the database would run a query.
+    pub(crate) async fn plan(&self, sql: &str) -> String {
+        let (explain, column) = if self.is_sqlite() {
+            ("EXPLAIN QUERY PLAN", "detail")
+        } else {
+            ("EXPLAIN (COSTS OFF)", "QUERY PLAN")
+        };
+        let connection = self.connect().await;
+        let query = Statement::from_string(connection.get_database_backend(), format!("{explain} {sql}"));
+        let rows = connection.query_all_raw(query).await.unwrap();
+        connection.close().await.unwrap();
+        let lines = rows.iter().map(|row| row.try_get("", column).unwrap());
+        lines.collect::<Vec<String>>().join("\n")
+    }
+
     /// Makes whoever wants to write clients wait, until the transaction is dropped.
     pub(crate) async fn hold_writers(&self) -> DatabaseTransaction {
         let options = TransactionOptions {

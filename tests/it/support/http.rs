@@ -21,8 +21,8 @@ pub(crate) struct Answer {
 impl Caller<'_> {
     /// A request with this caller's token, at a path of the REST door.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let url = format!("http://{}{path}", self.server.rest_addr);
-        let request = self.server.http.request(method, url);
+        let url = format!("{}{path}", self.doors.rest_url);
+        let request = self.doors.http.request(method, url);
         match &self.token {
             Some(token) => request.bearer_auth(token),
             None => request,

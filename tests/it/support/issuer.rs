@@ -44,7 +44,7 @@ static RSA: LazyLock<RsaKeyPair> = LazyLock::new(|| RsaKeyPair::generate(KeySize
 /// A key that signs tokens with one algorithm.
 pub(crate) struct SigningKey {
     pub(crate) kid: String,
-    algorithm: &'static str,
+    pub(crate) algorithm: &'static str,
     pair: Pair,
 }
 
@@ -110,9 +110,12 @@ impl SigningKey {
     /// A token like that, with members of its header changed too.
     pub(crate) fn sign(&self, header: Value, claims: Value) -> String {
         let good = json!({"alg": self.algorithm, "typ": "at+jwt", "kid": self.kid});
-        let signed = signing_input(&with(good, header), &with(good_claims(), claims));
-        let signature = self.signature(signed.as_bytes());
-        format!("{signed}.{}", encode(&signature))
+        self.sign_input(&signing_input(&with(good, header), &with(good_claims(), claims)))
+    }
+
+    /// A JWS of this header and payload, already encoded.
+    pub(crate) fn sign_input(&self, input: &str) -> String {
+        format!("{input}.{}", encode(&self.signature(input.as_bytes())))
     }
 
     fn signature(&self, message: &[u8]) -> Vec<u8> {

@@ -1,5 +1,7 @@
 //! What the tests stand on: databases, servers, callers.
 
+pub(crate) mod assertions;
+pub(crate) mod authn;
 pub(crate) mod bytes_codec;
 pub(crate) mod caller;
 pub(crate) mod certs;

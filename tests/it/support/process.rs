@@ -4,12 +4,16 @@ use std::{
     fs::{self, File},
     path::{Path, PathBuf},
     process::Stdio,
+    time::Duration,
 };
 
+use oauth_clients::auth::dev_key::{ALL_SCOPES, DevKey, DevToken};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader, Lines},
     process::{Child, ChildStdout, Command},
 };
+
+use super::caller::Doors;
 
 /// What a command that ended said.
 #[derive(Debug)]
@@ -43,7 +47,8 @@ pub(crate) async fn run(args: &[&str]) -> Ended {
 /// `serve --dev`, listening. It is killed when this is dropped.
 pub(crate) struct Served {
     child: Child,
-    _stdout: Lines<BufReader<ChildStdout>>,
+    stdout: Lines<BufReader<ChildStdout>>,
+    data_dir: PathBuf,
     log: PathBuf,
     pub(crate) greeting: String,
     pub(crate) grpc: String,
@@ -58,7 +63,7 @@ impl Served {
 
     pub(crate) async fn start_with_env(data_dir: &Path, args: &[&str], env: &[(&str, &str)]) -> Self {
         let log = data_dir.join("log");
-        let data_dir = data_dir.to_str().unwrap();
+        let dir = data_dir.to_str().unwrap();
         let fixed = [
             "serve",
             "--dev",
@@ -67,7 +72,7 @@ impl Served {
             "--rest-addr",
             "127.0.0.1:0",
             "--data-dir",
-            data_dir,
+            dir,
         ];
         let mut child = command(&[&fixed, args].concat())
             .envs(env.iter().copied())
@@ -95,15 +100,44 @@ impl Served {
             rest: said("REST on "),
             token: said("export TOKEN="),
             child,
-            _stdout: stdout,
+            stdout,
+            data_dir: data_dir.to_owned(),
             log,
             greeting,
         }
     }
 
+    pub(crate) fn doors(&self) -> Doors {
+        Doors::at(self.rest.clone(), format!("http://{}", self.grpc))
+    }
+
+    /// A token for everything that may be done in a tenant.
+    pub(crate) fn token_of(&self, tenant: &str) -> String {
+        let token = DevToken {
+            tenant,
+            subject: "somebody",
+            scope: ALL_SCOPES,
+            lifetime: Duration::from_mins(1),
+        };
+        DevKey::load_or_create(&self.data_dir)
+            .unwrap()
+            .sign(&token)
+            .unwrap()
+    }
+
     /// The lines of the log so far.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// What it prints after the greeting until it ends.
+    pub(crate) async fn rest_of_stdout(&mut self) -> String {
+        let mut rest = String::new();
+        while let Some(line) = self.stdout.next_line().await.unwrap() {
+            rest += &line;
+            rest.push('\n');
+        }
+        rest
     }
 
     /// Tells the server to stop.
@@ -115,7 +149,7 @@ impl Served {
 
     /// Waits until the server has ended, and returns its exit code.
     pub(crate) async fn exit_code(&mut self) -> Option<i32> {
-        let ended = tokio::time::timeout(std::time::Duration::from_secs(30), self.child.wait()).await;
+        let ended = tokio::time::timeout(Duration::from_secs(30), self.child.wait()).await;
         ended.expect("the server ends").unwrap().code()
     }
 }

@@ -10,14 +10,12 @@ use oauth_clients::{
 };
 use tempfile::TempDir;
 use tokio::{sync::oneshot, task::JoinHandle};
-use tonic::transport::{Channel, Endpoint};
 
-use super::{Caller, Db};
+use super::{Caller, Db, caller::Doors};
 
 /// A server on a database of its own. It stops when this is dropped.
 pub(crate) struct TestServer {
-    pub(crate) http: reqwest::Client,
-    pub(crate) channel: Channel,
+    pub(crate) doors: Doors,
     pub(crate) rest_addr: SocketAddr,
     pub(crate) grpc_addr: SocketAddr,
     key: DevKey,
@@ -45,10 +43,7 @@ impl TestServer {
             let _dropped = stopped.await;
         }));
         Self {
-            http: reqwest::Client::builder().no_proxy().build().unwrap(),
-            channel: Endpoint::from_shared(format!("http://{grpc_addr}"))
-                .unwrap()
-                .connect_lazy(),
+            doors: Doors::at(format!("http://{rest_addr}"), format!("http://{grpc_addr}")),
             rest_addr,
             grpc_addr,
             key: DevKey::load_or_create(data_dir.path()).unwrap(),
@@ -57,6 +52,13 @@ impl TestServer {
             db,
             data_dir,
         }
+    }
+
+    /// Another server on the same database.
+    pub(crate) async fn replica(&self) -> Self {
+        let url = self.db.url();
+        // Its own is never opened.
+        Self::start_with(Db::sqlite(), |config| config.database_url = url).await
     }
 
     /// Who may do everything in the tenant `acme`.
@@ -69,7 +71,7 @@ impl TestServer {
     }
 
     pub(crate) fn caller(&self, token: Option<String>) -> Caller<'_> {
-        Caller { server: self, token }
+        self.doors.caller(token)
     }
 
     pub(crate) fn token(&self, tenant: &str, subject: &str, scope: &str) -> String {

@@ -1,0 +1,168 @@
+//! `DisableOAuthClient` and `EnableOAuthClient`.
+
+use futures_util::{future::join_all, join};
+use serde_json::json;
+
+use crate::concurrency::micros;
+use crate::support::{
+    Door, TestServer,
+    authn::{id_of, secret_of},
+    samples::{spa, web, without},
+};
+
+on_each_database![
+    the_reason_is_a_short_visible_text,
+    what_does_not_exist_is_not_found,
+    administrators_see_a_disabled_client_with_the_reason,
+    disabling_again_changes_the_reason_only_when_it_is_another,
+    enabling_takes_everything_back,
+    a_disabled_client_can_be_administered,
+    disabling_takes_effect_with_the_answer,
+];
+
+async fn the_reason_is_a_short_visible_text(server: TestServer) {
+    let admin = server.admin();
+    let id = admin.created(web()).await;
+    let before = admin.stored(&id).await;
+    for bad in [
+        "",
+        " ",
+        "\u{3000}\u{a0}",
+        "a\nb",
+        "a\0",
+        "\u{7f}",
+        "\u{85}",
+        "a\u{202e}b",
+        "\u{2066}a",
+        &"ü".repeat(257),
+    ] {
+        let refused = admin.disable(&id, bad).await.unwrap_err();
+        let fields = refused.fields();
+        assert!(
+            !fields.is_empty() && fields.iter().all(|field| *field == ("INVALID_FIELD", "reason")),
+            "{bad:?} {fields:?}"
+        );
+        assert_eq!(admin.stored(&id).await, before, "{bad:?}");
+    }
+    for good in ["a", " a ", "\u{1f512}", &"ü".repeat(256), "' OR 1=1 --", "null"] {
+        let disabled = admin.disable(&id, good).await.unwrap();
+        assert_eq!(disabled["disableTag"], good);
+        assert_eq!(admin.stored(&id).await["disableTag"], good);
+    }
+}
+
+async fn what_does_not_exist_is_not_found(server: TestServer) {
+    let admin = server.admin();
+    let others = server.admin_of("other").created(web()).await;
+    let deleted = admin.created(web()).await;
+    admin.delete(Door::Grpc, &deleted, &deleted).await.unwrap();
+    for id in [&"0".repeat(32), "x", "", &others, &deleted] {
+        for outcome in [admin.disable(id, "misused").await, admin.enable(id).await] {
+            assert_eq!(outcome.unwrap_err().codes(), ["CLIENT_NOT_FOUND"], "{id:?}");
+        }
+    }
+    let untouched = server.admin_of("other").stored(&others).await;
+    assert!(untouched.get("disableTag").is_none());
+}
+
+async fn administrators_see_a_disabled_client_with_the_reason(server: TestServer) {
+    let admin = server.admin();
+    for client in [web(), spa()] {
+        let id = admin.created(client).await;
+        let before = admin.stored(&id).await;
+        assert!(before.get("disableTag").is_none());
+        let disabled = admin.disable(&id, "misused").await.unwrap();
+        assert_eq!(disabled["disableTag"], "misused");
+        assert!(micros(&disabled["updatedAt"]) > micros(&before["updatedAt"]));
+        assert_eq!(
+            without(&disabled, &["disableTag", "updatedAt"]),
+            without(&before, &["updatedAt"]),
+        );
+        for door in Door::BOTH {
+            let got = admin.get(door, &id).await.unwrap();
+            assert_eq!(got["disableTag"], "misused", "{door:?}");
+            let page = admin
+                .list(door, json!({"filter": format!("clientId eq \"{id}\"")}))
+                .await
+                .unwrap();
+            assert_eq!(page["data"], json!([got]), "{door:?}");
+        }
+    }
+}
+
+async fn disabling_again_changes_the_reason_only_when_it_is_another(server: TestServer) {
+    let admin = server.admin();
+    let id = admin.created(web()).await;
+    let first = admin.disable(&id, "misused").await.unwrap();
+    assert_eq!(admin.disable(&id, "misused").await.unwrap(), first);
+    assert_eq!(admin.stored(&id).await, first);
+    let second = admin.disable(&id, "Misused").await.unwrap();
+    assert_eq!(second["disableTag"], "Misused");
+    assert!(micros(&second["updatedAt"]) > micros(&first["updatedAt"]));
+}
+
+async fn enabling_takes_everything_back(server: TestServer) {
+    let (admin, platform) = (server.admin(), server.platform());
+    let created = admin.create(Door::Rest, web()).await;
+    let (id, secret) = (id_of(&created), secret_of(&created));
+    let before = admin.stored(id).await;
+    assert_eq!(admin.enable(id).await.unwrap(), before, "nothing to enable");
+    assert_eq!(admin.stored(id).await, before);
+    let disabled = admin.disable(id, "misused").await.unwrap();
+    let enabled = admin.enable(id).await.unwrap();
+    assert!(enabled.get("disableTag").is_none());
+    assert!(micros(&enabled["updatedAt"]) > micros(&disabled["updatedAt"]));
+    assert_eq!(admin.stored(id).await, enabled);
+    assert_eq!(enabled["clientSecrets"], before["clientSecrets"]);
+    assert!(platform.takes_secret(id, &secret).await);
+    assert_eq!(platform.lookup(id).await.unwrap()["client"], enabled);
+}
+
+async fn a_disabled_client_can_be_administered(server: TestServer) {
+    let (admin, platform) = (server.admin(), server.platform());
+    for door in Door::BOTH {
+        let id = admin.created(web()).await;
+        admin.disable(&id, "misused").await.unwrap();
+        let rename = json!([{"op": "add", "path": "/clientName", "value": "renamed"}]);
+        admin.patch(door, &id, rename).await.unwrap();
+        let made = admin.create_secret(door, &id).await.unwrap();
+        let stored = admin.stored(&id).await;
+        assert_eq!(
+            (&stored["clientName"], &stored["disableTag"]),
+            (&json!("renamed"), &json!("misused"))
+        );
+        assert!(!platform.takes_secret(&id, &secret_of(&made)).await);
+        admin.enable(&id).await.unwrap();
+        assert!(platform.takes_secret(&id, &secret_of(&made)).await);
+        admin.disable(&id, "misused").await.unwrap();
+        let hint = made["hint"].as_str().unwrap();
+        admin.delete_secret(door, &id, hint).await.unwrap();
+        admin.delete(door, &id, &id).await.unwrap();
+    }
+}
+
+async fn disabling_takes_effect_with_the_answer(server: TestServer) {
+    let rounds = if server.db.is_sqlite() { 20 } else { 100 };
+    let replica = server.replica().await;
+    let created = server.admin().create(Door::Rest, web()).await;
+    let (id, secret) = (id_of(&created), secret_of(&created));
+    let (admin, here, there) = (server.admin(), server.platform(), replica.platform());
+    for round in 0..rounds {
+        let before = join_all([here.takes_secret(id, &secret), there.takes_secret(id, &secret)]);
+        assert_eq!(before.await, [true, true], "enabled in round {round}");
+        let disabling = async {
+            admin.disable(id, "misused").await.unwrap();
+            join!(
+                here.takes_secret(id, &secret),
+                there.takes_secret(id, &secret),
+                there.lookup(id)
+            )
+        };
+        // Calls in flight, which may go either way.
+        let others = (0..4).map(|_| there.takes_secret(id, &secret));
+        let ((taken, elsewhere, found), _) = join!(disabling, join_all(others));
+        assert!(!taken && !elsewhere, "round {round}");
+        assert_eq!(found.unwrap_err().codes(), ["CLIENT_NOT_FOUND"], "round {round}");
+        admin.enable(id).await.unwrap();
+    }
+}

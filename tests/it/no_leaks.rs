@@ -1,0 +1,272 @@
+//! No secret, hash, token or assertion is in anything that the service says about itself, however much it is told to say.
+
+use std::fmt::Write as _;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{
+    Answer, Caller, Db, Door, Refused,
+    assertions::{keyed, presented, presented_to},
+    authn::{id_of, is_authenticated, secret_of},
+    caller::Doors,
+    collector::Collector,
+    http::COLLECTION,
+    issuer::SigningKey,
+    process::Served,
+    samples::{encode, web},
+};
+
+on_each_database![no_output_holds_what_proves_an_identity];
+
+/// Texts that nobody may find, and what each is.
+#[derive(Default)]
+struct Hidden(Vec<(&'static str, String)>);
+
+impl Hidden {
+    fn secret(&mut self, secret: &str) {
+        self.0.push(("a secret", secret.to_owned()));
+        // After the prefix and the hint, before the checksum.
+        let random = &secret["ocs_".len() + 8 + 1..][..43];
+        self.0.push(("the random part of a secret", random.to_owned()));
+    }
+
+    fn hash(&mut self, hex: &str) {
+        let byte = |at: usize| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap();
+        let bytes: Vec<u8> = (0..hex.len() / 2).map(byte).collect();
+        let list: Vec<String> = bytes[..8].iter().map(ToString::to_string).collect();
+        let forms = [
+            hex.to_lowercase(),
+            hex.to_uppercase(),
+            STANDARD_NO_PAD.encode(&bytes),
+            encode(&bytes),
+            list.join(", "),
+            list.join(","),
+        ];
+        self.0.extend(forms.map(|form| ("a hash", form)));
+    }
+
+    fn jwt(&mut self, kind: &'static str, jwt: &str) {
+        self.0.push((kind, jwt.to_owned()));
+        if let Some((_, signature)) = jwt.rsplit_once('.')
+            && signature.len() > 20
+        {
+            self.0.push(("a signature", signature.to_owned()));
+        }
+    }
+
+    /// The lines that hold any of it.
+    fn found_in(&self, output: &str, text: &str) -> String {
+        let mut found = String::new();
+        for line in text.lines() {
+            let held = self.0.iter().find(|(_, hidden)| line.contains(hidden));
+            if let Some((kind, hidden)) = held {
+                let masked = line.replace(hidden, "<here>");
+                let start: String = masked.chars().take(400).collect();
+                writeln!(found, "{output} holds {kind}: {start}").unwrap();
+            }
+        }
+        found
+    }
+}
+
+/// Everything that can be said to the service, and what it must not repeat.
+struct Walk<'a> {
+    admin: Caller<'a>,
+    platform: Caller<'a>,
+    hidden: Hidden,
+    errors: String,
+}
+
+impl Walk<'_> {
+    fn learn(&mut self, made: &Value) -> String {
+        let secret = secret_of(made);
+        self.hidden.secret(&secret);
+        secret
+    }
+
+    fn refused(&mut self, outcome: Result<Value, Refused>) {
+        let refused = outcome.expect_err("it is refused");
+        writeln!(self.errors, "{refused:?}").unwrap();
+    }
+
+    async fn asserted(&mut self, jwt: &str) -> bool {
+        self.hidden.jwt("an assertion", jwt);
+        self.platform.takes_assertion(jwt).await
+    }
+
+    async fn secrets(&mut self, door: Door, db: &Db) {
+        let created = self.admin.create(door, web()).await;
+        let (id, first) = (id_of(&created), self.learn(&created));
+        self.admin.get(door, id).await.unwrap();
+        self.admin
+            .list(door, json!({"totalResults": true}))
+            .await
+            .unwrap();
+        let made = self.admin.create_secret(door, id).await.unwrap();
+        let second = self.learn(&made);
+        for secret in [&first, &second] {
+            assert!(self.platform.takes_secret(id, secret).await);
+        }
+        let mistyped = format!("{first}x");
+        assert!(!self.platform.takes_secret(id, &mistyped).await);
+        assert!(!self.platform.takes_secret(&"0".repeat(32), &first).await);
+        for hash in db.texts(&hashes(db)).await {
+            self.hidden.hash(&hash);
+        }
+        let hint = made["hint"].as_str().unwrap();
+        self.admin.delete_secret(door, id, hint).await.unwrap();
+        assert!(!self.platform.takes_secret(id, &second).await);
+
+        // Secrets where they do not belong.
+        for wrong in [
+            self.admin.get(door, &first).await,
+            self.admin.patch(door, &first, json!([])).await,
+            self.admin.delete(door, id, &first).await,
+            self.admin.delete_secret(door, id, &second).await,
+            self.admin.list(door, json!({"next": first})).await,
+            self.admin.list(door, json!({"sort": first})).await,
+            self.platform.lookup(&first).await,
+            self.admin.disable(&first, "misused").await,
+            self.admin.create_secret(door, "nobody").await,
+        ] {
+            self.refused(wrong);
+        }
+
+        self.platform.lookup(id).await.unwrap();
+        self.admin.disable(id, "misused").await.unwrap();
+        assert!(!self.platform.takes_secret(id, &first).await);
+        self.admin.enable(id).await.unwrap();
+        let bare = self.platform.authenticate(json!({"clientSecret": first})).await;
+        self.refused(bare);
+        self.admin.delete(door, id, id).await.unwrap();
+        assert!(!self.platform.takes_secret(id, &first).await);
+    }
+
+    async fn assertions(&mut self, door: Door, db: &Db) {
+        let key = SigningKey::new("a", "ES384");
+        let id = self.admin.created(keyed(&[&key])).await;
+        let used = key.assertion(&id, json!({}));
+        assert!(self.asserted(&used).await);
+        assert!(!self.asserted(&used).await, "it is replayed");
+        let evil = SigningKey::new("a", "ES384");
+        for bad in [
+            evil.assertion(&id, json!({})),
+            key.assertion(&id, json!({"exp": 1})),
+            key.assertion("nobody", json!({})),
+            format!("{used}.x"),
+        ] {
+            assert!(!self.asserted(&bad).await);
+        }
+        for digest in db.texts(&digests(db)).await {
+            self.hidden.hash(&digest);
+        }
+        let nowhere = self.platform.authenticate(presented_to(&used, &[])).await;
+        self.refused(nowhere);
+        let misplaced = json!({"clientId": id, "clientSecret": used});
+        assert!(!is_authenticated(
+            &self.platform.authenticate(misplaced).await.unwrap()
+        ));
+        let secret = json!([{"op": "add", "path": "/allowedAuthMethods/-", "value": "client_secret"}]);
+        let patched = self.admin.patch(door, &id, secret).await.unwrap();
+        let secret = self.learn(&patched);
+        assert!(self.platform.takes_secret(&id, &secret).await);
+        assert!(!is_authenticated(
+            &self.platform.authenticate(presented(&secret)).await.unwrap()
+        ));
+    }
+
+    async fn tokens(&mut self, doors: &Doors, good: &str) {
+        let (input, _) = good.rsplit_once('.').unwrap();
+        let bad = [
+            SigningKey::new("nobody", "ES384").token(json!({})),
+            format!("{input}.{}", encode(&[7; 64])),
+            format!("{good}x"),
+            encode(b"this is no token at all, but somebody sent it"),
+        ];
+        for token in bad {
+            self.hidden.jwt("a token", &token);
+            let caller = doors.caller(Some(token));
+            for door in Door::BOTH {
+                let outcome = caller.list(door, json!({})).await;
+                self.refused(outcome);
+            }
+        }
+        // RFC 6750 section 2.3, which is not supported.
+        let query = format!("{COLLECTION}?access_token={good}");
+        for caller in [&self.admin, &doors.caller(None)] {
+            let answer = Answer::to(caller.request(Method::GET, &query)).await;
+            assert!(answer.status >= 400);
+            self.errors += &answer.text;
+        }
+    }
+}
+
+fn hashes(db: &Db) -> String {
+    format!("SELECT {} FROM oauth_client_secrets", db.hex("hash"))
+}
+
+fn digests(db: &Db) -> String {
+    format!("SELECT {} FROM used_assertions", db.hex("jti_digest"))
+}
+
+async fn no_output_holds_what_proves_an_identity(db: Db) {
+    for format in ["json", "text"] {
+        let collector = Collector::start().await;
+        let dir = tempfile::tempdir().unwrap();
+        let args = [
+            "--log",
+            "trace",
+            "--log-format",
+            format,
+            "--migrate",
+            "--database-url",
+            db.text(),
+        ];
+        let env = [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint.as_str()),
+            ("OTEL_METRIC_EXPORT_INTERVAL", "100"),
+        ];
+        let mut served = Served::start_with_env(dir.path(), &args, &env).await;
+        let doors = served.doors();
+        let tokens = [served.token_of("acme"), served.token_of("*")];
+        let mut walk = Walk {
+            admin: doors.caller(Some(tokens[0].clone())),
+            platform: doors.caller(Some(tokens[1].clone())),
+            hidden: Hidden::default(),
+            errors: String::new(),
+        };
+        // With them SeaORM would show a password that is in the URL.
+        let options = ("the options of a connection", "ConnectOptions { url".to_owned());
+        walk.hidden.0.push(options);
+        for token in tokens.iter().chain([&served.token]) {
+            walk.hidden.jwt("a token", token);
+        }
+        for door in Door::BOTH {
+            walk.secrets(door, &db).await;
+            walk.assertions(door, &db).await;
+        }
+        walk.tokens(&doors, &tokens[0]).await;
+        served.terminate().await;
+        assert_eq!(served.exit_code().await, Some(0));
+
+        let log = served.log();
+        assert!(log.contains("a client was rejected"), "the log says something");
+        assert!(!collector.spans().is_empty());
+        let stdout = served.rest_of_stdout().await;
+        let outputs = [
+            ("the log", log.as_str()),
+            ("standard output", &stdout),
+            ("telemetry", &collector.everything()),
+            ("an error", &walk.errors),
+        ];
+        let mut found = String::new();
+        for (output, text) in outputs {
+            found += &walk.hidden.found_in(output, text);
+        }
+        let lines = found.lines().count();
+        let start: Vec<&str> = found.lines().take(40).collect();
+        assert!(found.is_empty(), "{lines} lines:\n{}", start.join("\n"));
+    }
+}

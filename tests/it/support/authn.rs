@@ -1,0 +1,58 @@
+//! What an authorization server asks.
+
+use oauth_clients::auth::dev_key::ALL_SCOPES;
+use serde_json::{Value, json};
+
+use super::{Caller, Door, Refused, TestServer};
+
+impl TestServer {
+    /// A platform service, which sees every tenant.
+    pub(crate) fn platform(&self) -> Caller<'_> {
+        self.caller(Some(self.token("*", "authorization-server", ALL_SCOPES)))
+    }
+}
+
+impl Caller<'_> {
+    pub(crate) async fn lookup(&self, id: &str) -> Result<Value, Refused> {
+        self.call(Door::Grpc, "LookupClient", json!({"clientId": id}))
+            .await
+    }
+
+    pub(crate) async fn authenticate(&self, request: Value) -> Result<Value, Refused> {
+        self.call(Door::Grpc, "AuthenticateClient", request).await
+    }
+
+    /// Whether a secret is taken.
+    pub(crate) async fn takes_secret(&self, id: &str, secret: &str) -> bool {
+        let request = json!({"clientId": id, "clientSecret": secret});
+        is_authenticated(&self.authenticate(request).await.unwrap())
+    }
+
+    pub(crate) async fn disable(&self, id: &str, reason: &str) -> Result<Value, Refused> {
+        let request = json!({"clientId": id, "reason": reason});
+        self.call(Door::Grpc, "DisableOAuthClient", request).await
+    }
+
+    pub(crate) async fn enable(&self, id: &str) -> Result<Value, Refused> {
+        self.call(Door::Grpc, "EnableOAuthClient", json!({"clientId": id}))
+            .await
+    }
+}
+
+/// What an answer says, which is never more than one of two things.
+pub(crate) fn is_authenticated(answer: &Value) -> bool {
+    if *answer == json!({"rejected": {}}) {
+        return false;
+    }
+    assert!(answer["authenticated"].is_object(), "{answer}");
+    true
+}
+
+/// The secret in the answer that made it.
+pub(crate) fn secret_of(made: &Value) -> String {
+    made["clientSecret"].as_str().unwrap().to_owned()
+}
+
+pub(crate) fn id_of(client: &Value) -> &str {
+    client["clientId"].as_str().unwrap()
+}
