@@ -1,0 +1,101 @@
+//! An operation beside the no-op of the same size, in turn.
+
+use std::{num::NonZeroU64, sync::Arc, time::Duration};
+
+use crate::{
+    connection::{Connection, Door},
+    no_op::{self, NoOp},
+    operation::Operation,
+    pace::{Loop, calls_within},
+    run::{Calls, Measured, run},
+    support::{Outcome, Registry},
+    world::World,
+};
+
+/// Into how many pieces a measurement is cut, so that a noisy moment of the machine meets both.
+const SLICES: u32 = 5;
+/// How many assertions a second are signed for warming up, and then how many for each that was used.
+const FIRST_ASSERTIONS: u64 = 4_000;
+const SPARE: u64 = 2;
+
+/// How to measure.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan {
+    pub(crate) connections: usize,
+    pub(crate) how: Loop,
+    pub(crate) lasts: Duration,
+    pub(crate) warm_up: Duration,
+}
+
+/// The two sides of a comparison.
+pub(crate) struct Compared {
+    pub(crate) operation: Measured,
+    pub(crate) no_op: Measured,
+}
+
+/// Measures an operation and the no-op, slice by slice.
+pub(crate) async fn compare(
+    operation: Operation,
+    plan: Plan,
+    world: &Arc<World>,
+    registry: &Registry,
+    no_op: &NoOp,
+) -> Outcome<Compared> {
+    let authorization = registry.authorization(&world.tenant)?;
+    let [grpc, rest] = registry.doors;
+    let (addr, no_op_addr) = match operation.door() {
+        Door::Grpc => (grpc, no_op.grpc),
+        Door::Rest => (rest, no_op.rest),
+    };
+    let open = async |addr| Connection::open(operation.door(), addr, plan.connections, &authorization).await;
+    let (real, bare) = (open(addr).await?, open(no_op_addr).await?);
+
+    let mut calls_so_far = 0;
+    let mut slice = async |lasts, most| {
+        let calls = operation.calls(world, calls_so_far, most)?;
+        let measured = run(&real, &calls, operation.check(), plan.how, lasts).await?;
+        calls_so_far += u64::try_from(measured.latencies.len())?;
+        Outcome::Ok(measured)
+    };
+    let rate = plan.how.rate.map_or(FIRST_ASSERTIONS, NonZeroU64::get);
+    let warm = slice(plan.warm_up, most_calls(rate, plan.warm_up)?).await?;
+    let rate = plan.how.rate.map_or_else(|| rate_of(&warm), NonZeroU64::get);
+    no_op.answer_with(warm.answer_size());
+    let same = same_call(operation, world)?;
+    run(&bare, &same, |_| true, plan.how, plan.warm_up).await?;
+
+    let lasts = plan.lasts / SLICES;
+    let mut compared = Compared {
+        operation: Measured::default(),
+        no_op: Measured::default(),
+    };
+    for _ in 0..SLICES {
+        compared
+            .operation
+            .add(slice(lasts, most_calls(rate, lasts)?).await?);
+        let measured = run(&bare, &same, |_| true, plan.how, lasts).await?;
+        compared.no_op.add(measured);
+    }
+    Ok(compared)
+}
+
+/// A request of the operation, again and again, for a server that reads nothing of it.
+fn same_call(operation: Operation, world: &Arc<World>) -> Outcome<Calls> {
+    let mut call = operation.calls(world, 0, 1)?(0).ok_or("there are no clients")?;
+    if operation.door() == Door::Grpc {
+        call.path = no_op::PATH.parse()?;
+    }
+    Ok(Arc::new(move |_| Some(call.clone())))
+}
+
+fn rate_of(measured: &Measured) -> u64 {
+    let calls = u64::try_from(measured.latencies.len()).unwrap_or(u64::MAX);
+    let millis = u64::try_from(measured.elapsed.as_millis()).unwrap_or(u64::MAX);
+    calls.saturating_mul(1_000) / millis.max(1)
+}
+
+/// More calls than a closed loop makes at this rate, and than an open one starts.
+fn most_calls(rate: u64, time: Duration) -> Outcome<usize> {
+    let rate = NonZeroU64::new(rate.max(1) * SPARE).ok_or("the rate is too high")?;
+    Ok(usize::try_from(calls_within(rate, time))? + 1)
+}

@@ -1,0 +1,107 @@
+//! Connections to one server, on which calls are sent.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use http::{
+    Method,
+    header::{AUTHORIZATION, CONTENT_TYPE},
+    uri::PathAndQuery,
+};
+use tonic::{
+    client::Grpc,
+    metadata::{Ascii, MetadataValue},
+    transport::{Channel, Endpoint},
+};
+
+use crate::{codec::BytesCodec, support::Outcome};
+
+/// Which of the two ways leads to the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Door {
+    Grpc,
+    Rest,
+}
+
+/// One call, ready to be sent.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    /// Of REST only.
+    pub(crate) method: Method,
+    pub(crate) path: PathAndQuery,
+    pub(crate) body: Bytes,
+}
+
+/// What calls are sent on.
+#[derive(Clone)]
+pub(crate) enum Connection {
+    Grpc {
+        grpc: Grpc<Channel>,
+        authorization: MetadataValue<Ascii>,
+    },
+    Rest {
+        client: reqwest::Client,
+        base: String,
+        authorization: String,
+    },
+}
+
+impl Connection {
+    /// Opens connections to the door at an address. On REST (HTTP/1.1) they are as many as calls are in flight.
+    pub(crate) async fn open(
+        door: Door,
+        addr: SocketAddr,
+        count: usize,
+        authorization: &str,
+    ) -> Outcome<Vec<Self>> {
+        let base = format!("http://{addr}");
+        match door {
+            Door::Grpc => grpc(&base, count, authorization).await,
+            Door::Rest => Ok(vec![Self::Rest {
+                client: reqwest::Client::builder().no_proxy().build()?,
+                base,
+                authorization: authorization.to_owned(),
+            }]),
+        }
+    }
+
+    /// Sends a call, and waits for the whole answer.
+    pub(crate) async fn send(&mut self, call: Call) -> Outcome<Bytes> {
+        match self {
+            Self::Grpc { grpc, authorization } => {
+                let mut request = tonic::Request::new(call.body);
+                request
+                    .metadata_mut()
+                    .insert("authorization", authorization.clone());
+                grpc.ready().await?;
+                let answer = grpc.unary(request, call.path, BytesCodec).await?;
+                Ok(answer.into_inner())
+            }
+            Self::Rest {
+                client,
+                base,
+                authorization,
+            } => {
+                let url = format!("{base}{}", call.path);
+                let mut request = client.request(call.method, url);
+                if !call.body.is_empty() {
+                    request = request.header(CONTENT_TYPE, "application/json").body(call.body);
+                }
+                let request = request.header(AUTHORIZATION, authorization.as_str());
+                Ok(request.send().await?.error_for_status()?.bytes().await?)
+            }
+        }
+    }
+}
+
+async fn grpc(base: &str, count: usize, authorization: &str) -> Outcome<Vec<Connection>> {
+    let mut connections = Vec::new();
+    for _ in 0..count {
+        let channel = Endpoint::from_shared(base.to_owned())?.connect().await?;
+        connections.push(Connection::Grpc {
+            grpc: Grpc::new(channel),
+            authorization: authorization.parse()?,
+        });
+    }
+    Ok(connections)
+}

@@ -1,0 +1,124 @@
+//! Puts a registry under load, and compares each operation with a server that does nothing.
+//!
+//! ```sh
+//! cargo run --release --example load
+//! cargo run --release --example load -- --database-url postgres://… --rate 500 --operations get,create
+//! ```
+//!
+//! The registry and the no-op servers run in this process on one runtime, the callers on another, so that they share
+//! processors but no threads of a runtime. `docs/load.md` says how to read the table.
+
+mod codec;
+mod compare;
+mod connection;
+mod no_op;
+mod operation;
+mod pace;
+mod run;
+mod signer;
+#[path = "../support/mod.rs"]
+mod support;
+mod table;
+mod world;
+
+use std::{num::NonZeroU64, sync::Arc, time::Duration};
+
+use clap::{Parser, ValueEnum as _, value_parser};
+use oauth_clients::store::DatabaseUrl;
+use tokio::runtime::Runtime;
+
+use self::{
+    compare::{Plan, compare},
+    no_op::NoOp,
+    operation::Operation,
+    pace::Loop,
+    support::{Outcome, Registry},
+    world::World,
+};
+
+/// Measures throughput and latency under load.
+#[derive(Debug, Parser)]
+struct Args {
+    /// The database, which gets a new tenant. Nothing means a new SQLite file.
+    #[arg(long)]
+    database_url: Option<DatabaseUrl>,
+    /// How many clients the tenant has.
+    #[arg(long, default_value_t = 1_000, value_parser = value_parser!(u32).range(1..))]
+    clients: u32,
+    /// How many connections there are.
+    #[arg(long, default_value_t = 4, value_parser = value_parser!(u16).range(1..))]
+    connections: u16,
+    /// How many calls are in flight on each.
+    #[arg(long, default_value_t = 8, value_parser = value_parser!(u16).range(1..))]
+    in_flight: u16,
+    /// How many seconds each operation is measured, and the no-op as long.
+    #[arg(long, default_value_t = 5, value_parser = value_parser!(u16).range(1..))]
+    seconds: u16,
+    /// How many seconds each is called before.
+    #[arg(long, default_value_t = 1, value_parser = value_parser!(u16).range(1..))]
+    warm_up: u16,
+    /// How many calls a second are started, answered or not: an open loop. Nothing means that each answer starts the
+    /// next call: a closed loop.
+    #[arg(long)]
+    rate: Option<NonZeroU64>,
+    /// What is measured, in this order. Nothing means everything.
+    #[arg(long, value_delimiter = ',')]
+    operations: Vec<Operation>,
+}
+
+fn main() -> Outcome<()> {
+    let args = Args::parse();
+    let servers = support::server_threads()?;
+    let callers = Runtime::new()?;
+    let registry = servers.block_on(Registry::start(args.database_url.clone()))?;
+    let no_op = servers.block_on(NoOp::start())?;
+    callers.block_on(measure(&args, &registry, &no_op))
+}
+
+async fn measure(args: &Args, registry: &Registry, no_op: &NoOp) -> Outcome<()> {
+    let world = Arc::new(World::create(registry, usize::try_from(args.clients)?).await?);
+    let plan = plan(args);
+    print(&title(args, registry));
+    print(table::HEAD);
+    let operations = match args.operations.as_slice() {
+        [] => Operation::value_variants(),
+        chosen => chosen,
+    };
+    for operation in operations {
+        let compared = compare(*operation, plan, &world, registry, no_op).await;
+        let compared = compared.map_err(|error| format!("{}: {error}", operation.name()))?;
+        print(&table::row(operation.name(), compared)?);
+    }
+    Ok(())
+}
+
+fn plan(args: &Args) -> Plan {
+    Plan {
+        connections: usize::from(args.connections),
+        how: Loop {
+            rate: args.rate,
+            in_flight: usize::from(args.connections) * usize::from(args.in_flight),
+        },
+        lasts: Duration::from_secs(args.seconds.into()),
+        warm_up: Duration::from_secs(args.warm_up.into()),
+    }
+}
+
+fn title(args: &Args, registry: &Registry) -> String {
+    let how = args.rate.map_or("closed loop".to_owned(), |rate| {
+        format!("open loop of {rate} calls a second")
+    });
+    format!(
+        "{}, {} clients, {how}, {} connections with {} calls in flight each, {} s\n",
+        registry.database_name(),
+        args.clients,
+        args.connections,
+        args.in_flight,
+        args.seconds,
+    )
+}
+
+#[expect(clippy::print_stdout, reason = "this is what the tool is for")]
+fn print(line: &str) {
+    println!("{line}");
+}

@@ -1,0 +1,52 @@
+//! The figures, as a table in Markdown.
+
+use std::time::Duration;
+
+use crate::{compare::Compared, run::Measured, support::Outcome};
+
+pub(crate) const HEAD: &str = "\
+| operation | calls/s | p50 | p90 | p99 | p99.9 | max | no-op calls/s | no-op p50 | ratio of calls/s | ratio of p50 |
+| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |";
+
+/// One line of the table.
+pub(crate) fn row(name: &str, compared: Compared) -> Outcome<String> {
+    let (real, bare) = (Figures::of(compared.operation)?, Figures::of(compared.no_op)?);
+    let percentiles = real.percentiles.map(milliseconds).join(" | ");
+    let ([median, ..], [bare_median, ..]) = (real.percentiles, bare.percentiles);
+    Ok(format!(
+        "| {name} | {:.0} | {percentiles} | {:.0} | {} | {:.2} | {:.1} |",
+        real.calls_a_second,
+        bare.calls_a_second,
+        milliseconds(bare_median),
+        real.calls_a_second / bare.calls_a_second,
+        median.as_secs_f64() / bare_median.as_secs_f64(),
+    ))
+}
+
+struct Figures {
+    calls_a_second: f64,
+    /// The 50th, 90th, 99th, 99.9th and 100th.
+    percentiles: [Duration; 5],
+}
+
+impl Figures {
+    fn of(mut measured: Measured) -> Outcome<Self> {
+        measured.latencies.sort_unstable();
+        let count = u32::try_from(measured.latencies.len())?;
+        Ok(Self {
+            calls_a_second: f64::from(count) / measured.elapsed.as_secs_f64(),
+            percentiles: [500, 900, 990, 999, 1_000]
+                .map(|permille| percentile(&measured.latencies, permille)),
+        })
+    }
+}
+
+/// The smallest time that so many thousandths of the calls do not exceed.
+fn percentile(sorted: &[Duration], permille: usize) -> Duration {
+    let place = (sorted.len() * permille).div_ceil(1_000).saturating_sub(1);
+    sorted.get(place).copied().unwrap_or_default()
+}
+
+fn milliseconds(time: Duration) -> String {
+    format!("{:.2} ms", time.as_secs_f64() * 1_000.0)
+}

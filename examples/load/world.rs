@@ -1,0 +1,68 @@
+//! The clients that calls are about.
+
+use oauth_clients::domain::{
+    client::Client,
+    ids::TenantId,
+    metadata::{AuthMethod, ClientDraft},
+};
+
+use crate::{
+    signer::Signer,
+    support::{self, Outcome, Registry, seed},
+};
+
+/// A tenant and its clients.
+pub(crate) struct World {
+    pub(crate) tenant: TenantId,
+    clients: Vec<Seeded>,
+    /// The client whose key is `signer`.
+    pub(crate) signing_client: String,
+    pub(crate) signer: Signer,
+}
+
+/// A client in the database, and its secret.
+pub(crate) struct Seeded {
+    pub(crate) id: String,
+    pub(crate) secret: String,
+}
+
+impl World {
+    /// Fills the database with a new tenant.
+    pub(crate) async fn create(registry: &Registry, clients: usize) -> Outcome<Self> {
+        let tenant = support::new_tenant()?;
+        let signer = Signer::generate()?;
+        let signing = signing_client(&tenant, &signer)?;
+        let signing_client = signing.id.to_string();
+        let (mut rows, mut seeded) = (vec![signing], Vec::new());
+        for number in 0..clients {
+            let (client, secret) = seed::register(&tenant, seed::draft(number))?;
+            let id = client.id.to_string();
+            seeded.push(Seeded { id, secret });
+            rows.push(client);
+        }
+        let store = registry.store().await?;
+        seed::insert(&store, &tenant, &rows).await?;
+        store.close().await;
+        Ok(Self {
+            tenant,
+            clients: seeded,
+            signing_client,
+            signer,
+        })
+    }
+
+    /// The clients, one after the other, again and again.
+    pub(crate) fn client(&self, number: u64) -> Option<&Seeded> {
+        let place = number % u64::try_from(self.clients.len()).ok()?.max(1);
+        self.clients.get(usize::try_from(place).ok()?)
+    }
+}
+
+fn signing_client(tenant: &TenantId, signer: &Signer) -> Outcome<Client> {
+    let draft = ClientDraft {
+        allowed_auth_methods: vec![AuthMethod::PrivateKeyJwt.as_str().to_owned()],
+        public_keys: vec![signer.public_key()],
+        ..seed::draft(0)
+    };
+    Ok(seed::register(tenant, draft)?.0)
+}

@@ -1,0 +1,61 @@
+//! Clients for the database, as registering them over the API would make them.
+
+use std::time::SystemTime;
+
+use aws_lc_rs::rand;
+use oauth_clients::{
+    domain::{
+        client::{Change, Client},
+        ids::{ClientId, Subject, TenantId},
+        metadata::{AppType, ClientDraft},
+        secret::SecretSeed,
+        timestamp::Timestamp,
+    },
+    store::Store,
+};
+use uuid::Uuid;
+
+use super::Outcome;
+
+/// How many clients a database takes at once.
+const BATCH: usize = 500;
+
+/// A `web` client of common size. It authenticates with a secret.
+pub(crate) fn draft(number: usize) -> ClientDraft {
+    ClientDraft {
+        app_type: AppType::Web.as_str().to_owned(),
+        client_name: Some(format!("Measured client {number:06}")),
+        redirect_uris: vec![format!("https://app-{number:06}.example.com/callback")],
+        allowed_scopes: vec!["openid".to_owned(), "profile".to_owned()],
+        ..ClientDraft::default()
+    }
+}
+
+/// What a change of a client needs from outside.
+pub(crate) fn change(tenant: &TenantId) -> Outcome<Change> {
+    let mut seed = [0; SecretSeed::LEN];
+    rand::fill(&mut seed)?;
+    Ok(Change {
+        tenant: tenant.clone(),
+        by: Subject::parse("measuring")?,
+        now: Timestamp::from(SystemTime::now()),
+        seed: SecretSeed::from_bytes(seed),
+    })
+}
+
+/// Registers a client, and returns its secret too; "" if it has none.
+pub(crate) fn register(tenant: &TenantId, draft: ClientDraft) -> Outcome<(Client, String)> {
+    let id = ClientId::from_uuid(Uuid::now_v7());
+    let (client, secret) = Client::register(id, draft, &change(tenant)?)?;
+    let secret = secret.map(|new| new.secret.reveal()).unwrap_or_default();
+    Ok((client, secret))
+}
+
+/// Writes clients to the database, and has it count them.
+pub(crate) async fn insert(store: &Store, tenant: &TenantId, clients: &[Client]) -> Outcome<()> {
+    for batch in clients.chunks(BATCH) {
+        store.insert_clients(tenant, batch).await?;
+    }
+    store.analyze().await?;
+    Ok(())
+}
