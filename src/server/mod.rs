@@ -119,7 +119,9 @@ impl Server {
         let IssuerTrust { keys, rules, keeper } = self.issuer;
         readiness.set(keys.are_known()).await;
         let rate_limit = match self.config.redis_url {
-            Some(redis) => RateLimit::shared(self.config.quotas, redis).await,
+            Some(redis) => RateLimit::shared(self.config.quotas, redis)
+                .await
+                .map_err(ServerError::Thread)?,
             None => RateLimit::new(self.config.quotas),
         };
         let stack_config = StackConfig {
@@ -147,7 +149,7 @@ impl Server {
         doors.spawn(grpc::serve(listener, self.protos, stack_config, routes, stopped));
         let mut background = JoinSet::new();
         background.spawn(keep_ready(self.store.clone(), keys, readiness.clone()));
-        background.spawn(rate_limit.maintain());
+        background.spawn(rate_limit.forget_idle());
         if let Some(keeper) = keeper {
             background.spawn(KeyKeeper::run(keeper));
         }
