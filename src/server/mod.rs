@@ -38,6 +38,8 @@ use crate::{
     store::{Store, StoreError},
 };
 
+/// How large the headers of a call may be. More than a token may have, so that who sends a longer one is told so.
+const MAX_HEADER_BYTES: u32 = 256 * 1024;
 /// Where links lead to when nothing says where the REST door is.
 const DEFAULT_REST_ADDR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 
