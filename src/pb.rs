@@ -191,6 +191,12 @@ impl Protos {
             })
     }
 
+    /// Whether some method asks for a scope.
+    pub fn asks_for(&self, scope: &str) -> bool {
+        let asks = |policy: &MethodPolicy| matches!(&policy.access, Access::Scope(asked) if asked == scope);
+        self.methods.iter().any(|method| asks(&method.policy)) || self.service_policies.values().any(asks)
+    }
+
     /// What a reason means on the wire, by its name without prefix.
     pub fn reason(&self, name: &str) -> Option<&ReasonPolicy> {
         self.reasons.get(name)

@@ -16,13 +16,11 @@ use crate::watch::{self, UnreadableFile};
 /// A PEM file does not hold what it should.
 #[derive(Debug, Error)]
 pub enum PemError {
-    /// It is no PEM, or not all of it.
-    #[error("{path} is not PEM")]
+    /// It is no PEM, or not all of it. What is wrong is not said: it would be told with the line, which may be a key.
+    #[error("{path} is not PEM: each BEGIN and END must be a line of its own, with lines of base64 between")]
     Syntax {
         /// Which file.
         path: PathBuf,
-        /// Why.
-        source: pem::Error,
     },
     /// Nothing in it is a certificate.
     #[error("{path} holds no certificate")]
@@ -68,7 +66,7 @@ impl PemFile {
     /// When there is none, or a broken one.
     pub fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, PemError> {
         let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&self.contents).collect();
-        let certificates = certificates.map_err(|source| self.syntax(source))?;
+        let certificates = certificates.map_err(|_| self.syntax())?;
         if certificates.is_empty() {
             return Err(PemError::NoCertificate {
                 path: self.path.clone(),
@@ -82,18 +80,17 @@ impl PemFile {
     /// # Errors
     /// When there is none, or a broken one.
     pub fn private_key(&self) -> Result<PrivateKeyDer<'static>, PemError> {
-        PrivateKeyDer::from_pem_slice(&self.contents).map_err(|source| match source {
+        PrivateKeyDer::from_pem_slice(&self.contents).map_err(|error| match error {
             pem::Error::NoItemsFound => PemError::NoPrivateKey {
                 path: self.path.clone(),
             },
-            source => self.syntax(source),
+            _ => self.syntax(),
         })
     }
 
-    fn syntax(&self, source: pem::Error) -> PemError {
+    fn syntax(&self) -> PemError {
         PemError::Syntax {
             path: self.path.clone(),
-            source,
         }
     }
 }
@@ -104,5 +101,33 @@ impl fmt::Debug for PemFile {
         f.debug_struct("PemFile")
             .field("path", &self.path)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_key_does_not_say_the_key() {
+        let key = rcgen::KeyPair::generate().unwrap().serialize_pem();
+        let broken = [
+            key.replace('\n', " "),
+            key.replace('\n', "\\n"),
+            key.replacen('\n', "", 1),
+            key.replace("END", "FIN"),
+        ];
+        for contents in broken {
+            let file = PemFile {
+                path: "key.pem".into(),
+                contents: contents.into_bytes(),
+            };
+            let error = file.private_key().unwrap_err();
+            assert!(error.source().is_none(), "{error:?}");
+            let shown = format!("{error} {error:?}");
+            assert!(shown.len() < 200 && !shown.contains("MI"), "{shown}");
+        }
     }
 }

@@ -13,6 +13,9 @@ use tokio::time::MissedTickBehavior;
 /// How often files are read.
 const INTERVAL: Duration = Duration::from_secs(1);
 
+/// The largest file that is read.
+const MAX_BYTES: u64 = 1024 * 1024;
+
 /// A file cannot be read.
 #[derive(Debug, Error)]
 #[error("{path} cannot be read")]
@@ -26,10 +29,22 @@ pub struct UnreadableFile {
 /// # Errors
 /// When it cannot be read.
 pub fn read(path: &Path) -> Result<Vec<u8>, UnreadableFile> {
-    fs::read(path).map_err(|source| UnreadableFile {
+    read_small(path).map_err(|source| UnreadableFile {
         path: path.to_owned(),
         source,
     })
+}
+
+fn read_small(path: &Path) -> io::Result<Vec<u8>> {
+    let metadata = fs::metadata(path)?;
+    // Opening a pipe may wait for ever.
+    if !metadata.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    if metadata.len() > MAX_BYTES {
+        return Err(io::Error::other("it is larger than 1 MiB"));
+    }
+    fs::read(path)
 }
 
 /// What a file holds, without holding up the runtime.

@@ -12,6 +12,7 @@ use super::{
     source::{KeySource, SourceError},
     verified::VerifiedTokens,
 };
+use crate::rpc::status::chain;
 
 /// Between two readings that unknown keys cause, and before the next try after a failed one.
 const MIN_INTERVAL: Duration = Duration::from_secs(10);
@@ -162,8 +163,8 @@ impl KeyKeeper {
                 tracing::info!(from = %self.location, "the keys of the issuer can be had again");
             }
             Err(error) if !self.failing => {
-                let error: &dyn std::error::Error = &error;
-                tracing::warn!(error, from = %self.location, "the keys of the issuer cannot be had, the old ones stay");
+                let (cause, old) = (chain(&error), self.trust.borrow().is_some());
+                tracing::warn!(cause, old, from = %self.location, "the keys of the issuer cannot be had");
             }
             Ok(()) | Err(_) => {}
         }

@@ -1,8 +1,13 @@
 //! The keys that may have signed a token (RFC 7517).
 
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
+    RsaPublicKeyComponents, VerificationAlgorithm,
+};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{
     Algorithm, DecodingKey,
-    jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse},
+    jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse},
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -73,9 +78,40 @@ impl KeySet {
     }
 }
 
+/// Whether the key can have signed anything: a set of keys that cannot must not replace one of keys that can.
+fn is_sound(key: &AlgorithmParameters) -> bool {
+    let decode = |text: &str| URL_SAFE_NO_PAD.decode(text).unwrap_or_default();
+    let parses = |algorithm, key: Vec<u8>| ParsedPublicKey::new(algorithm, key).is_ok();
+    match key {
+        AlgorithmParameters::RSA(key) => {
+            let public = RsaPublicKeyComponents {
+                n: decode(&key.n),
+                e: decode(&key.e),
+            };
+            // A signature is checked with 256 bytes or more only.
+            let bytes = public.n.iter().skip_while(|byte| **byte == 0).count();
+            bytes >= 256 && public.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256).is_ok()
+        }
+        AlgorithmParameters::EllipticCurve(key) => {
+            let algorithm: &'static dyn VerificationAlgorithm = match key.curve {
+                EllipticCurve::P256 => &ECDSA_P256_SHA256_FIXED,
+                _ => &ECDSA_P384_SHA384_FIXED,
+            };
+            // The uncompressed form of a point (SEC 1 section 2.3.3).
+            parses(algorithm, [vec![4], decode(&key.x), decode(&key.y)].concat())
+        }
+        AlgorithmParameters::OctetKeyPair(key) => parses(&ED25519, decode(&key.x)),
+        _ => false,
+    }
+}
+
 fn read_key(jwk: &Jwk) -> Option<Key> {
     use Algorithm::{ES256, ES384, EdDSA, RS256, RS384, RS512};
-    if !matches!(jwk.common.public_key_use, None | Some(PublicKeyUse::Signature)) {
+    let common = &jwk.common;
+    let for_signatures = matches!(common.public_key_use, None | Some(PublicKeyUse::Signature));
+    let operations = common.key_operations.as_ref();
+    let verifies = operations.is_none_or(|operations| operations.contains(&KeyOperations::Verify));
+    if !(for_signatures && verifies && is_sound(&jwk.algorithm)) {
         return None;
     }
     let possible = match &jwk.algorithm {
@@ -136,6 +172,11 @@ mod tests {
             with(ec("a"), "alg", "HS256"),
             with(ec("a"), "crv", "secp256k1"),
             json!({"kty": "RSA", "kid": "a"}),
+            json!({"kty": "RSA", "kid": "a", "n": URL_SAFE_NO_PAD.encode([0xc5; 128]), "e": "AQAB"}),
+            json!({"kty": "OKP", "crv": "Ed25519", "kid": "a", "x": "AAAA"}),
+            with(ec("a"), "x", "AAAA"),
+            with(ec("a"), "y", "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU"),
+            json!({"key_ops": ["encrypt"], "kty": "EC", "crv": "P-256", "kid": "a", "x": ec("a")["x"], "y": ec("a")["y"]}),
             json!("a"),
         ];
         for key in &strange {

@@ -50,7 +50,8 @@ impl fmt::Display for KeyLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) => path.display().fmt(f),
-            Self::Url(JwksUrl(url)) => url.fmt(f),
+            // The query may hold a key to it.
+            Self::Url(JwksUrl(url)) => write!(f, "{}{}", url.origin().ascii_serialization(), url.path()),
         }
     }
 }
@@ -63,7 +64,7 @@ pub enum SourceError {
     Read(#[from] UnreadableFile),
     /// The issuer cannot be reached, or broke off.
     #[error("the JWKS URL cannot be fetched")]
-    Fetch(#[from] reqwest::Error),
+    Fetch(#[source] reqwest::Error),
     /// The issuer answered something else.
     #[error("the JWKS URL answered with the status {0}")]
     Status(StatusCode),
@@ -73,6 +74,13 @@ pub enum SourceError {
     /// What was read is no key set.
     #[error("the JWKS cannot be used")]
     Keys(#[from] KeySetError),
+}
+
+impl From<reqwest::Error> for SourceError {
+    fn from(error: reqwest::Error) -> Self {
+        // It would be told with its query.
+        Self::Fetch(error.without_url())
+    }
 }
 
 /// Reads the document with the keys.

@@ -11,7 +11,10 @@ use super::{
     keeper::Trust,
     verified::{TokenDigest, token_digest},
 };
-use crate::domain::ids::{InvalidName, Subject, TenantId};
+use crate::{
+    domain::ids::{InvalidName, Subject, TenantId},
+    pb,
+};
 
 /// How much the clocks of an issuer and of this server may differ.
 const LEEWAY_SECONDS: u32 = 30;
@@ -150,6 +153,10 @@ impl TokenVerifier {
         let TokenData { claims, .. } =
             jsonwebtoken::decode::<Map<String, Value>>(token, &key.decoding, &validation)
                 .map_err(|error| token_error(error.kind()))?;
+        // The library would take a list of issuers too, which RFC 7519 section 4.1.1 does not know.
+        if claims.get("iss").and_then(Value::as_str) != Some(&self.rules.issuer) {
+            return Err(TokenError::Issuer);
+        }
         let context = self.context(&claims)?;
         if let Some(expires) = claims.get("exp").and_then(Value::as_f64) {
             let expires = expires + f64::from(LEEWAY_SECONDS);
@@ -168,9 +175,10 @@ impl TokenVerifier {
     }
 
     fn scope_value<'a>(&self, claims: &'a Map<String, Value>) -> Option<&'a Value> {
-        match &self.rules.scope_claim {
-            Some(claim) => claims.get(claim),
-            None => claims.get("scope").or_else(|| claims.get("scp")),
+        let said = |claim: &str| claims.get(claim).filter(|value| !value.is_null());
+        match self.rules.scope_claim.as_deref() {
+            Some(claim) => said(claim),
+            None => said("scope").or_else(|| said("scp")),
         }
     }
 }
@@ -187,13 +195,18 @@ fn token_error(kind: &ErrorKind) -> TokenError {
     }
 }
 
-/// The scopes in a text with spaces between them (RFC 8693 section 4.2), or in a list, as some issuers write them.
+/// The scopes in a text with spaces between them (RFC 8693 section 4.2), or in a list, as some issuers write them. Only
+/// those that some method asks for are kept, however many there are.
 fn scopes(value: Option<&Value>) -> HashSet<String> {
-    let split = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
-    let scopes = match value {
-        Some(Value::String(text)) => split(text),
-        Some(Value::Array(values)) => values.iter().filter_map(Value::as_str).flat_map(split).collect(),
+    let texts: Vec<&str> = match value {
+        Some(Value::String(text)) => vec![text],
+        Some(Value::Array(values)) => values.iter().filter_map(Value::as_str).collect(),
         _ => Vec::new(),
     };
-    scopes.into_iter().filter(|scope| !scope.is_empty()).collect()
+    let asked_for = |scope: &&str| pb::protos().is_ok_and(|protos| protos.asks_for(scope));
+    let scopes = texts
+        .into_iter()
+        .flat_map(|text| text.split(' '))
+        .filter(asked_for);
+    scopes.map(str::to_owned).collect()
 }

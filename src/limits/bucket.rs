@@ -40,6 +40,18 @@ impl Bucket {
     pub(super) fn window(self) -> Duration {
         self.interval() * self.quota.get()
     }
+
+    /// Takes a call from a bucket that is full in so long, if there is room: the generic cell rate algorithm, as
+    /// `token_bucket.lua` has it too.
+    pub(super) fn take(self, until_full: Duration) -> Decision {
+        let (missing, more) = (until_full.min(self.window()), self.interval());
+        let allowed = missing + more <= self.window();
+        Decision {
+            bucket: self,
+            allowed,
+            until_full: if allowed { missing + more } else { missing },
+        }
+    }
 }
 
 impl Decision {

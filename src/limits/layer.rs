@@ -66,7 +66,9 @@ where
 
 fn announce(decision: &Decision, headers: &mut HeaderMap) {
     let (tier, quota) = (decision.bucket.tier.name(), decision.bucket.quota);
-    let (remaining, reset) = (decision.remaining(), whole_seconds(decision.until_full));
+    // Microseconds that were rounded up do not make the minute longer.
+    let reset = whole_seconds(decision.until_full).min(60);
+    let remaining = decision.remaining();
     for (name, value) in [
         (RATELIMIT_POLICY, format!("\"{tier}\";q={quota};w=60")),
         (RATELIMIT, format!("\"{tier}\";r={remaining};t={reset}")),

@@ -7,9 +7,12 @@ mod process;
 mod redis;
 mod redis_url;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use governor::clock::DefaultClock;
 use http::{Extensions, Request};
 
 pub use self::{
@@ -70,16 +73,17 @@ impl RateLimit {
         Self::with(quotas, None)
     }
 
-    /// Shares the limits with the other replicas on a Redis. While it does not answer, limits in this process alone.
-    pub async fn shared(quotas: Quotas, redis: RedisUrl) -> Self {
-        Self::with(quotas, Some(Redis::connect(redis).await))
+    /// Shares the limits with the other replicas on a Redis. While it does not answer, limits in this process alone, from
+    /// where Redis left off.
+    ///
+    /// # Errors
+    /// When the operating system gives no thread for it.
+    pub async fn shared(quotas: Quotas, redis: RedisUrl) -> io::Result<Self> {
+        Ok(Self::with(quotas, Some(Redis::connect(redis).await?)))
     }
 
     fn with(quotas: Quotas, redis: Option<Redis>) -> Self {
-        let limiter = |tier, per_minute| {
-            Bucket::new(tier, per_minute)
-                .and_then(|bucket| ProcessLimiter::new(bucket, DefaultClock::default()))
-        };
+        let limiter = |tier, per_minute| Bucket::new(tier, per_minute).map(ProcessLimiter::new);
         Self(Arc::new(Limiters {
             one: limiter(RateTier::One, quotas.tier1_per_minute),
             two: limiter(RateTier::Two, quotas.tier2_per_minute),
@@ -87,22 +91,13 @@ impl RateLimit {
         }))
     }
 
-    /// Forgets idle callers, and looks for Redis when it is away. It never ends.
-    pub async fn maintain(self) {
-        let keep_connected = async {
-            if let Some(redis) = &self.0.redis {
-                redis.keep_connected().await;
-            }
-        };
-        tokio::join!(keep_connected, self.forget_idle());
-    }
-
-    async fn forget_idle(&self) {
+    /// Forgets idle callers now and then. It never ends.
+    pub async fn forget_idle(self) {
         let mut interval = tokio::time::interval(FORGET_INTERVAL);
         loop {
             interval.tick().await;
             for limiter in [&self.0.one, &self.0.two].into_iter().flatten() {
-                limiter.forget_idle();
+                limiter.forget_idle(Instant::now());
             }
         }
     }
@@ -126,11 +121,14 @@ impl RateLimit {
 
     async fn ask(&self, limiter: &ProcessLimiter, caller: &Caller) -> (Decision, DecidedBy) {
         let Some(redis) = &self.0.redis else {
-            return (limiter.decide(caller), DecidedBy::Process);
+            return (limiter.decide(caller, Instant::now()), DecidedBy::Process);
         };
         match redis.decide(limiter.bucket, caller).await {
-            Some(decision) => (decision, DecidedBy::Redis),
-            None => (limiter.decide(caller), DecidedBy::Fallback),
+            Some(decision) => {
+                limiter.follow(caller, &decision, Instant::now());
+                (decision, DecidedBy::Redis)
+            }
+            None => (limiter.decide(caller, Instant::now()), DecidedBy::Fallback),
         }
     }
 }

@@ -1,11 +1,14 @@
 //! Limits that replicas share through Redis. A call never waits for a connection: there is one, or the call is not for
 //! Redis to decide.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, io, sync::Arc, time::Duration};
 
 use redis::{AsyncConnectionConfig, ConnectionAddr, RedisError, Script, aio::MultiplexedConnection};
 use thiserror::Error;
-use tokio::sync::watch;
+use tokio::{
+    runtime::{self, Runtime},
+    sync::watch,
+};
 
 use super::{
     Caller,
@@ -36,50 +39,102 @@ enum Away {
 /// A connection that works, as far as is known. All calls share it.
 type Link = Arc<MultiplexedConnection>;
 
-/// The limits that are kept in Redis.
+/// The limits that are kept in Redis. Talking to it has a thread of its own: where all others are busy, an answer that
+/// has come would be read so late that Redis seemed to be away.
+#[derive(Debug)]
 pub(super) struct Redis {
+    shared: Arc<Shared>,
+    thread: OwnThread,
+}
+
+/// What the thread works with.
+struct Shared {
     url: RedisUrl,
     script: Script,
     link: watch::Sender<Option<Link>>,
 }
 
+/// A runtime that ends without being waited for, as it may be dropped within another.
+#[derive(Debug)]
+struct OwnThread(Option<Runtime>);
+
 impl Redis {
-    /// Connects, if Redis can be reached; else [`keep_connected`](Self::keep_connected) will, once it can.
-    pub(super) async fn connect(url: RedisUrl) -> Self {
+    /// Connects, if Redis can be reached; else it will once it can.
+    ///
+    /// # Errors
+    /// When the operating system gives no thread.
+    pub(super) async fn connect(url: RedisUrl) -> io::Result<Self> {
         if let ConnectionAddr::TcpTls { .. } = url.0.get_connection_info().addr() {
             // The client library takes the provider of the process. Perhaps there is one already.
             let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
         }
-        let redis = Self {
+        let shared = Arc::new(Shared {
             url,
             script: Script::new(TOKEN_BUCKET),
             link: watch::Sender::new(None),
-        };
-        if let Err(error) = redis.link_up().await {
-            redis.say_away(&error);
-        }
-        redis
+        });
+        let thread = OwnThread::start()?;
+        let first = shared.clone();
+        thread
+            .run(async move {
+                if let Err(error) = first.link_up().await {
+                    first.say_away(&error);
+                }
+            })
+            .await;
+        thread.spawn(shared.clone().keep_connected());
+        Ok(Self { shared, thread })
     }
 
+    /// Takes a call from the bucket of its caller, if there is room. Nothing when Redis does not answer.
+    pub(super) async fn decide(&self, bucket: Bucket, caller: &Caller) -> Option<Decision> {
+        let link = self.shared.link.borrow().clone()?;
+        let (shared, key) = (self.shared.clone(), key(bucket.tier, caller));
+        let deciding = async move {
+            let outcome = within(CALL_BUDGET, shared.take(&link, &key, bucket)).await;
+            outcome.map_err(|error| shared.drop_link(&link, &error)).ok()
+        };
+        self.thread.run(deciding).await.flatten()
+    }
+}
+
+impl OwnThread {
+    fn start() -> io::Result<Self> {
+        let runtime = runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("redis")
+            .enable_all()
+            .build()?;
+        Ok(Self(Some(runtime)))
+    }
+
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        if let Some(runtime) = &self.0 {
+            runtime.spawn(work);
+        }
+    }
+
+    async fn run<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Option<T> {
+        self.0.as_ref()?.spawn(work).await.ok()
+    }
+}
+
+impl Drop for OwnThread {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Shared {
     /// Connects anew whenever the connection was lost. It never ends.
-    pub(super) async fn keep_connected(&self) {
+    async fn keep_connected(self: Arc<Self>) {
         let mut link = self.link.subscribe();
         while link.wait_for(Option::is_none).await.is_ok() {
             tokio::time::sleep(PAUSE).await;
             // That Redis is away was said when it went.
             let _still_away = self.link_up().await;
-        }
-    }
-
-    /// Takes a call from the bucket of its caller, if there is room. Nothing when Redis does not answer.
-    pub(super) async fn decide(&self, bucket: Bucket, caller: &Caller) -> Option<Decision> {
-        let link = self.link.borrow().clone()?;
-        match within(CALL_BUDGET, self.take(&link, &key(bucket.tier, caller), bucket)).await {
-            Ok(decision) => Some(decision),
-            Err(error) => {
-                self.drop_link(&link, &error);
-                None
-            }
         }
     }
 
@@ -116,7 +171,7 @@ impl Redis {
         Ok(Decision {
             bucket,
             allowed,
-            until_full: Duration::from_micros(until_full),
+            until_full: Duration::from_micros(until_full).min(bucket.window()),
         })
     }
 
@@ -139,9 +194,9 @@ impl Redis {
     }
 }
 
-impl fmt::Debug for Redis {
+impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Redis")
+        f.debug_struct("Shared")
             .field("url", &self.url)
             .finish_non_exhaustive()
     }

@@ -10,7 +10,9 @@ local interval, window = tonumber(ARGV[1]), tonumber(ARGV[2])
 -- The one clock that all replicas share.
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-local stored = tonumber(redis.call('GET', KEYS[1])) or now
+-- What is no number, whoever wrote it, is a full bucket too, and is written over.
+local got = redis.pcall('GET', KEYS[1])
+local stored = type(got) == 'string' and tonumber(got) or now
 -- Never further away than an empty bucket needs, or a clock that is set back would lock callers out.
 local full_at = math.min(math.max(stored, now), now + window)
 local allowed = full_at + interval <= now + window

@@ -9,29 +9,55 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::Sleep,
+    sync::watch,
 };
 use tonic::transport::server::Connected;
 
-/// How long the other side may take for its first byte. From then on, the limits of HTTP hold.
-const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long the other side may take to say which HTTP it speaks. From then on, the limits of HTTP hold.
+const BEGIN_TIMEOUT: Duration = Duration::from_secs(15);
+/// The length of the preface of HTTP/2 (RFC 9113 section 3.4), less than any request of HTTP/1.1.
+const BEGIN_BYTES: usize = 24;
+
+/// How often an HTTP/2 connection is asked whether the other side is there.
+pub(super) const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
+/// How long the other side may take to say so.
+pub(super) const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What bytes go over.
 trait Io: AsyncRead + AsyncWrite + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Send> Io for T {}
 
-/// A connection, which fails when nothing is ever sent on it.
+/// A connection, which fails when it does not begin in time, or not before its listener ends.
 pub(super) struct Connection {
     io: Pin<Box<dyn Io>>,
-    first_byte: Option<Pin<Box<Sleep>>>,
+    begin: Option<Begin>,
+}
+
+/// What is awaited of a connection before it has begun.
+struct Begin {
+    missing_bytes: usize,
+    late: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
 impl Connection {
-    pub(super) fn new(io: impl AsyncRead + AsyncWrite + Send + 'static) -> Self {
+    /// A connection of a listener, which lives as long as the other end of `listening`.
+    pub(super) fn new(
+        io: impl AsyncRead + AsyncWrite + Send + 'static,
+        mut listening: watch::Receiver<()>,
+    ) -> Self {
+        let late = async move {
+            tokio::select! {
+                () = tokio::time::sleep(BEGIN_TIMEOUT) => {}
+                _ended = listening.changed() => {}
+            }
+        };
         Self {
             io: Box::pin(io),
-            first_byte: Some(Box::pin(tokio::time::sleep(FIRST_BYTE_TIMEOUT))),
+            begin: Some(Begin {
+                missing_bytes: BEGIN_BYTES,
+                late: Box::pin(late),
+            }),
         }
     }
 }
@@ -48,15 +74,22 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
         let read = self.io.as_mut().poll_read(cx, buf);
+        let Some(begin) = &mut self.begin else {
+            return read;
+        };
         if read.is_ready() {
-            self.first_byte = None;
+            let bytes = buf.filled().len() - before;
+            begin.missing_bytes = begin.missing_bytes.saturating_sub(bytes);
+            if bytes == 0 || begin.missing_bytes == 0 {
+                self.begin = None;
+            }
             return read;
         }
-        let late = self.first_byte.as_mut().map(|late| late.as_mut().poll(cx));
-        match late {
-            Some(Poll::Ready(())) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
-            Some(Poll::Pending) | None => Poll::Pending,
+        match begin.late.as_mut().poll(cx) {
+            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            Poll::Pending => Poll::Pending,
         }
     }
 }
@@ -94,20 +127,37 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_fails_when_nothing_is_ever_sent_on_it() {
-        let (_client, server) = tokio::io::duplex(64);
-        let read = Connection::new(server).read_u8().await;
-        assert_eq!(read.unwrap_err().kind(), io::ErrorKind::TimedOut);
+    async fn a_connection_that_does_not_begin_in_time_fails() {
+        for begin in [&b""[..], b"P", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r"] {
+            let listening = watch::Sender::new(());
+            let (mut client, server) = tokio::io::duplex(64);
+            client.write_all(begin).await.unwrap();
+            let mut connection = Connection::new(server, listening.subscribe());
+            let read = connection.read_to_end(&mut Vec::new()).await;
+            assert_eq!(read.unwrap_err().kind(), io::ErrorKind::TimedOut, "{begin:?}");
+        }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_on_which_something_was_sent_may_rest() {
+    async fn a_connection_that_has_begun_may_rest_and_outlives_its_listener() {
+        let listening = watch::Sender::new(());
         let (mut client, server) = tokio::io::duplex(64);
-        let mut connection = Connection::new(server);
-        client.write_all(b"ab").await.unwrap();
-        assert_eq!(connection.read_u8().await.unwrap(), b'a');
-        assert_eq!(connection.read_u8().await.unwrap(), b'b');
-        let rest = tokio::time::timeout(FIRST_BYTE_TIMEOUT * 10, connection.read_u8()).await;
+        let mut connection = Connection::new(server, listening.subscribe());
+        client.write_all(&[b'a'; BEGIN_BYTES]).await.unwrap();
+        connection.read_exact(&mut [0; BEGIN_BYTES]).await.unwrap();
+        drop(listening);
+        let rest = tokio::time::timeout(BEGIN_TIMEOUT * 10, connection.read_u8()).await;
         rest.expect_err("it waits");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_has_not_begun_ends_with_its_listener() {
+        let listening = watch::Sender::new(());
+        let (_client, server) = tokio::io::duplex(64);
+        let mut connection = Connection::new(server, listening.subscribe());
+        drop(listening);
+        let started = tokio::time::Instant::now();
+        connection.read_u8().await.unwrap_err();
+        assert_eq!(started.elapsed(), Duration::ZERO);
     }
 }

@@ -69,6 +69,9 @@ pub enum ServerError {
         /// How many.
         missing: usize,
     },
+    /// The operating system gives no thread.
+    #[error("a thread cannot be started")]
+    Thread(#[source] io::Error),
     /// A listener failed.
     #[error("a listener failed")]
     Serve(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -5,7 +5,12 @@ use tonic::service::Routes;
 use tonic_health::pb::health_server::{Health, HealthServer};
 use tower::util::MapResponse;
 
-use super::{ServerError, listener::Listener, stopped};
+use super::{
+    MAX_HEADER_BYTES, ServerError,
+    connection::{KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT},
+    listener::Listener,
+    stopped,
+};
 use crate::{
     pb::{
         self, Protos,
@@ -26,8 +31,6 @@ const MAX_MESSAGE_BYTES: usize = 1024 * 1024;
 /// How many calls that were given up may wait to be noticed before the connection is taken for an attack. Callers with
 /// short deadlines share one connection, and give up many calls at once.
 const MAX_PENDING_RESETS: usize = 256;
-/// How large the metadata of a call may be. More than a token may have, so that who sends a longer one is told so.
-const MAX_HEADER_BYTES: u32 = 256 * 1024;
 
 /// Every service of the server.
 pub(super) fn routes(
@@ -75,6 +78,8 @@ pub(super) async fn serve(
     tonic::transport::Server::builder()
         .http2_max_pending_accept_reset_streams(Some(MAX_PENDING_RESETS))
         .http2_max_header_list_size(Some(MAX_HEADER_BYTES))
+        .http2_keepalive_interval(Some(KEEP_ALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEP_ALIVE_TIMEOUT))
         .layer(layers)
         .add_routes(routes)
         .serve_with_incoming_shutdown(listener.connections(), stopped(stop))

@@ -10,7 +10,11 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 
-use super::{connection::Connection, listener::Listener};
+use super::{
+    MAX_HEADER_BYTES,
+    connection::{Connection, KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT},
+    listener::Listener,
+};
 
 /// How long the head of a request may take.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
@@ -36,7 +40,12 @@ fn serve_connection(connection: Connection, router: Router, connections: &Gracef
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .half_close(true);
-    builder.http2().timer(TokioTimer::new());
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(MAX_HEADER_BYTES)
+        .keep_alive_interval(KEEP_ALIVE_INTERVAL)
+        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT);
     let service = TowerToHyperService::new(router);
     let connection = builder
         .serve_connection(TokioIo::new(connection), service)

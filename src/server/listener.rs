@@ -6,6 +6,7 @@ use futures_util::{Stream, stream};
 use rustls::ServerConfig;
 use tokio::{
     net::{TcpListener, TcpStream},
+    sync::watch,
     task::JoinSet,
 };
 use tokio_rustls::TlsAcceptor;
@@ -23,6 +24,8 @@ pub(super) struct Listener {
     tcp: TcpListener,
     tls: Option<CurrentTls>,
     handshakes: JoinSet<Option<Connection>>,
+    /// So that connections that have not begun end with this.
+    listening: watch::Sender<()>,
 }
 
 impl Listener {
@@ -31,6 +34,7 @@ impl Listener {
             tcp,
             tls,
             handshakes: JoinSet::new(),
+            listening: watch::Sender::new(()),
         }
     }
 
@@ -39,10 +43,10 @@ impl Listener {
         loop {
             tokio::select! {
                 stream = accept(&self.tcp) => match &self.tls {
-                    None => return Connection::new(stream),
+                    None => return Connection::new(stream, self.listening.subscribe()),
                     Some(tls) => {
                         let config = tls.borrow().clone();
-                        self.handshakes.spawn(shake_hands(stream, config));
+                        self.handshakes.spawn(shake_hands(stream, config, self.listening.subscribe()));
                     }
                 },
                 Some(ended) = self.handshakes.join_next() => if let Ok(Some(connection)) = ended {
@@ -78,10 +82,14 @@ async fn accept(tcp: &TcpListener) -> TcpStream {
     }
 }
 
-async fn shake_hands(stream: TcpStream, config: Arc<ServerConfig>) -> Option<Connection> {
+async fn shake_hands(
+    stream: TcpStream,
+    config: Arc<ServerConfig>,
+    listening: watch::Receiver<()>,
+) -> Option<Connection> {
     let handshake = TlsAcceptor::from(config).accept(stream);
     match tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await {
-        Ok(Ok(stream)) => Some(Connection::new(stream)),
+        Ok(Ok(stream)) => Some(Connection::new(stream, listening)),
         Ok(Err(error)) => {
             tracing::debug!(%error, "a TLS handshake failed");
             None
@@ -117,7 +125,7 @@ mod tests {
     async fn a_handshake_that_takes_too_long_is_given_up() {
         let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = tcp.local_addr().unwrap();
-        let tls = tokio::sync::watch::Sender::new(Arc::new(config()));
+        let tls = watch::Sender::new(Arc::new(config()));
         let mut listener = Listener::new(tcp, Some(tls.subscribe()));
         let mut client = TcpStream::connect(addr).await.unwrap();
         client.write_all(&[22, 3, 1, 2, 0]).await.unwrap();

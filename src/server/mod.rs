@@ -41,6 +41,8 @@ use crate::{
     store::{Store, StoreError},
 };
 
+/// How large the headers of a call may be. More than a token may have, so that who sends a longer one is told so.
+const MAX_HEADER_BYTES: u32 = 256 * 1024;
 /// Where links lead to when nothing says where the REST door is.
 const DEFAULT_REST_ADDR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 
@@ -122,7 +124,9 @@ impl Server {
         let IssuerTrust { keys, rules, keeper } = self.issuer;
         readiness.set(keys.are_known()).await;
         let rate_limit = match self.config.redis_url {
-            Some(redis) => RateLimit::shared(self.config.quotas, redis).await,
+            Some(redis) => RateLimit::shared(self.config.quotas, redis)
+                .await
+                .map_err(ServerError::Thread)?,
             None => RateLimit::new(self.config.quotas),
         };
         let stack_config = StackConfig {
@@ -155,7 +159,7 @@ impl Server {
         let mut background = JoinSet::new();
         background.spawn(keep_ready(self.store.clone(), keys, readiness.clone()));
         background.spawn(forget_assertions(self.store.clone()));
-        background.spawn(rate_limit.maintain());
+        background.spawn(rate_limit.forget_idle());
         if let Some(keeper) = keeper {
             background.spawn(KeyKeeper::run(keeper));
         }

@@ -1,5 +1,5 @@
-//! Finding a client by its id alone, whatever its tenant and state, for authorization servers. This is the only query
-//! that does not begin with a tenant.
+//! Finding a client by its id alone, whatever its tenant and state, for authorization servers. This and the
+//! query for a presented secret are the only ones that do not begin with a tenant.
 
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _};
 
@@ -17,11 +17,9 @@ use super::{
 use crate::domain::{
     client::Client,
     ids::{ClientId, TenantId},
-    secret::{Hint, SecretHash},
 };
 
-/// A client as its rows say it. Little is read of them before a secret was checked, so that it takes as long to refuse
-/// a client as to find none.
+/// A client of some tenant, in some state, as its rows say it.
 #[derive(Debug)]
 pub struct ClientRecord {
     row: Model,
@@ -49,17 +47,16 @@ impl Store {
 }
 
 impl ClientRecord {
+    pub(super) fn new(row: Model, secrets: Vec<secret::Model>) -> Self {
+        Self { row, secrets }
+    }
+
     /// The tenant that owns the client.
     ///
     /// # Errors
     /// When the row holds none.
     pub fn tenant(&self) -> Result<TenantId, StoreError> {
-        let corrupt = |_| Corrupt {
-            table: "oauth_clients",
-            column: "tenant_id",
-            client_id: self.row.client_id.clone(),
-        };
-        Ok(TenantId::parse(&self.row.tenant_id).map_err(corrupt)?)
+        tenant(&self.row.tenant_id, &self.row.client_id)
     }
 
     /// Whether the client was deleted.
@@ -70,13 +67,6 @@ impl ClientRecord {
     /// Whether the client is disabled.
     pub fn is_disabled(&self) -> bool {
         self.row.disable_tag.is_some()
-    }
-
-    /// What is kept of a secret.
-    pub fn secret_hash(&self, hint: &Hint) -> Option<SecretHash> {
-        let secret = self.secrets.iter().find(|secret| secret.hint == hint.as_str())?;
-        let hash: [u8; 32] = secret.hash.as_slice().try_into().ok()?;
-        Some(SecretHash::from_bytes(hash))
     }
 
     /// The client.
@@ -91,4 +81,14 @@ impl ClientRecord {
             .collect::<Result<_, _>>()?;
         Ok(from_row(self.row, secrets)?)
     }
+}
+
+/// The tenant of a client's row.
+pub(super) fn tenant(name: &str, client_id: &str) -> Result<TenantId, StoreError> {
+    let corrupt = |_| Corrupt {
+        table: "oauth_clients",
+        column: "tenant_id",
+        client_id: client_id.to_owned(),
+    };
+    Ok(TenantId::parse(name).map_err(corrupt)?)
 }

@@ -1,5 +1,5 @@
 //! The clients in the database: SQLite or PostgreSQL, from one code path. Every function takes the tenant first, and
-//! every query has it as its first condition, but for `lookup`.
+//! every query has it as its first condition, but for `lookup` and `presented`.
 
 mod assertions;
 mod clients;
@@ -9,6 +9,7 @@ mod error;
 mod filter;
 mod list;
 mod lookup;
+mod presented;
 mod secrets;
 mod transaction;
 
@@ -25,6 +26,7 @@ use tracing::Instrument as _;
 pub use connect::{DatabaseUrl, InvalidDatabaseUrl};
 pub use error::{Corrupt, StoreError, UpdateError};
 pub use lookup::ClientRecord;
+pub use presented::{Owner, PresentedSecret};
 
 /// How long a call waits for the database at most, whatever it waits for.
 const TIMEOUT: Duration = Duration::from_secs(4);

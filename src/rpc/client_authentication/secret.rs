@@ -5,7 +5,7 @@ use crate::{
     auth::CallContext,
     domain::{ids::ClientId, metadata::AuthMethod, rejection::Rejection, secret::ClientSecret},
     pb::v1,
-    store::ClientRecord,
+    store::Owner,
 };
 
 /// Checks a secret with one read and one hash. Whether the client is unknown or the secret wrong, the same is done: what
@@ -19,25 +19,12 @@ pub(super) async fn authenticate(
     let (hint, secret) = ClientSecret::parse(secret).ok_or(Rejection::MalformedSecret)?;
     let id = ClientId::parse(client_id).map_err(|_| Rejection::UnknownClient)?;
     tell_client(&id);
-    let record = service.store.find_client(&id).await?;
-    let tenant = record.as_ref().map(ClientRecord::tenant).transpose()?;
-    let hash = record.as_ref().and_then(|record| record.secret_hash(&hint));
-    let owner = tenant.as_ref().unwrap_or(context.tenant());
-    let matches = secret.matches(owner, &id, &hint, hash.as_ref());
-    let (record, tenant) = record.zip(tenant).ok_or(Rejection::UnknownClient)?;
-    if record.is_deleted() {
-        return Err(Rejection::Deleted.into());
-    }
-    if !sees(context, &tenant) {
-        return Err(Rejection::OtherTenant.into());
-    }
-    if !matches {
-        return Err(Rejection::WrongSecret.into());
-    }
-    if record.is_disabled() {
-        return Err(Rejection::Disabled.into());
-    }
-    let client = record.into_client()?;
+    let found = service.store.find_secret(&id, &hint).await?;
+    let owner = found.owner.as_ref();
+    let tenant = owner.map_or(context.tenant(), |owner| &owner.tenant).clone();
+    let matches = secret.matches(&tenant, &id, &hint, found.hash.as_ref());
+    check(context, owner, matches)?;
+    let client = found.into_client()?;
     if !client.metadata.allows(AuthMethod::ClientSecret) {
         return Err(Rejection::MethodNotAllowed.into());
     }
@@ -48,4 +35,15 @@ pub(super) async fn authenticate(
         secret_hint: Some(hint.as_str().to_owned()),
         key_id: None,
     })
+}
+
+fn check(context: &CallContext, owner: Option<&Owner>, matches: bool) -> Result<(), Rejection> {
+    match owner {
+        None => Err(Rejection::UnknownClient),
+        Some(owner) if owner.is_deleted => Err(Rejection::Deleted),
+        Some(owner) if !sees(context, &owner.tenant) => Err(Rejection::OtherTenant),
+        Some(_) if !matches => Err(Rejection::WrongSecret),
+        Some(owner) if owner.is_disabled => Err(Rejection::Disabled),
+        Some(_) => Ok(()),
+    }
 }
