@@ -117,6 +117,15 @@ mod tests {
         dir
     }
 
+    #[test]
+    fn what_has_no_end_or_is_large_is_not_read() {
+        let dir = directory(&[("small", "a"), ("large", &"a".repeat(1 << 20 | 1))]);
+        assert_eq!(read(&dir.path().join("small")).unwrap(), b"a");
+        for path in [Path::new("/dev/zero"), dir.path(), &dir.path().join("large")] {
+            read(path).expect_err("it is refused");
+        }
+    }
+
     fn change(path: PathBuf, last: &[u8]) -> impl Future<Output = Vec<u8>> {
         let last = last.to_vec();
         async move { changed(&last, move || read(&path)).await }
