@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     auth::{
-        JwksUrl, KeyLocation,
+        KeyLocation,
         dev_key::{ALL_SCOPES, DevKey, DevToken},
     },
     config::{Issuer, PublicUrl, RestAddr, ServerConfig, TlsFiles},
@@ -73,8 +73,13 @@ pub(super) struct Serve {
     #[arg(long, env = "OAUTH_CLIENTS_JWKS_FILE", value_name = "FILE")]
     jwks_file: Option<PathBuf>,
     /// The URL of the keys of the issuer, instead of a file. Its metadata says it (RFC 8414 section 2).
-    #[arg(long, env = "OAUTH_CLIENTS_JWKS_URL", value_name = "URL")]
-    jwks_url: Option<JwksUrl>,
+    #[arg(
+        long,
+        env = "OAUTH_CLIENTS_JWKS_URL",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    jwks_url: Option<UrlText>,
     /// How often the keys are fetched from the URL. A token of an unknown key has them fetched at once.
     #[arg(
         long,
@@ -259,16 +264,19 @@ impl Serve {
     }
 
     fn key_location(&self) -> Result<KeyLocation, CliError> {
-        let rule = match (&self.jwks_file, &self.jwks_url) {
-            (Some(file), None) => return Ok(KeyLocation::File(file.clone())),
-            (None, Some(url)) => return Ok(KeyLocation::Url(url.clone())),
-            (None, None) => "or --jwks-url is required without --dev",
-            (Some(_), Some(_)) => "and --jwks-url cannot both be given",
-        };
-        Err(CliError::Key {
-            key: "--jwks-file",
-            rule,
-        })
+        let key = |key, rule| Err(CliError::Key { key, rule });
+        match (&self.jwks_file, &self.jwks_url) {
+            (Some(file), None) => Ok(KeyLocation::File(file.clone())),
+            (None, Some(UrlText(url))) => match url.parse() {
+                Ok(url) => Ok(KeyLocation::Url(url)),
+                Err(_) => key(
+                    "--jwks-url",
+                    "must be an https URL without userinfo; http is for this machine only",
+                ),
+            },
+            (None, None) => key("--jwks-file", "or --jwks-url is required without --dev"),
+            (Some(_), Some(_)) => key("--jwks-file", "and --jwks-url cannot both be given"),
+        }
     }
 }
 

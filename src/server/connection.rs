@@ -15,7 +15,8 @@ use tonic::transport::server::Connected;
 
 /// How long the other side may take to say which HTTP it speaks. From then on, the limits of HTTP hold.
 const BEGIN_TIMEOUT: Duration = Duration::from_secs(15);
-/// The length of the preface of HTTP/2 (RFC 9113 section 3.4), less than any request of HTTP/1.1.
+/// The length of the preface of HTTP/2 (RFC 9113 section 3.4), less than any request of HTTP/1.1 that
+/// names its host.
 const BEGIN_BYTES: usize = 24;
 
 /// How often an HTTP/2 connection is asked whether the other side is there.

@@ -16,7 +16,7 @@ use super::{
     listener::Listener,
 };
 
-/// How long the head of a request may take.
+/// How long the head of a request may take, and a connection of HTTP/1.1 may rest before it.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Serves connections until `stop` is ready and the requests in flight are answered.

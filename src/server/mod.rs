@@ -156,8 +156,9 @@ impl Server {
         }
         let listener = Listener::new(self.grpc, self.tls.as_ref().map(Tls::grpc));
         doors.spawn(grpc::serve(listener, self.protos, stack_config, routes, stopped));
+        let mut probing = JoinSet::new();
+        probing.spawn(keep_ready(self.store.clone(), keys, readiness.clone()));
         let mut background = JoinSet::new();
-        background.spawn(keep_ready(self.store.clone(), keys, readiness.clone()));
         background.spawn(forget_assertions(self.store.clone()));
         background.spawn(rate_limit.forget_idle());
         if let Some(keeper) = keeper {
@@ -172,7 +173,7 @@ impl Server {
             Some(ended) = doors.join_next() => return ended?,
         }
         tracing::info!("draining");
-        background.shutdown().await;
+        probing.shutdown().await;
         readiness.set(false).await;
         tokio::time::sleep(self.config.drain_delay).await;
         stop.send_replace(true);
@@ -183,6 +184,7 @@ impl Server {
                 tracing::warn!("work in flight was cut off");
                 Ok(())
             });
+        background.shutdown().await;
         self.store.close().await;
         outcome
     }

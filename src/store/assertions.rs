@@ -1,4 +1,4 @@
-//! Assertions that clients have used, kept until they have expired.
+//! Assertions that clients have used, kept until some time after they have expired.
 
 use sea_orm::{
     ColumnTrait, EntityTrait as _, QueryFilter as _, QuerySelect as _, QueryTrait as _, Set,

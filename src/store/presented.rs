@@ -1,4 +1,5 @@
-//! What is kept of a secret that a client presents, in one query that takes as long whatever it finds.
+//! What is kept of a secret that a client presents, in one query that takes as long, but for
+//! microseconds, whatever it finds.
 
 use std::{fmt, sync::LazyLock};
 
@@ -23,7 +24,7 @@ use crate::domain::{
 const CLIENT: &str = "client_";
 
 /// What a client's secret is to be compared with. The rest of the client is not read before that was done, so that it
-/// takes as long to refuse one as to find none.
+/// takes as long, but for microseconds, to refuse one as to find none.
 pub struct PresentedSecret {
     /// The state of the client, if there is one.
     pub owner: Option<Owner>,

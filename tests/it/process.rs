@@ -183,6 +183,15 @@ async fn no_password_of_a_database_is_printed() {
 }
 
 #[tokio::test]
+async fn no_password_of_a_jwks_url_is_printed() {
+    let url = "https://user:hunter2@issuer.example/jwks";
+    let ended = run(&["serve", "--issuer", "i", "--audience", "a", "--jwks-url", url]).await;
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.stderr.contains("--jwks-url"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("hunter2"), "{}", ended.stderr);
+}
+
+#[tokio::test]
 async fn a_quota_of_the_command_line_holds() {
     let dir = tempfile::tempdir().unwrap();
     let served = Served::start(
