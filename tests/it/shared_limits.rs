@@ -108,6 +108,21 @@ async fn a_server_starts_without_its_redis_and_finds_it_later() {
     decides_again(&redis, &server).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_whose_redis_goes_away_goes_on_from_where_it_was() {
+    let Some(mut redis) = Redis::start().await else {
+        return;
+    };
+    let server = limited(Some(&redis), 6, 0).await;
+    assert_eq!(allowed_of(8, &[&server]).await, 6);
+    redis.stop();
+    assert_eq!(
+        allowed_of(8, &[&server]).await,
+        0,
+        "the quota is used up for ten seconds"
+    );
+}
+
 /// Calls one after the other, none of which may wait for Redis but the first.
 async fn calls_hardly_wait(server: &TestServer) {
     let started = Instant::now();
