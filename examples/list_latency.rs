@@ -28,7 +28,7 @@ use oauth_clients::{
         sort::Sort,
         timestamp::Timestamp,
     },
-    store::{DatabaseUrl, Store},
+    store::{Claim, DatabaseUrl, Store},
 };
 use uuid::Uuid;
 
@@ -194,8 +194,9 @@ fn shapes() -> Vec<(&'static str, Option<&'static str>, bool)> {
 }
 
 async fn fill(url: &DatabaseUrl, clients: u64, tenants: u64) -> Outcome<Measured> {
-    let store = Store::connect(url).await?;
-    store.migrate().await?;
+    let claim = Claim::acquire(url, None).await?;
+    let store = Store::connect(url, None).await?;
+    store.migrate(&claim).await?;
     for number in 0..tenants {
         let tenant = tenant(number)?;
         let everything = List {

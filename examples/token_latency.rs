@@ -126,6 +126,7 @@ async fn calling(keys: &str, tokens: &[String]) -> Outcome<Times> {
         public_url: None,
         redis_url: None,
         database_url: format!("sqlite:{}", dir.path().join("clients.db").display()).parse()?,
+        database_connections: None,
         migrate: false,
         issuer: Issuer::External {
             issuer: ISSUER.to_owned(),

@@ -1,6 +1,6 @@
 //! What can be configured, typed and checked. The command line makes it, of flags, environment and file.
 
-use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::{fmt, net::SocketAddr, num::NonZeroU32, path::PathBuf, str::FromStr, time::Duration};
 
 use thiserror::Error;
 
@@ -25,6 +25,9 @@ pub struct ServerConfig {
     pub public_url: Option<PublicUrl>,
     /// Where the clients are kept.
     pub database_url: DatabaseUrl,
+    /// How many connections to the database the server has at most: on PostgreSQL all, on SQLite those that read. `None`
+    /// means as many as suit the kind of database.
+    pub database_connections: Option<NonZeroU32>,
     /// Whether a PostgreSQL schema is migrated at start. A SQLite file always is.
     pub migrate: bool,
     /// Whose tokens are accepted.
@@ -176,6 +179,7 @@ mod tests {
             public_url: None,
             redis_url: None,
             database_url: "sqlite:x".parse().unwrap(),
+            database_connections: None,
             migrate: false,
             issuer: Issuer::Development {
                 data_dir: PathBuf::new(),

@@ -68,6 +68,7 @@ impl Registry {
             public_url: None,
             redis_url: None,
             database_url: database.clone(),
+            database_connections: None,
             migrate: true,
             issuer: Issuer::Development {
                 data_dir: files.path().to_owned(),
@@ -94,7 +95,7 @@ impl Registry {
 
     /// The database, for filling it.
     pub(crate) async fn store(&self) -> Outcome<Store> {
-        Ok(Store::connect(&self.database).await?)
+        Ok(Store::connect(&self.database, None).await?)
     }
 
     /// What to call the database in a table.

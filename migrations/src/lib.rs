@@ -1,9 +1,7 @@
 //! The database schema, step by step, for SQLite and PostgreSQL. The rules are in `README.md`.
 
-pub use sea_orm_migration::MigratorTrait;
-use sea_orm_migration::{
-    MigrationTrait, SchemaManager, async_trait::async_trait, prelude::ColumnDef, sea_orm::DbBackend,
-};
+pub use sea_orm_migration::{MigrationTrait, MigratorTrait, SchemaManager, seaql_migrations};
+use sea_orm_migration::{async_trait::async_trait, prelude::ColumnDef, sea_orm::DbBackend};
 
 mod m20261123_000001_create_clients;
 mod m20261123_000002_index_clients;

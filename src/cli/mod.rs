@@ -17,7 +17,7 @@ use thiserror::Error;
 use crate::{
     auth::dev_key::DevKeyError,
     server::ServerError,
-    store::{DatabaseUrl, StoreError},
+    store::{ClaimError, DatabaseUrl, StoreError},
     telemetry::TelemetryError,
 };
 
@@ -106,6 +106,8 @@ enum CliError {
     Server(#[from] ServerError),
     #[error("the database cannot be used")]
     Store(#[from] StoreError),
+    #[error("the database cannot be used")]
+    Claim(#[from] ClaimError),
     #[error(transparent)]
     DevKey(#[from] DevKeyError),
     #[error("not ready: {0}")]

@@ -3,7 +3,9 @@
 use std::{
     io::{self, Write as _},
     net::SocketAddr,
+    num::NonZeroU32,
     path::PathBuf,
+    pin::pin,
     time::Duration,
 };
 
@@ -57,6 +59,15 @@ pub(super) struct Serve {
     rest_addr: RestAddr,
     #[command(flatten)]
     tls: ServeTls,
+    /// How many connections to the database this server opens at most [default: 16; on SQLite 4 that read, beside the one
+    /// that writes].
+    #[arg(
+        long,
+        env = "OAUTH_CLIENTS_DATABASE_CONNECTIONS",
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..=1_000)
+    )]
+    database_connections: Option<u32>,
     /// Bring a PostgreSQL schema up to date at start. A SQLite file always is.
     #[arg(long, env = "OAUTH_CLIENTS_MIGRATE")]
     migrate: bool,
@@ -169,10 +180,13 @@ impl Serve {
     pub(super) async fn run(self) -> Result<(), CliError> {
         let _telemetry = Telemetry::install(self.log_format, &self.log)?;
         let dev = self.dev.then(|| self.place.data_dir.clone());
-        let stop = stop_signal()?;
+        let mut stop = pin!(stop_signal()?);
         let config = self.config()?;
         let tls = config.tls.clone();
-        let server = Server::bind(config).await?;
+        let server = tokio::select! {
+            server = Server::bind(config) => server?,
+            () = &mut stop => return Ok(()),
+        };
         let rest = server
             .rest_addr()
             .map_or("off".to_owned(), |addr| addr.to_string());
@@ -198,6 +212,7 @@ impl Serve {
             allow_plaintext: self.tls.allow_plaintext,
             public_url: self.public_url,
             database_url: self.place.database_url(self.database)?,
+            database_connections: self.database_connections.and_then(NonZeroU32::new),
             migrate: self.migrate,
             quotas: Quotas {
                 tier1_per_minute: self.tier1_per_minute,

@@ -217,7 +217,9 @@ impl From<StoreError> for Failure {
                 ErrorReason::ConcurrentChange,
                 "another change of the client won: try again",
             ),
-            StoreError::Unavailable(_) | StoreError::TimedOut => Self::unavailable(&error),
+            StoreError::Unavailable(_) | StoreError::TimedOut | StoreError::Unsuitable(_) => {
+                Self::unavailable(&error)
+            }
             StoreError::Corrupt(_) | StoreError::Database(_) => Self::internal(&error),
         }
     }

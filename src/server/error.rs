@@ -10,7 +10,7 @@ use crate::{
     auth::{SourceError, dev_key::DevKeyError},
     gateway::BindingError,
     pb::PolicyError,
-    store::StoreError,
+    store::{ClaimError, StoreError},
 };
 
 /// Why a server does not start, or ends early.
@@ -59,7 +59,15 @@ pub enum ServerError {
         /// Why.
         source: StoreError,
     },
-    /// The schema is not that of this version.
+    /// Another process uses the database, or it cannot be locked.
+    #[error("the database {url} cannot be used")]
+    Claim {
+        /// Where it is, without user and password.
+        url: String,
+        /// Why.
+        source: ClaimError,
+    },
+    /// The schema lacks migrations of this version.
     #[error(
         "the schema of {url} lacks {missing} migrations: run `oauth-clients migrate up`, or serve with --migrate"
     )]

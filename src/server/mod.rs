@@ -2,11 +2,11 @@
 
 mod connection;
 mod error;
-mod forget;
 mod grpc;
 mod http;
 mod issuer;
 mod listener;
+mod purge;
 mod readiness;
 mod rest;
 mod tls;
@@ -14,6 +14,7 @@ mod tls;
 use std::{
     future::Future,
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    time::Duration,
 };
 
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
@@ -21,9 +22,9 @@ use tower::util::{BoxCloneSyncService, MapResponse};
 
 pub use self::{error::ServerError, tls::TlsError};
 use self::{
-    forget::forget_assertions,
     issuer::{IssuerTrust, trust},
     listener::Listener,
+    purge::purge_assertions,
     readiness::{Readiness, keep_ready},
     tls::Tls,
 };
@@ -38,13 +39,15 @@ use crate::{
         oauth_client::OAuthClients,
         stack::{StackConfig, normalize::normalize},
     },
-    store::{Store, StoreError},
+    store::{Claim, MigrationState, Store},
 };
 
 /// How large the headers of a call may be. More than a token may have, so that who sends a longer one is told so.
 const MAX_HEADER_BYTES: u32 = 256 * 1024;
 /// Where links lead to when nothing says where the REST door is.
 const DEFAULT_REST_ADDR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+/// How long a server waits for another process that uses its SQLite file, such as the one that it replaces.
+const CLAIM_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A server that listens, and answers once it [runs](Server::run).
 #[derive(Debug)]
@@ -52,6 +55,7 @@ pub struct Server {
     config: ServerConfig,
     protos: &'static Protos,
     store: Store,
+    claim: Claim,
     issuer: IssuerTrust,
     tls: Option<Tls>,
     grpc: TcpListener,
@@ -72,7 +76,7 @@ impl Server {
         let protos = pb::protos()?;
         let issuer = trust(&config.issuer).await?;
         let tls = config.tls.clone().map(Tls::load).transpose()?;
-        let store = open_store(&config).await?;
+        let (store, claim) = open_store(&config).await?;
         let (grpc, grpc_addr) = listen(config.grpc_addr).await?;
         let (rest, rest_addr) = match config.rest_addr {
             RestAddr::On(addr) => {
@@ -85,6 +89,7 @@ impl Server {
             config,
             protos,
             store,
+            claim,
             issuer,
             tls,
             grpc,
@@ -159,7 +164,7 @@ impl Server {
         let mut probing = JoinSet::new();
         probing.spawn(keep_ready(self.store.clone(), keys, readiness.clone()));
         let mut background = JoinSet::new();
-        background.spawn(forget_assertions(self.store.clone()));
+        background.spawn(purge_assertions(self.store.clone()));
         background.spawn(rate_limit.forget_idle());
         if let Some(keeper) = keeper {
             background.spawn(KeyKeeper::run(keeper));
@@ -186,6 +191,7 @@ impl Server {
             });
         background.shutdown().await;
         self.store.close().await;
+        drop(self.claim);
         outcome
     }
 }
@@ -206,29 +212,35 @@ async fn listen(addr: SocketAddr) -> Result<(TcpListener, SocketAddr), ServerErr
     Ok((listener, addr))
 }
 
-async fn open_store(config: &ServerConfig) -> Result<Store, ServerError> {
+async fn open_store(config: &ServerConfig) -> Result<(Store, Claim), ServerError> {
     let url = &config.database_url;
     let error = |source| ServerError::Database {
         url: url.to_string(),
         source,
     };
-    let store = Store::connect(url).await.map_err(error)?;
+    let claim = Claim::acquire(url, Some(CLAIM_PATIENCE)).await;
+    let claim = claim.map_err(|source| ServerError::Claim {
+        url: url.to_string(),
+        source,
+    })?;
+    let store = Store::connect(url, config.database_connections)
+        .await
+        .map_err(error)?;
     if url.is_sqlite() || config.migrate {
-        store.migrate().await.map_err(error)?;
+        store.migrate(&claim).await.map_err(error)?;
     }
-    let missing = missing_migrations(&store).await.map_err(error)?;
-    if missing > 0 {
-        return Err(ServerError::NotMigrated {
+    let schema = store.schema().await.map_err(error)?;
+    let newer = schema.count(MigrationState::Newer);
+    if newer > 0 {
+        tracing::info!(migrations = newer, "the schema is newer than this version");
+    }
+    match schema.count(MigrationState::Missing) {
+        0 => Ok((store, claim)),
+        missing => Err(ServerError::NotMigrated {
             url: url.to_string(),
             missing,
-        });
+        }),
     }
-    Ok(store)
-}
-
-async fn missing_migrations(store: &Store) -> Result<usize, StoreError> {
-    let migrations = store.migrations().await?;
-    Ok(migrations.iter().filter(|(_, applied)| !applied).count())
 }
 
 async fn stopped(mut stop: watch::Receiver<bool>) {

@@ -13,6 +13,7 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 use crate::{
     auth::IssuerKeys,
     pb::v1::{client_authentication_service_server, o_auth_client_service_server},
+    rpc::status::chain,
     store::Store,
 };
 
@@ -66,15 +67,18 @@ impl Readiness {
     }
 }
 
-/// Ready means: the database answers and has the schema of this version, and the keys of the issuer are known.
+/// Ready means: the database answers, has the schema of this version, and is the one that was opened; and the keys of
+/// the issuer are known.
 pub(super) async fn keep_ready(store: Store, keys: IssuerKeys, readiness: Readiness) {
     keys.known().await;
     let mut interval = tokio::time::interval(READINESS_INTERVAL);
     loop {
         interval.tick().await;
-        let ready = store.is_ready().await;
+        let outcome = store.check_ready().await;
+        let ready = outcome.is_ok();
         if ready != readiness.get() {
-            tracing::warn!(ready, "the readiness changed");
+            let cause = outcome.err().map(|error| chain(&error));
+            tracing::warn!(ready, cause, "the readiness changed");
             readiness.set(ready).await;
         }
     }

@@ -3,13 +3,15 @@
 use std::collections::HashMap;
 
 use sea_orm::{
-    ColumnTrait as _, Condition, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait as _,
-    QueryFilter as _, QueryOrder as _, QuerySelect as _, Set,
+    ColumnTrait as _, Condition, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _, Set,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    Store, detached,
+    Store, Waiting,
+    connection::Connection,
+    detached,
     entity::{
         client::{ActiveModel, Column, Entity, Model},
         secret,
@@ -43,14 +45,8 @@ impl Store {
         let (store, tenant, clients) = (self.clone(), tenant.clone(), clients.to_vec());
         detached(|waiting| async move {
             let transaction = store.begin_write().await?;
-            let rows = clients.iter().map(|client| to_row(&tenant, client, 1));
-            let rows: Vec<ActiveModel> = rows.collect::<Result<_, _>>()?;
-            Entity::insert_many(rows)
-                .exec_without_returning(&transaction)
-                .await?;
-            secrets::insert(&tenant, &clients, &transaction).await?;
-            waiting.check()?;
-            Ok(transaction.commit().await?)
+            let inserted = insert(&tenant, &clients, &transaction, &waiting).await;
+            transaction.end(inserted).await
         })
         .await
     }
@@ -62,12 +58,13 @@ impl Store {
     pub async fn get_client(&self, tenant: &TenantId, id: &ClientId) -> Result<Client, StoreError> {
         let (store, is_it) = (self.clone(), is(tenant, id));
         detached(|_| async move {
+            let connection = store.reader().await?;
             // One query, so that the client and its secrets are of one state.
             let mut found = Entity::find()
                 .filter(is_it)
                 .find_with_related(secret::Entity)
                 .order_by_asc(secret::Column::CreatedAt)
-                .all(&store.readers)
+                .all(&connection)
                 .await?;
             let (row, secrets) = found.pop().ok_or(StoreError::ClientNotFound)?;
             let secrets = secrets.iter().map(secrets::from_row).collect::<Result<_, _>>()?;
@@ -94,26 +91,51 @@ impl Store {
         let (store, tenant, is_it) = (self.clone(), tenant.clone(), is(tenant, id));
         detached(|waiting| async move {
             let transaction = store.begin_write().await?;
-            let found = Entity::find()
-                .filter(is_it)
-                .lock_exclusive()
-                .one(&transaction)
-                .await?;
-            let row = found.ok_or(StoreError::ClientNotFound)?;
-            let version = row.version;
-            let found = with_secrets(&tenant, vec![row], &transaction).await?.pop();
-            let before = found.ok_or(StoreError::ClientNotFound)?;
-            let mut after = before.clone();
-            let outcome = change(&mut after).map_err(UpdateError::Refused)?;
-            if after != before {
-                write(&tenant, &before, &after, version, &transaction).await?;
-                waiting.check()?;
-                transaction.commit().await?;
-            }
-            Ok(outcome)
+            let changed = change_locked(&tenant, is_it, change, &transaction, &waiting).await;
+            transaction.end(changed).await
         })
         .await
     }
+}
+
+async fn insert(
+    tenant: &TenantId,
+    clients: &[Client],
+    transaction: &Connection,
+    waiting: &Waiting,
+) -> Result<(), StoreError> {
+    let rows = clients.iter().map(|client| to_row(tenant, client, 1));
+    let rows: Vec<ActiveModel> = rows.collect::<Result<_, _>>()?;
+    Entity::insert_many(rows)
+        .exec_without_returning(transaction)
+        .await?;
+    secrets::insert(tenant, clients, transaction).await?;
+    waiting.check()
+}
+
+async fn change_locked<T, E>(
+    tenant: &TenantId,
+    is_it: Condition,
+    change: impl FnOnce(&mut Client) -> Result<T, E>,
+    transaction: &Connection,
+    waiting: &Waiting,
+) -> Result<T, UpdateError<E>> {
+    let found = Entity::find()
+        .filter(is_it)
+        .lock_exclusive()
+        .one(transaction)
+        .await?;
+    let row = found.ok_or(StoreError::ClientNotFound)?;
+    let version = row.version;
+    let found = with_secrets(tenant, vec![row], transaction).await?.pop();
+    let before = found.ok_or(StoreError::ClientNotFound)?;
+    let mut after = before.clone();
+    let outcome = change(&mut after).map_err(UpdateError::Refused)?;
+    if after != before {
+        write(tenant, &before, &after, version, transaction).await?;
+        waiting.check()?;
+    }
+    Ok(outcome)
 }
 
 async fn write(
@@ -121,7 +143,7 @@ async fn write(
     before: &Client,
     after: &Client,
     version: i64,
-    transaction: &DatabaseTransaction,
+    transaction: &Connection,
 ) -> Result<(), StoreError> {
     let outcome = Entity::update_many()
         .set(to_row(tenant, after, version + 1)?)

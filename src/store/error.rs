@@ -1,5 +1,7 @@
 //! What can go wrong in the database, in the terms of the callers.
 
+use std::sync::Arc;
+
 use sea_orm::{DbErr, RuntimeErr, sqlx};
 use thiserror::Error;
 
@@ -24,6 +26,25 @@ pub enum StoreError {
     /// The database refused what it should not refuse.
     #[error("the database refused")]
     Database(#[source] DbErr),
+    /// The database is not one that this service can keep its promises on.
+    #[error(transparent)]
+    Unsuitable(#[from] Unsuitable),
+}
+
+/// A database that this service cannot keep its promises on.
+#[derive(Debug, Error)]
+pub enum Unsuitable {
+    /// Its text is not UTF-8.
+    #[error("its encoding is {encoding}, and must be UTF-8: create the database with that encoding")]
+    Encoding {
+        /// The encoding, as the database names it.
+        encoding: String,
+    },
+    /// Each transaction may run in another session, without the prepared statements and the time limits of its own.
+    #[error(
+        "it is behind a connection pooler in transaction mode: set pool_mode = session for this database in PgBouncer"
+    )]
+    TransactionPooling,
 }
 
 /// A row does not say what a client is: somebody else has written it.
@@ -60,14 +81,22 @@ impl From<DbErr> for StoreError {
         match kind(&error) {
             Kind::Away => Self::Unavailable(error),
             Kind::Conflict => Self::ConcurrentChange,
+            Kind::OtherSession => Self::Unsuitable(Unsuitable::TransactionPooling),
             Kind::Other => Self::Database(error),
         }
     }
 }
 
+/// Translates an error of the driver.
+pub(super) fn driver_error(error: sqlx::Error) -> StoreError {
+    DbErr::Query(RuntimeErr::SqlxError(Arc::new(error))).into()
+}
+
 enum Kind {
     Away,
     Conflict,
+    /// A statement that was prepared in this session is not there, or one that was not is.
+    OtherSession,
     Other,
 }
 
@@ -108,6 +137,8 @@ fn postgres_kind(code: &str) -> Kind {
     match code {
         // serialization_failure, deadlock_detected
         "40001" | "40P01" => Kind::Conflict,
+        // invalid_sql_statement_name, duplicate_prepared_statement
+        "26000" | "42P05" => Kind::OtherSession,
         // lock_not_available, query_canceled (statement_timeout)
         "55P03" | "57014" => Kind::Away,
         _ => match code.get(..2) {

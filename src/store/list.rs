@@ -1,14 +1,15 @@
 //! Pages of a tenant's clients, found by the place where they begin (keyset pagination), never by counting rows.
 
 use sea_orm::{
-    ColumnTrait as _, Condition, ConnectionTrait as _, DatabaseTransaction, DbBackend, DbErr,
-    EntityTrait as _, ExprTrait as _, Order, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _, QueryTrait as _, Select, Value, sea_query::Expr,
+    ColumnTrait as _, Condition, ConnectionTrait as _, DbBackend, DbErr, EntityTrait as _, ExprTrait as _,
+    Order, PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, QueryTrait as _, Select,
+    Value, sea_query::Expr,
 };
 
 use super::{
     Store,
     clients::with_secrets,
+    connection::Connection,
     detached,
     entity::client::{Column, Entity, Model},
     error::StoreError,
@@ -35,19 +36,18 @@ impl Store {
                     ..Page::default()
                 });
             };
+            let mut connection = store.reader().await?;
+            if request.list.filter.is_some() {
+                connection = connection.without_cache();
+            }
             // One snapshot, so that the page, its links and the total fit together.
-            let snapshot = store.begin_read().await?;
+            let snapshot = store.begin_read(connection).await?;
             let reader = Reader {
                 query,
                 snapshot: &snapshot,
             };
-            let page = reader.page(&request).await?;
-            let total = if request.count {
-                Some(reader.count().await?)
-            } else {
-                None
-            };
-            Ok(Page { total, ..page })
+            let page = reader.read(&request).await;
+            snapshot.end(page).await
         })
         .await
     }
@@ -67,16 +67,17 @@ impl Store {
         };
         let (walk, from) = walk_from(&request.start);
         let query = query.beyond(walk, from, request.limit.get() + 1);
-        let backend = self.readers.get_database_backend();
+        let backend = self.url.backend();
         let (explain, column) = match backend {
             DbBackend::Sqlite => ("EXPLAIN QUERY PLAN", "detail"),
             _ => ("EXPLAIN (COSTS OFF)", "QUERY PLAN"),
         };
         let mut statement = query.build(backend);
         statement.sql = format!("{explain} {}", statement.sql);
-        let readers = self.readers.clone();
+        let store = self.clone();
         detached(|_| async move {
-            let rows = readers.query_all_raw(statement).await?;
+            let connection = store.reader().await?.without_cache();
+            let rows = connection.query_all_raw(statement).await?;
             Ok(rows
                 .iter()
                 .map(|row| row.try_get("", column))
@@ -87,7 +88,7 @@ impl Store {
 
     /// The queries for a list; nothing when it can have no client.
     fn list_query<'a>(&self, tenant: &'a TenantId, list: &'a List) -> Option<ListQuery<'a>> {
-        let backend = self.readers.get_database_backend();
+        let backend = self.url.backend();
         let selected = match list.filter.as_ref().map(|filter| filter::select(filter, backend)) {
             None | Some(Selection::All) => None,
             Some(Selection::Nothing) => return None,
@@ -154,10 +155,21 @@ impl ListQuery<'_> {
 /// Reads a list in one state of the database.
 struct Reader<'a> {
     query: ListQuery<'a>,
-    snapshot: &'a DatabaseTransaction,
+    snapshot: &'a Connection,
 }
 
 impl Reader<'_> {
+    /// The page, with the total if it is asked for.
+    async fn read(&self, request: &PageRequest) -> Result<Page, StoreError> {
+        let page = self.page(request).await?;
+        let total = if request.count {
+            Some(self.count().await?)
+        } else {
+            None
+        };
+        Ok(Page { total, ..page })
+    }
+
     async fn page(&self, request: &PageRequest) -> Result<Page, StoreError> {
         let (walk, from) = walk_from(&request.start);
         let limit = request.limit.get();

@@ -34,11 +34,12 @@ impl Store {
     pub async fn find_client(&self, id: &ClientId) -> Result<Option<ClientRecord>, StoreError> {
         let (store, id) = (self.clone(), id.as_str().to_owned());
         detached(|_| async move {
+            let connection = store.reader().await?;
             let mut found = Entity::find()
                 .filter(Column::ClientId.eq(id))
                 .find_with_related(secret::Entity)
                 .order_by_asc(secret::Column::CreatedAt)
-                .all(&store.readers)
+                .all(&connection)
                 .await?;
             Ok(found.pop().map(|(row, secrets)| ClientRecord { row, secrets }))
         })

@@ -3,126 +3,148 @@
 
 mod assertions;
 mod clients;
-mod connect;
+mod connection;
 mod entity;
 mod error;
 mod filter;
 mod list;
 mod lookup;
+mod migrate;
+mod pool;
+mod postgres;
 mod presented;
 mod secrets;
+mod session;
+mod sqlite;
 mod transaction;
+mod url;
 
 use std::{
+    fmt,
     future::Future,
+    num::NonZeroU32,
     sync::{Arc, Weak},
     time::Duration,
 };
 
-use oauth_clients_migrations::{Migrator, MigratorTrait as _};
-use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend};
+use sea_orm::{ConnectionTrait as _, DbBackend};
 use tracing::Instrument as _;
 
-pub use connect::{DatabaseUrl, InvalidDatabaseUrl};
-pub use error::{Corrupt, StoreError, UpdateError};
-pub use lookup::ClientRecord;
-pub use presented::{Owner, PresentedSecret};
+pub use self::{
+    assertions::AssertionUse,
+    error::{Corrupt, StoreError, Unsuitable, UpdateError},
+    lookup::ClientRecord,
+    migrate::{MigrationState, Schema},
+    presented::{Owner, PresentedSecret},
+    sqlite::{Claim, ClaimError},
+    url::{DatabaseUrl, InvalidDatabaseUrl},
+};
+use self::{connection::Connection, error::driver_error, pool::Pools};
 
 /// How long a call waits for the database at most, whatever it waits for.
 const TIMEOUT: Duration = Duration::from_secs(4);
 /// How long work may go on for which nobody waits any more.
 const ABANDONED: Duration = Duration::from_secs(7);
+/// How long a statement may take.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(4);
+/// How long a statement waits for a lock.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(3);
+/// How many prepared statements a connection keeps: more than there are, as those whose text depends on a filter are
+/// not kept.
+const STATEMENTS_KEPT: usize = 64;
 /// How long the database has to say that it is there.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long the connections have to end.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The clients of every tenant. Cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Store {
     url: DatabaseUrl,
-    /// For reading. On SQLite these connections never wait for the writer.
-    readers: DatabaseConnection,
-    /// For writing. On SQLite this is one connection, as SQLite has one writer: writers queue here, in order.
-    writers: DatabaseConnection,
+    pools: Arc<Pools>,
+}
+
+/// Why the database cannot be used at the moment.
+#[derive(Debug, thiserror::Error)]
+pub enum NotReady {
+    /// It does not answer, or its file is not the one that was opened.
+    #[error(transparent)]
+    Database(#[from] StoreError),
+    /// It does not answer within a second.
+    #[error("the database does not answer within a second")]
+    Slow,
+    /// Its schema lacks migrations.
+    #[error("the schema lacks {missing} migrations")]
+    NotMigrated {
+        /// How many.
+        missing: usize,
+    },
 }
 
 impl Store {
-    /// Connects to a database.
+    /// Connects to a database, with so many connections at most, or as many as suit the kind of database.
     ///
     /// # Errors
-    /// When it cannot be reached.
-    pub async fn connect(url: &DatabaseUrl) -> Result<Self, StoreError> {
-        let (readers, writers) = connect::connect(url).await?;
+    /// If it cannot be reached, or is not one that this service can keep its promises on.
+    pub async fn connect(url: &DatabaseUrl, connections: Option<NonZeroU32>) -> Result<Self, StoreError> {
         Ok(Self {
             url: url.clone(),
-            readers,
-            writers,
+            pools: Arc::new(Pools::open(url, connections).await?),
         })
     }
 
-    /// Applies the migrations that are missing. Several servers may do so at once.
+    /// Checks that the database can be used: it answers within a second, has every migration, and is the one that was
+    /// opened.
     ///
     /// # Errors
-    /// When the database cannot be reached, or refuses.
-    pub async fn migrate(&self) -> Result<(), StoreError> {
-        let connection = connect::connect_to_migrate(&self.url).await?;
-        let lock = connect::lock_migrations(&connection).await?;
-        let outcome = Migrator::up(&connection, None).await;
-        drop(lock);
-        connection.close().await?;
-        Ok(outcome?)
-    }
-
-    /// The names of the migrations, and whether each is applied.
-    ///
-    /// # Errors
-    /// When the database cannot be reached.
-    pub async fn migrations(&self) -> Result<Vec<(String, bool)>, StoreError> {
-        let store = self.clone();
-        detached(|_| async move {
-            let pending = Migrator::get_pending_migrations_read_only(&store.readers).await?;
-            let pending: Vec<String> = pending
-                .iter()
-                .map(|migration| migration.name().to_owned())
-                .collect();
-            let all = Migrator::migrations();
-            let names = all.iter().map(|migration| migration.name().to_owned());
-            Ok(names
-                .map(|name| (name.clone(), !pending.contains(&name)))
-                .collect())
-        })
-        .await
-    }
-
-    /// Whether the database answers within a second, and every migration is applied.
-    pub async fn is_ready(&self) -> bool {
-        let migrations = tokio::time::timeout(PROBE_TIMEOUT, self.migrations()).await;
-        migrations.is_ok_and(|migrations| migrations.is_ok_and(|all| all.iter().all(|(_, applied)| *applied)))
+    /// The first reason why not.
+    pub async fn check_ready(&self) -> Result<(), NotReady> {
+        self.pools.verify_files()?;
+        let schema = tokio::time::timeout(PROBE_TIMEOUT, self.schema()).await;
+        let schema = schema.map_err(|_| NotReady::Slow)??;
+        match schema.count(MigrationState::Missing) {
+            0 => Ok(()),
+            missing => Err(NotReady::NotMigrated { missing }),
+        }
     }
 
     /// Has PostgreSQL count what is in its tables, for its query planner, which it does by itself after a while. SQLite
     /// plans better without: with counts it may skip through the tenants instead of looking one up.
     ///
     /// # Errors
-    /// When the database cannot be reached.
+    /// If the database cannot be reached.
     pub async fn analyze(&self) -> Result<(), StoreError> {
-        if self.writers.get_database_backend() == DbBackend::Postgres {
-            self.writers.execute_unprepared("ANALYZE").await?;
+        if self.url.backend() == DbBackend::Postgres {
+            self.pools
+                .writers
+                .get()
+                .await?
+                .execute_unprepared("ANALYZE")
+                .await?;
         }
         Ok(())
     }
 
     /// Ends the connections.
     pub async fn close(self) {
-        for connection in [self.readers, self.writers] {
-            if !matches!(
-                tokio::time::timeout(CLOSE_TIMEOUT, connection.close()).await,
-                Ok(Ok(()))
-            ) {
-                tracing::warn!("a database connection did not close");
+        for pool in [&self.pools.readers, &self.pools.writers] {
+            if tokio::time::timeout(CLOSE_TIMEOUT, pool.close()).await.is_err() {
+                tracing::warn!("database connection not closed in time");
             }
         }
+    }
+
+    /// Takes a connection for reading.
+    async fn reader(&self) -> Result<Connection, StoreError> {
+        self.pools.readers.get().await
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store")
+            .field("url", &self.url)
+            .finish_non_exhaustive()
     }
 }
 

@@ -52,7 +52,7 @@ impl Store {
     pub async fn find_secret(&self, id: &ClientId, hint: &Hint) -> Result<PresentedSecret, StoreError> {
         let (store, id, hint) = (self.clone(), id.clone(), hint.clone());
         detached(|_| async move {
-            let backend = store.readers.get_database_backend();
+            let backend = store.url.backend();
             let values = [id.as_str().into(), hint.as_str().into()];
             let sql = if backend == DbBackend::Sqlite {
                 &SQLITE
@@ -60,7 +60,7 @@ impl Store {
                 &POSTGRES
             };
             let query = Statement::from_sql_and_values(backend, sql.as_str(), values);
-            let row = store.readers.query_one_raw(query).await?;
+            let row = store.reader().await?.query_one_raw(query).await?;
             let always = || DbErr::RecordNotFound("a row that is always there".to_owned());
             PresentedSecret::read(&id, row.ok_or_else(always)?)
         })

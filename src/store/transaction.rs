@@ -1,31 +1,61 @@
 //! Transactions that read, and transactions that write.
 
-use sea_orm::{
-    AccessMode, DatabaseTransaction, DbBackend, DbErr, IsolationLevel, SqliteTransactionMode,
-    TransactionOptions, TransactionTrait as _,
-};
+use std::ops::Deref;
 
-use super::Store;
+use sea_orm::{DbBackend, DbErr};
+
+use super::{Store, connection::Connection, error::StoreError, postgres, sqlite};
+
+/// A transaction. It reads and writes as the connection that it derefs to, and has to be [ended](Self::end): one that is
+/// dropped takes its connection with it.
+pub(super) struct Transaction(Connection);
 
 impl Store {
-    /// A transaction that reads, and sees one state of the database.
-    pub(super) async fn begin_read(&self) -> Result<DatabaseTransaction, DbErr> {
-        let postgres = self.readers.get_database_backend() == DbBackend::Postgres;
-        let options = TransactionOptions {
-            isolation_level: postgres.then_some(IsolationLevel::RepeatableRead),
-            access_mode: postgres.then_some(AccessMode::ReadOnly),
-            ..TransactionOptions::default()
+    /// Begins a transaction that reads, and sees one state of the database.
+    pub(super) async fn begin_read(&self, connection: Connection) -> Result<Transaction, StoreError> {
+        let begin = match self.url.backend() {
+            DbBackend::Sqlite => sqlite::BEGIN_READ,
+            _ => postgres::BEGIN_READ,
         };
-        self.readers.begin_with_options(options).await
+        connection.begin(begin).await?;
+        Ok(Transaction(connection))
     }
 
-    /// A transaction that may write. On SQLite it is the writer from its first moment, so that it never has to wait
-    /// for a lock half-way.
-    pub(super) async fn begin_write(&self) -> Result<DatabaseTransaction, DbErr> {
-        let options = TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
+    /// Begins a transaction that may write.
+    pub(super) async fn begin_write(&self) -> Result<Transaction, StoreError> {
+        let begin = match self.url.backend() {
+            DbBackend::Sqlite => sqlite::BEGIN_WRITE,
+            _ => postgres::BEGIN_WRITE,
         };
-        self.writers.begin_with_options(options).await
+        let connection = self.pools.writers.get().await?;
+        connection.begin(begin).await?;
+        Ok(Transaction(connection))
+    }
+}
+
+impl Transaction {
+    /// Commits what was done if the outcome is good, and rolls it back if not.
+    ///
+    /// # Errors
+    /// That of the outcome; or the database did not commit.
+    pub(super) async fn end<T, E: From<DbErr>>(self, outcome: Result<T, E>) -> Result<T, E> {
+        match &outcome {
+            Ok(_) => self.commit().await?,
+            Err(_) => {
+                if let Err(error) = self.roll_back().await {
+                    // What failed may have ended the transaction already. The connection is dropped either way.
+                    tracing::debug!(%error, "transaction not rolled back");
+                }
+            }
+        }
+        outcome
+    }
+}
+
+impl Deref for Transaction {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.0
     }
 }

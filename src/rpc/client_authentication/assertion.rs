@@ -8,6 +8,7 @@ use crate::{
     },
     pb::v1::{self, ErrorReason},
     rpc::{call::now, status::Failure},
+    store::AssertionUse,
 };
 
 /// Checks an assertion: what it says, then who it says it is, then the signature, and last that it was never used.
@@ -29,8 +30,10 @@ pub(super) async fn authenticate(
     let used = assertion.check_claims(&credential.audiences, now())?;
     let (tenant, client) = find(service, context, &assertion).await?;
     let key = assertion.verify(&client.metadata.public_keys)?.kid.clone();
-    if !service.store.use_assertion(&tenant, &client.id, &used).await? {
-        return Err(Rejection::Replayed.into());
+    match service.store.use_assertion(&tenant, &client.id, &used).await? {
+        AssertionUse::First => {}
+        AssertionUse::Replay => return Err(Rejection::Replayed.into()),
+        AssertionUse::TooOld => return Err(Rejection::Expired.into()),
     }
     Ok(v1::AuthenticatedClient {
         tenant_id: tenant.as_str().to_owned(),

@@ -4,4 +4,3 @@
 
 pub(super) mod client;
 pub(super) mod secret;
-pub(super) mod used_assertion;

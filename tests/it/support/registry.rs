@@ -11,7 +11,7 @@ use oauth_clients::{
         sort::Sort,
         timestamp::Timestamp,
     },
-    store::Store,
+    store::{Claim, Store},
 };
 use uuid::Uuid;
 
@@ -25,8 +25,9 @@ pub(crate) struct Registry {
 
 impl Registry {
     pub(crate) async fn open(db: &Db) -> Self {
-        let store = Store::connect(&db.url()).await.unwrap();
-        store.migrate().await.unwrap();
+        let claim = Claim::acquire(&db.url(), None).await.unwrap();
+        let store = Store::connect(&db.url(), None).await.unwrap();
+        store.migrate(&claim).await.unwrap();
         Self {
             store,
             tenant: tenant("acme"),

@@ -54,11 +54,14 @@ impl TestServer {
         }
     }
 
-    /// Another server on the same database.
-    pub(crate) async fn replica(&self) -> Self {
+    /// Another server on the same database; `None` on SQLite, which has one server.
+    pub(crate) async fn replica(&self) -> Option<Self> {
+        if self.db.is_sqlite() {
+            return None;
+        }
         let url = self.db.url();
         // Its own is never opened.
-        Self::start_with(Db::sqlite(), |config| config.database_url = url).await
+        Some(Self::start_with(Db::sqlite(), |config| config.database_url = url).await)
     }
 
     /// Who may do everything in the tenant `acme`.
@@ -106,6 +109,7 @@ pub(crate) fn config(db: &Db, data_dir: &Path) -> ServerConfig {
         allow_plaintext: false,
         public_url: None,
         database_url: db.url(),
+        database_connections: None,
         migrate: true,
         issuer: Issuer::Development {
             data_dir: data_dir.to_owned(),

@@ -1,0 +1,175 @@
+//! A connection that a piece of work has for itself. It goes back to the pool only if everything that it did came to an
+//! end and succeeded: a connection on which a statement failed, was cut off, or left a transaction open is dropped, and
+//! with it whatever the database and the driver disagree about.
+
+use std::mem;
+
+use deadpool::managed::Object;
+use sea_orm::{ConnAcquireErr, ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement};
+use tokio::sync::Mutex;
+
+use super::{
+    pool::Connector,
+    session::{Prepared, Session, io_error},
+};
+
+/// A connection of a pool.
+pub(super) struct Connection {
+    backend: DbBackend,
+    prepared: Prepared,
+    held: Mutex<Held>,
+}
+
+struct Held {
+    /// Absent only while it is dropped.
+    session: Option<Object<Connector>>,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Outside a transaction; every statement succeeded.
+    Idle,
+    /// Inside a transaction; every statement succeeded.
+    InTransaction,
+    /// A statement is under way, or failed, or was cut off.
+    Unknown,
+}
+
+impl Connection {
+    pub(super) fn new(session: Object<Connector>) -> Self {
+        Self {
+            backend: session.backend(),
+            prepared: Prepared::Kept,
+            held: Mutex::new(Held {
+                session: Some(session),
+                state: State::Idle,
+            }),
+        }
+    }
+
+    /// Prepares statements for one use: the database need not remember texts that do not come again.
+    pub(super) fn without_cache(self) -> Self {
+        Self {
+            prepared: Prepared::Once,
+            ..self
+        }
+    }
+
+    /// Begins a transaction with a statement.
+    pub(super) async fn begin(&self, sql: &'static str) -> Result<(), DbErr> {
+        self.turn(State::Idle, sql, State::InTransaction).await
+    }
+
+    pub(super) async fn commit(&self) -> Result<(), DbErr> {
+        self.turn(State::InTransaction, "COMMIT", State::Idle).await
+    }
+
+    pub(super) async fn roll_back(&self) -> Result<(), DbErr> {
+        self.turn(State::InTransaction, "ROLLBACK", State::Idle).await
+    }
+
+    async fn turn(&self, from: State, sql: &'static str, to: State) -> Result<(), DbErr> {
+        let mut held = self.held.lock().await;
+        held.verify_files()?;
+        let session = held.begin_statement(Some(from))?;
+        if self.backend == DbBackend::Sqlite {
+            // Compiled once.
+            let statement = Statement::from_string(self.backend, sql);
+            session.execute(statement, Prepared::Kept).await?;
+        } else {
+            session.execute_unprepared(sql).await?;
+        }
+        held.end_statement(to)
+    }
+}
+
+impl Held {
+    /// Returns the session for a statement. Until that [ends](Self::end_statement) the state is unknown.
+    fn begin_statement(&mut self, expected: Option<State>) -> Result<&mut Session, DbErr> {
+        let state = mem::replace(&mut self.state, State::Unknown);
+        let usable = expected.map_or(state != State::Unknown, |expected| state == expected);
+        match &mut self.session {
+            Some(session) if usable => Ok(session),
+            _ => Err(unusable()),
+        }
+    }
+
+    /// Notes that a statement succeeded. Outside a transaction, whatever it wrote is committed now: before a caller
+    /// hears of it, the files that hold it must still be those that others find.
+    fn end_statement(&mut self, state: State) -> Result<(), DbErr> {
+        if state == State::Idle {
+            self.verify_files()?;
+        }
+        self.state = state;
+        Ok(())
+    }
+
+    fn verify_files(&self) -> Result<(), DbErr> {
+        match self.session.as_deref() {
+            Some(Session::Sqlite {
+                files: Some(files), ..
+            }) => files.verify().map_err(io_error),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if self.state != State::Idle
+            && let Some(session) = self.session.take()
+        {
+            // The pool makes another.
+            drop(Object::take(session));
+        }
+    }
+}
+
+/// The connection is not in the state that a statement needs: an earlier one failed.
+fn unusable() -> DbErr {
+    DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed)
+}
+
+#[sea_orm::prelude::async_trait::async_trait]
+impl ConnectionTrait for Connection {
+    fn get_database_backend(&self) -> DbBackend {
+        self.backend
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        let mut held = self.held.lock().await;
+        let state = held.state;
+        let session = held.begin_statement(None)?;
+        let outcome = session.execute(statement, self.prepared).await?;
+        held.end_statement(state)?;
+        Ok(outcome)
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        let mut held = self.held.lock().await;
+        let state = held.state;
+        let session = held.begin_statement(None)?;
+        let outcome = session.execute_unprepared(sql).await?;
+        held.end_statement(state)?;
+        Ok(outcome)
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        let mut held = self.held.lock().await;
+        let state = held.state;
+        let session = held.begin_statement(None)?;
+        let row = session.query_one(statement, self.prepared).await?;
+        held.end_statement(state)?;
+        Ok(row)
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        let mut held = self.held.lock().await;
+        let state = held.state;
+        let session = held.begin_statement(None)?;
+        let rows = session.query_all(statement, self.prepared).await?;
+        held.end_statement(state)?;
+        Ok(rows)
+    }
+}

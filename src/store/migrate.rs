@@ -1,0 +1,190 @@
+//! The schema: where it stands, and how it is brought up to date.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use oauth_clients_migrations::{
+    MigrationTrait, Migrator, MigratorTrait as _, SchemaManager, seaql_migrations,
+};
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait as _, QueryOrder as _, Set,
+    SqliteTransactionMode, SqlxPostgresConnector, SqlxSqliteConnector, Statement, TransactionOptions,
+    TransactionTrait as _,
+    sqlx::{postgres::PgPoolOptions, sqlite::SqlitePoolOptions},
+};
+
+use super::{Claim, Store, detached, error::StoreError, postgres, session::connection_error, sqlite};
+
+/// The migrations that this version has, and those that the database has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schema {
+    /// Each migration by its name, oldest first.
+    pub migrations: Vec<(String, MigrationState)>,
+}
+
+/// Where a migration stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MigrationState {
+    /// The database has it.
+    Applied,
+    /// The database lacks it.
+    Missing,
+    /// The database has it, and this version does not know it: a newer version has applied it. As migrations only add
+    /// to the schema, this version still works.
+    Newer,
+}
+
+impl MigrationState {
+    /// The state as a word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Missing => "missing",
+            Self::Newer => "newer",
+        }
+    }
+}
+
+impl Schema {
+    fn new(applied: &[String]) -> Self {
+        let known: Vec<String> = Migrator::migrations()
+            .iter()
+            .map(|migration| migration.name().to_owned())
+            .collect();
+        let newer = applied
+            .iter()
+            .filter(|name| !known.contains(name))
+            .map(|name| (name.clone(), MigrationState::Newer));
+        let here = known.iter().map(|name| {
+            let state = if applied.contains(name) {
+                MigrationState::Applied
+            } else {
+                MigrationState::Missing
+            };
+            (name.clone(), state)
+        });
+        Self {
+            migrations: here.chain(newer).collect(),
+        }
+    }
+
+    /// Returns how many migrations are in a state.
+    pub fn count(&self, state: MigrationState) -> usize {
+        self.migrations
+            .iter()
+            .filter(|(_, other)| *other == state)
+            .count()
+    }
+}
+
+impl Store {
+    /// Returns where the schema stands.
+    ///
+    /// # Errors
+    /// If the database cannot be reached.
+    pub async fn schema(&self) -> Result<Schema, StoreError> {
+        let store = self.clone();
+        detached(|_| async move {
+            let connection = store.reader().await?;
+            Ok(Schema::new(&applied_names(&connection).await?))
+        })
+        .await
+    }
+
+    /// Applies the migrations that the database lacks. Those that it has and this version does not know are left alone.
+    /// On SQLite all are applied or none; on PostgreSQL each is one transaction, and several processes may migrate at
+    /// once.
+    ///
+    /// # Errors
+    /// If the database cannot be reached, or refuses.
+    pub async fn migrate(&self, _claim: &Claim) -> Result<(), StoreError> {
+        // A connection of its own, as a migration may take longer than a call.
+        if self.url.is_sqlite() {
+            let options = sqlite::options(&self.url).map_err(connection_error)?;
+            let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options);
+            let pool = pool.await.map_err(connection_error)?;
+            let connection = SqlxSqliteConnector::from_sqlx_sqlite_pool(pool);
+            migrate_sqlite(&connection).await?;
+            Ok(connection.close().await?)
+        } else {
+            let options = postgres::options(&self.url).map_err(connection_error)?;
+            let pool = PgPoolOptions::new().max_connections(1).connect_with(options);
+            let pool = pool.await.map_err(connection_error)?;
+            let connection = SqlxPostgresConnector::from_sqlx_postgres_pool(pool);
+            migrate_postgres(&connection).await?;
+            Ok(connection.close().await?)
+        }
+    }
+}
+
+/// Several migrations are one transaction, so that a process that is killed leaves the old schema or the new one.
+async fn migrate_sqlite(connection: &DatabaseConnection) -> Result<(), DbErr> {
+    let options = TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..TransactionOptions::default()
+    };
+    let transaction = connection.begin_with_options(options).await?;
+    while let Some(migration) = next_missing(&transaction).await? {
+        apply(migration.as_ref(), &SchemaManager::new(&transaction)).await?;
+    }
+    transaction.commit().await
+}
+
+async fn migrate_postgres(connection: &DatabaseConnection) -> Result<(), DbErr> {
+    loop {
+        // The lock belongs to the session, which may be another one than for the migration before.
+        postgres::lock_migrations(connection).await?;
+        let Some(migration) = next_missing(connection).await? else {
+            return Ok(());
+        };
+        if migration.use_transaction() == Some(false) {
+            apply(migration.as_ref(), &SchemaManager::new(connection)).await?;
+        } else {
+            let transaction = connection.begin().await?;
+            apply(migration.as_ref(), &SchemaManager::new(&transaction)).await?;
+            transaction.commit().await?;
+        }
+    }
+}
+
+async fn next_missing(connection: &impl ConnectionTrait) -> Result<Option<Box<dyn MigrationTrait>>, DbErr> {
+    let applied = applied_names(connection).await?;
+    let mut migrations = Migrator::migrations().into_iter();
+    Ok(migrations.find(|migration| !applied.iter().any(|name| name == migration.name())))
+}
+
+async fn apply(migration: &dyn MigrationTrait, manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    let connection = manager.get_connection();
+    Migrator::install(connection).await?;
+    migration.up(manager).await?;
+    let applied_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let record = seaql_migrations::ActiveModel {
+        version: Set(migration.name().to_owned()),
+        applied_at: Set(applied_at.as_secs().try_into().unwrap_or(i64::MAX)),
+    };
+    seaql_migrations::Entity::insert(record).exec(connection).await?;
+    tracing::info!(migration = migration.name(), "migration applied");
+    Ok(())
+}
+
+/// The names of the migrations that the database has, oldest first.
+async fn applied_names(connection: &impl ConnectionTrait) -> Result<Vec<String>, DbErr> {
+    let backend = connection.get_database_backend();
+    let sql = match backend {
+        DbBackend::Sqlite => {
+            "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'seaql_migrations')"
+        }
+        _ => "SELECT to_regclass('seaql_migrations') IS NOT NULL",
+    };
+    let row = connection
+        .query_one_raw(Statement::from_string(backend, sql))
+        .await?;
+    let any = row.map(|row| row.try_get_by_index(0)).transpose()?;
+    if any != Some(true) {
+        return Ok(Vec::new());
+    }
+    let applied = seaql_migrations::Entity::find()
+        .order_by_asc(seaql_migrations::Column::Version)
+        .all(connection)
+        .await?;
+    Ok(applied.into_iter().map(|migration| migration.version).collect())
+}

@@ -1,0 +1,170 @@
+//! Pools of connections. A connection that comes back from a piece of work in good order is used again as it is, without
+//! a word to the database; any other is dropped (see [`Connection`]).
+
+use std::{num::NonZeroU32, time::Duration};
+
+use deadpool::managed::{Manager, Metrics, PoolError, RecycleResult, Timeouts};
+use sea_orm::{
+    ConnAcquireErr, DbErr,
+    sqlx::{postgres::PgConnectOptions, sqlite::SqliteConnectOptions},
+};
+
+use super::{
+    connection::Connection,
+    error::StoreError,
+    postgres,
+    session::{Session, connection_error, io_error},
+    sqlite::{self, DatabaseFiles},
+    url::DatabaseUrl,
+};
+
+/// How long work waits for a connection, and how long the database has to make a new one.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+/// Connections that were not used for so long are asked whether they still work, so that no call fails because the
+/// database was restarted. On a busy connection that would cost a round trip a query.
+const TEST_AFTER_IDLE: Duration = Duration::from_millis(500);
+/// How long a connection has to answer that it works.
+const TEST_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a connection is used, so that none keeps for ever what a session collects.
+const MAX_AGE: Duration = Duration::from_mins(30);
+
+/// A pool of connections to one database.
+#[derive(Clone)]
+pub(super) struct Pool(deadpool::managed::Pool<Connector>);
+
+/// Makes the connections of a pool.
+pub(super) enum Connector {
+    Sqlite {
+        options: SqliteConnectOptions,
+        /// The file that was there when the server started.
+        database: DatabaseFiles,
+        writes: bool,
+    },
+    Postgres(PgConnectOptions),
+}
+
+/// The pools for reading and for writing.
+pub(super) struct Pools {
+    /// On SQLite these connections never wait for the writer.
+    pub(super) readers: Pool,
+    /// On SQLite this is one connection, as SQLite has one writer: writers queue here, in order.
+    pub(super) writers: Pool,
+}
+
+impl Pools {
+    /// Checks that the files of a SQLite database are those that were opened.
+    pub(super) fn verify_files(&self) -> Result<(), StoreError> {
+        match self.writers.0.manager() {
+            Connector::Sqlite { database, .. } => Ok(database.verify().map_err(io_error)?),
+            Connector::Postgres(_) => Ok(()),
+        }
+    }
+
+    /// Connects to a database, and checks that it is one that this service can keep its promises on.
+    pub(super) async fn open(url: &DatabaseUrl, connections: Option<NonZeroU32>) -> Result<Self, StoreError> {
+        let size = |default| connections.map_or(default, NonZeroU32::get) as usize;
+        let Some(path) = url.sqlite_path() else {
+            let options = postgres::options(url).map_err(connection_error)?;
+            postgres::check(&options).await?;
+            let pool = Pool::new(Connector::Postgres(options), size(postgres::DEFAULT_CONNECTIONS))?;
+            return Ok(Self {
+                readers: pool.clone(),
+                writers: pool,
+            });
+        };
+        let options = sqlite::options(url).map_err(connection_error)?;
+        // It makes the file, which from now on must stay where it is, and sets it to WAL.
+        let mut first = sqlite::connect(&options).await.map_err(connection_error)?;
+        sqlite::check(&mut first).await?;
+        let options = options.create_if_missing(false);
+        let database = DatabaseFiles::database(&path);
+        let connector = |writes| Connector::Sqlite {
+            options: options.clone(),
+            database: database.clone(),
+            writes,
+        };
+        let pools = Self {
+            readers: Pool::new(connector(false), size(sqlite::DEFAULT_READERS))?,
+            writers: Pool::new(connector(true), 1)?,
+        };
+        // Before the first is closed: the last to go would take the log with it.
+        drop(pools.writers.get().await?);
+        drop(first);
+        Ok(pools)
+    }
+}
+
+impl Pool {
+    fn new(connector: Connector, size: usize) -> Result<Self, StoreError> {
+        let timeouts = Timeouts {
+            wait: Some(ACQUIRE_TIMEOUT),
+            create: Some(ACQUIRE_TIMEOUT),
+            recycle: Some(TEST_TIMEOUT),
+        };
+        let pool = deadpool::managed::Pool::builder(connector)
+            .max_size(size)
+            .timeouts(timeouts)
+            .runtime(deadpool::Runtime::Tokio1)
+            .build();
+        Ok(Self(pool.map_err(io_error)?))
+    }
+
+    /// Takes a connection, or waits for one in turn.
+    pub(super) async fn get(&self) -> Result<Connection, StoreError> {
+        match self.0.get().await {
+            Ok(session) => Ok(Connection::new(session)),
+            Err(PoolError::Backend(error)) => Err(error.into()),
+            Err(PoolError::Closed) => Err(not_acquired(ConnAcquireErr::ConnectionClosed)),
+            Err(_) => Err(not_acquired(ConnAcquireErr::Timeout)),
+        }
+    }
+
+    /// Ends the connections that nobody uses, in good order, and hands out none from now on.
+    pub(super) async fn close(&self) {
+        let idle = self.0.retain(|_, _| false).removed;
+        self.0.close();
+        for session in idle {
+            if let Err(error) = session.close().await {
+                tracing::debug!(%error, "database connection not closed");
+            }
+        }
+    }
+}
+
+fn not_acquired(error: ConnAcquireErr) -> StoreError {
+    StoreError::Unavailable(DbErr::ConnectionAcquire(error))
+}
+
+impl Manager for Connector {
+    type Type = Session;
+    type Error = DbErr;
+
+    async fn create(&self) -> Result<Session, DbErr> {
+        match self {
+            Self::Sqlite {
+                options,
+                database,
+                writes,
+            } => {
+                database.verify().map_err(io_error)?;
+                let connection = sqlite::connect(options).await.map_err(connection_error)?;
+                let files = writes.then(|| DatabaseFiles::all(options.get_filename()));
+                Ok(Session::Sqlite { connection, files })
+            }
+            Self::Postgres(options) => {
+                let connection = postgres::connect(options).await.map_err(connection_error)?;
+                Ok(Session::Postgres(connection))
+            }
+        }
+    }
+
+    async fn recycle(&self, session: &mut Session, metrics: &Metrics) -> RecycleResult<DbErr> {
+        if metrics.age() > MAX_AGE {
+            return Err(deadpool::managed::RecycleError::message("too old"));
+        }
+        if metrics.last_used() > TEST_AFTER_IDLE {
+            session.ping().await?;
+        }
+        Ok(())
+    }
+}
