@@ -6,6 +6,8 @@ mod clients;
 mod connection;
 mod entity;
 mod error;
+#[cfg(test)]
+mod faults;
 mod filter;
 mod list;
 mod lookup;

@@ -1,12 +1,16 @@
 //! Pools of connections. A connection that comes back from a piece of work in good order is used again as it is, without
 //! a word to the database; any other is dropped (see [`Connection`]).
 
-use std::{num::NonZeroU32, time::Duration};
+use std::{
+    num::NonZeroU32,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use deadpool::managed::{Manager, Metrics, PoolError, RecycleResult, Timeouts};
 use sea_orm::{
     ConnAcquireErr, DbErr,
-    sqlx::{postgres::PgConnectOptions, sqlite::SqliteConnectOptions},
+    sqlx::{SqliteConnection, postgres::PgConnectOptions, sqlite::SqliteConnectOptions},
 };
 
 use super::{
@@ -36,8 +40,7 @@ pub(super) struct Pool(deadpool::managed::Pool<Connector>);
 pub(super) enum Connector {
     Sqlite {
         options: SqliteConnectOptions,
-        /// The file that was there when the server started.
-        database: DatabaseFiles,
+        files: Arc<DatabaseFiles>,
         writes: bool,
     },
     Postgres(PgConnectOptions),
@@ -49,13 +52,15 @@ pub(super) struct Pools {
     pub(super) readers: Pool,
     /// On SQLite this is one connection, as SQLite has one writer: writers queue here, in order.
     pub(super) writers: Pool,
+    /// A connection to SQLite that is never used. As long as one is open, SQLite keeps the files beside the database.
+    _anchor: Option<Mutex<SqliteConnection>>,
 }
 
 impl Pools {
     /// Checks that the files of a SQLite database are those that were opened.
     pub(super) fn verify_files(&self) -> Result<(), StoreError> {
         match self.writers.0.manager() {
-            Connector::Sqlite { database, .. } => Ok(database.verify().map_err(io_error)?),
+            Connector::Sqlite { files, .. } => Ok(files.verify().map_err(io_error)?),
             Connector::Postgres(_) => Ok(()),
         }
     }
@@ -70,27 +75,25 @@ impl Pools {
             return Ok(Self {
                 readers: pool.clone(),
                 writers: pool,
+                _anchor: None,
             });
         };
         let options = sqlite::options(url).map_err(connection_error)?;
-        // It makes the file, which from now on must stay where it is, and sets it to WAL.
-        let mut first = sqlite::connect(&options).await.map_err(connection_error)?;
-        sqlite::check(&mut first).await?;
+        // It makes the database if it is missing. From now on that is an error.
+        let mut anchor = sqlite::connect(&options).await.map_err(connection_error)?;
+        sqlite::check(&mut anchor).await?;
         let options = options.create_if_missing(false);
-        let database = DatabaseFiles::database(&path);
+        let files = Arc::new(DatabaseFiles::of(&path));
         let connector = |writes| Connector::Sqlite {
             options: options.clone(),
-            database: database.clone(),
+            files: files.clone(),
             writes,
         };
-        let pools = Self {
+        Ok(Self {
             readers: Pool::new(connector(false), size(sqlite::DEFAULT_READERS))?,
             writers: Pool::new(connector(true), 1)?,
-        };
-        // Before the first is closed: the last to go would take the log with it.
-        drop(pools.writers.get().await?);
-        drop(first);
-        Ok(pools)
+            _anchor: Some(Mutex::new(anchor)),
+        })
     }
 }
 
@@ -143,13 +146,14 @@ impl Manager for Connector {
         match self {
             Self::Sqlite {
                 options,
-                database,
+                files,
                 writes,
             } => {
-                database.verify().map_err(io_error)?;
-                let connection = sqlite::connect(options).await.map_err(connection_error)?;
-                let files = writes.then(|| DatabaseFiles::all(options.get_filename()));
-                Ok(Session::Sqlite { connection, files })
+                files.verify().map_err(io_error)?;
+                Ok(Session::Sqlite {
+                    connection: sqlite::connect(options).await.map_err(connection_error)?,
+                    files: writes.then(|| files.clone()),
+                })
             }
             Self::Postgres(options) => {
                 let connection = postgres::connect(options).await.map_err(connection_error)?;

@@ -29,7 +29,7 @@ pub(super) enum Session {
     Sqlite {
         connection: SqliteConnection,
         /// The files that must hold what is written, where this session may write.
-        files: Option<DatabaseFiles>,
+        files: Option<Arc<DatabaseFiles>>,
     },
     Postgres(PgConnection),
 }

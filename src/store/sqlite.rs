@@ -65,12 +65,11 @@ pub(super) async fn check(connection: &mut SqliteConnection) -> Result<(), Store
     }
 }
 
-/// The files of a database as a connection found them. A connection keeps the files that it opened, also when their
-/// names lead elsewhere by now: then what it writes is in files that nobody finds.
-#[derive(Debug, Clone)]
-pub(super) struct DatabaseFiles {
-    files: Vec<(PathBuf, Option<FileId>)>,
-}
+/// The files of a database as they were when it was opened: the database, its log, and the index of the log. A
+/// connection keeps the files that it opened, also when their names lead elsewhere by now: then what it writes is in
+/// files that nobody finds.
+#[derive(Debug)]
+pub(super) struct DatabaseFiles([(PathBuf, Option<FileId>); 3]);
 
 /// A file, whatever its name: the device and the number on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,28 +86,14 @@ pub(super) struct FileReplaced {
 }
 
 impl DatabaseFiles {
-    /// Returns the database file alone, which is the same for all connections.
-    pub(super) fn database(path: &Path) -> Self {
-        Self::find([path.to_owned()])
-    }
-
-    /// Returns the database file with its log and the index of the log, which are the same for as long as any
-    /// connection is open.
-    pub(super) fn all(path: &Path) -> Self {
-        let beside = |suffix: &str| {
-            let mut name = path.as_os_str().to_owned();
-            name.push(suffix);
-            PathBuf::from(name)
-        };
-        Self::find([path.to_owned(), beside("-wal"), beside("-shm")])
-    }
-
-    fn find<const N: usize>(paths: [PathBuf; N]) -> Self {
-        let files = paths.map(|path| {
+    /// Finds the files of a database that is open.
+    pub(super) fn of(database: &Path) -> Self {
+        let suffixes = ["", "-wal", "-shm"];
+        Self(suffixes.map(|suffix| {
+            let path = beside(database, suffix);
             let id = FileId::of(&path);
             (path, id)
-        });
-        Self { files: files.into() }
+        }))
     }
 
     /// Checks that the names still lead to the same files.
@@ -116,7 +101,7 @@ impl DatabaseFiles {
     /// # Errors
     /// Names the first that does not.
     pub(super) fn verify(&self) -> Result<(), FileReplaced> {
-        match self.files.iter().find(|(path, id)| FileId::of(path) != *id) {
+        match self.0.iter().find(|(path, id)| FileId::of(path) != *id) {
             None => Ok(()),
             Some((path, _)) => Err(FileReplaced { path: path.clone() }),
         }
@@ -168,7 +153,7 @@ impl Claim {
         let Some(database) = url.sqlite_path() else {
             return Ok(Self(None));
         };
-        let path = lock_path(&database);
+        let path = beside(&database, ".lock");
         let locked = async {
             loop {
                 if let Some(lock) = try_lock(&path)? {
@@ -187,9 +172,10 @@ impl Claim {
     }
 }
 
-fn lock_path(database: &Path) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
-    name.push(".lock");
+/// The file whose name is that of another with something after it.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
     name.into()
 }
 

@@ -49,6 +49,8 @@ mod rate_limits;
 mod reflection;
 mod secrets;
 mod shared_limits;
+mod sqlite_faults;
+mod sqlite_lock;
 mod tenancy;
 mod tenancy_walk;
 mod tls;

@@ -1,11 +1,20 @@
 //! The schema: step by step up, down and up again.
 
+use std::{
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use futures_util::future::join_all;
 use oauth_clients::server::{Server, ServerError};
 use oauth_clients_migrations::{Migrator, MigratorTrait as _};
-use sea_orm::DatabaseConnection;
+use sea_orm::{ConnectionTrait as _, DatabaseConnection};
+use serde_json::json;
 
 use crate::support::{
     Db, Door, TestServer,
+    authn::{id_of, secret_of},
+    process::{command, run, serve_dev, terminate},
     samples::{spa, web},
     server::config,
 };
@@ -13,6 +22,8 @@ use crate::support::{
 on_each_database![
     every_step_goes_up_and_down_and_up_again,
     migrating_twice_or_at_once_is_migrating_once,
+    a_migration_that_was_killed_can_be_done_again,
+    a_schema_of_the_next_version_stops_neither_a_server_that_runs_nor_one_that_starts,
     clients_survive_a_restart,
 ];
 
@@ -40,16 +51,95 @@ async fn every_step_goes_up_and_down_and_up_again(db: Db) {
 }
 
 async fn migrating_twice_or_at_once_is_migrating_once(db: Db) {
-    let data_dir = tempfile::tempdir().unwrap();
-    // SQLite has no lock across processes that would hold for a whole migration.
-    let servers = if db.is_sqlite() { 1 } else { 4 };
-    let starting = (0..servers).map(|_| Server::bind(config(&db, data_dir.path())));
-    for server in futures_util::future::join_all(starting).await {
-        server.unwrap();
+    let up = ["migrate", "up", "--database-url", db.text()];
+    for _ in 0..2 {
+        let migrating = (0..4).map(|_| run(&up));
+        for ended in join_all(migrating).await {
+            assert_eq!(ended.code, Some(0), "{ended:?}");
+        }
     }
-    Server::bind(config(&db, data_dir.path())).await.unwrap();
     let applied = db.number("SELECT count(*) FROM seaql_migrations").await;
     assert_eq!(usize::try_from(applied), Ok(Migrator::migrations().len()));
+}
+
+async fn a_migration_that_was_killed_can_be_done_again(db: Db) {
+    // Time enough for some to be killed before the first statement, and some after the last.
+    for milliseconds in (0..90).step_by(3) {
+        let fresh = db.another().await;
+        let mut migrating = command(&["migrate", "up", "--database-url", fresh.text()])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+        migrating.kill().await.unwrap();
+        let ended = run(&["migrate", "up", "--database-url", fresh.text()]).await;
+        assert_eq!(ended.code, Some(0), "killed after {milliseconds} ms: {ended:?}");
+        let states = ended.stdout.lines().filter(|line| line.starts_with("applied "));
+        assert_eq!(states.count(), Migrator::migrations().len(), "{}", ended.stdout);
+    }
+}
+
+/// What the next version may do to the schema of this one: it only adds.
+const NEXT_VERSION: &str = "
+    ALTER TABLE oauth_clients ADD COLUMN of_the_next_version TEXT;
+    ALTER TABLE oauth_client_secrets ADD COLUMN of_the_next_version BIGINT NOT NULL DEFAULT 0;
+    CREATE INDEX of_the_next_version_idx ON oauth_clients (tenant_id, of_the_next_version);
+    CREATE TABLE of_the_next_version (tenant_id TEXT NOT NULL);
+    INSERT INTO seaql_migrations (version, applied_at) VALUES ('m29990101_000001_next_version', 0);
+";
+
+async fn a_schema_of_the_next_version_stops_neither_a_server_that_runs_nor_one_that_starts(
+    server: TestServer,
+) {
+    let id = server.admin().created(web()).await;
+    server.db.execute(NEXT_VERSION).await;
+    // More than one look at the schema.
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    assert_eq!(server.caller(None).http_get("/readyz").await.status, 200);
+    everything_works(&server, &id).await;
+    let db = server.stop().await;
+
+    for action in ["up", "status", "up"] {
+        let ended = run(&["migrate", action, "--database-url", db.text()]).await;
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{action}");
+        for part in [
+            "newer m29990101_000001_next_version\n",
+            "the schema is newer than this version",
+        ] {
+            assert!(ended.stdout.contains(part), "{action}: {}", ended.stdout);
+        }
+        assert!(!ended.stdout.contains("missing"), "{action}: {}", ended.stdout);
+    }
+    let server = TestServer::start(db).await;
+    assert_eq!(server.caller(None).http_get("/readyz").await.status, 200);
+    everything_works(&server, &id).await;
+}
+
+async fn everything_works(server: &TestServer, id: &str) {
+    let admin = server.admin();
+    for door in Door::BOTH {
+        let created = admin.create(door, web()).await;
+        let (new, secret) = (id_of(&created), secret_of(&created));
+        assert!(server.platform().takes_secret(new, &secret).await);
+        let rename = json!([{"op": "replace", "path": "/clientName", "value": "renamed"}]);
+        for id in [new, id] {
+            admin.patch(door, id, rename.clone()).await.unwrap();
+            assert_eq!(admin.get(door, id).await.unwrap()["clientName"], "renamed");
+        }
+        let made = admin.create_secret(door, new).await.unwrap();
+        let hint = made["hint"].as_str().unwrap();
+        admin.delete_secret(door, new, hint).await.unwrap();
+        let filter = json!({"filter": r#"clientName eq "renamed""#});
+        assert_eq!(
+            admin.list(door, filter).await.unwrap()["data"]
+                .as_array()
+                .unwrap()
+                .len(),
+            2
+        );
+        admin.delete(door, new, new).await.unwrap();
+    }
 }
 
 async fn clients_survive_a_restart(server: TestServer) {
@@ -81,4 +171,61 @@ async fn postgresql_is_not_migrated_unless_told_to() {
     Server::bind(unmigrated)
         .await
         .expect("a migrated schema is accepted");
+}
+
+/// Has another process migrate, as the lock says.
+async fn hold_migration_lock(db: &Db) -> DatabaseConnection {
+    let connection = db.connect().await;
+    let lock = "SELECT pg_advisory_lock(8025825153778936937)";
+    connection.execute_unprepared(lock).await.unwrap();
+    connection
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn waiting_to_migrate_holds_up_no_index_that_is_built_meanwhile() {
+    let Some(db) = Db::postgres().await else {
+        return;
+    };
+    let other = hold_migration_lock(&db).await;
+    other
+        .execute_unprepared("CREATE TABLE large (n BIGINT)")
+        .await
+        .unwrap();
+    let mut waiting = command(&["migrate", "up", "--database-url", db.text()])
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let index = "CREATE INDEX CONCURRENTLY large_n_idx ON large (n)";
+    let built = tokio::time::timeout(Duration::from_secs(5), other.execute_unprepared(index)).await;
+    built.expect("nothing waits for the other").unwrap();
+    assert!(waiting.try_wait().unwrap().is_none(), "it waits for the lock");
+    other.close().await.unwrap();
+    assert_eq!(waiting.wait().await.unwrap().code(), Some(0));
+    db.number("SELECT count(*) FROM oauth_clients").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_waits_to_migrate_can_be_told_to_stop() {
+    let Some(db) = Db::postgres().await else {
+        return;
+    };
+    let other = hold_migration_lock(&db).await;
+    let dir = tempfile::tempdir().unwrap();
+    let args = [
+        &serve_dev(dir.path())[..],
+        &["--migrate", "--database-url", db.text()],
+    ]
+    .concat();
+    let mut waiting = command(&args).stderr(Stdio::null()).spawn().unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let started = Instant::now();
+    terminate(&waiting).await;
+    assert_eq!(waiting.wait().await.unwrap().code(), Some(0));
+    assert!(
+        started.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        started.elapsed()
+    );
+    other.close().await.unwrap();
 }

@@ -17,6 +17,7 @@ pub(crate) struct Db {
 }
 
 enum Kept {
+    Elsewhere,
     File { _dir: TempDir },
     Database { _dropped: PostgresDatabase },
 }
@@ -32,6 +33,25 @@ impl Db {
         Self {
             url: format!("sqlite:{}", dir.path().join("test.db").display()),
             _kept: Kept::File { _dir: dir },
+        }
+    }
+
+    /// Another empty database of the same kind.
+    pub(crate) async fn another(&self) -> Self {
+        if self.is_sqlite() {
+            Self::sqlite()
+        } else {
+            Self::postgres()
+                .await
+                .expect("there is a server, as there is this database")
+        }
+    }
+
+    /// A SQLite file that is there, and stays.
+    pub(crate) fn file(url: &str) -> Self {
+        Self {
+            url: url.to_owned(),
+            _kept: Kept::Elsewhere,
         }
     }
 

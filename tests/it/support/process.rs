@@ -23,9 +23,24 @@ pub(crate) struct Ended {
     pub(crate) stderr: String,
 }
 
+const BINARY: &str = env!("CARGO_BIN_EXE_oauth-clients");
+
 /// A command of the binary, which knows nothing of the environment of the tests.
-fn command(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_oauth-clients"));
+pub(crate) fn command(args: &[&str]) -> Command {
+    alone(Command::new(BINARY), args)
+}
+
+/// A command of the binary, whose files may not grow beyond so many KiB. The limit is a soft one, which `prlimit` lifts.
+fn limited_command(max_file_kib: u32, args: &[&str]) -> Command {
+    let mut shell = Command::new("/bin/sh");
+    let blocks = max_file_kib * 2;
+    // A write beyond the limit fails, and does not end the process.
+    let limit = format!("ulimit -S -f {blocks}; trap '' XFSZ; exec \"$0\" \"$@\"");
+    shell.args(["-c", limit.as_str(), BINARY]);
+    alone(shell, args)
+}
+
+fn alone(mut command: Command, args: &[&str]) -> Command {
     command
         .args(args)
         .env_clear()
@@ -42,6 +57,27 @@ pub(crate) async fn run(args: &[&str]) -> Ended {
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),
     }
+}
+
+/// The arguments of a development server on free ports.
+pub(crate) fn serve_dev(data_dir: &Path) -> [&str; 8] {
+    [
+        "serve",
+        "--dev",
+        "--grpc-addr",
+        "127.0.0.1:0",
+        "--rest-addr",
+        "127.0.0.1:0",
+        "--data-dir",
+        data_dir.to_str().unwrap(),
+    ]
+}
+
+/// Tells a process to stop.
+pub(crate) async fn terminate(child: &Child) {
+    let pid = child.id().expect("it runs").to_string();
+    let kill = Command::new("kill").args(["-TERM", &pid]).status().await.unwrap();
+    assert!(kill.success());
 }
 
 /// `serve --dev`, listening. It is killed when this is dropped.
@@ -62,20 +98,20 @@ impl Served {
     }
 
     pub(crate) async fn start_with_env(data_dir: &Path, args: &[&str], env: &[(&str, &str)]) -> Self {
+        let mut command = command(&[&serve_dev(data_dir), args].concat());
+        command.envs(env.iter().copied());
+        Self::spawn(data_dir, command).await
+    }
+
+    /// Starts it with files that may not grow beyond so many KiB.
+    pub(crate) async fn start_with_limit(data_dir: &Path, max_file_kib: u32, args: &[&str]) -> Self {
+        let args = [&serve_dev(data_dir), args].concat();
+        Self::spawn(data_dir, limited_command(max_file_kib, &args)).await
+    }
+
+    async fn spawn(data_dir: &Path, mut command: Command) -> Self {
         let log = data_dir.join("log");
-        let dir = data_dir.to_str().unwrap();
-        let fixed = [
-            "serve",
-            "--dev",
-            "--grpc-addr",
-            "127.0.0.1:0",
-            "--rest-addr",
-            "127.0.0.1:0",
-            "--data-dir",
-            dir,
-        ];
-        let mut child = command(&[&fixed, args].concat())
-            .envs(env.iter().copied())
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(File::create(&log).unwrap())
             .spawn()
@@ -142,9 +178,20 @@ impl Served {
 
     /// Tells the server to stop.
     pub(crate) async fn terminate(&self) {
+        terminate(&self.child).await;
+    }
+
+    /// Lifts the limit on the size of its files.
+    pub(crate) async fn lift_limit(&self) {
         let pid = self.child.id().expect("it runs").to_string();
-        let kill = Command::new("kill").args(["-TERM", &pid]).status().await.unwrap();
-        assert!(kill.success());
+        let lift = ["--pid", &pid, "--fsize=unlimited:"];
+        let lifted = Command::new("prlimit").args(lift).status().await.unwrap();
+        assert!(lifted.success());
+    }
+
+    /// Ends the server at once, as a crash does.
+    pub(crate) async fn kill(mut self) {
+        self.child.kill().await.unwrap();
     }
 
     /// Waits until the server has ended, and returns its exit code.

@@ -1,0 +1,153 @@
+//! A SQLite database that fails or goes away under the server: no write is acknowledged that is not there.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::support::{
+    Caller, Db, Door, Refused, TestServer, eventually,
+    process::Served,
+    samples::{spa, with},
+};
+
+fn rename(name: &str) -> serde_json::Value {
+    json!([{"op": "replace", "path": "/clientName", "value": name}])
+}
+
+/// The name of a client as another process reads it.
+async fn name_in_file(db: &str, id: &str) -> Option<String> {
+    let names = format!("SELECT client_name FROM oauth_clients WHERE client_id = '{id}'");
+    Db::file(db).texts(&names).await.pop()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_that_sqlite_ended_by_itself_loses_no_later_write() {
+    for door in Door::BOTH {
+        let server = TestServer::start(Db::sqlite()).await;
+        let admin = server.admin();
+        let id = admin.created(spa()).await;
+        // As a full disk does: the transaction is gone, and nobody told the driver.
+        let trap = "CREATE TRIGGER trap BEFORE UPDATE ON oauth_clients WHEN new.client_name = 'trap' \
+                    BEGIN SELECT RAISE(ROLLBACK, 'trap'); END";
+        server.db.execute(trap).await;
+        for _ in 0..3 {
+            let refused = admin.patch(door, &id, rename("trap")).await.unwrap_err();
+            assert_eq!(refused.codes(), ["INTERNAL"]);
+        }
+        for name in ["first", "second"] {
+            admin.patch(door, &id, rename(name)).await.unwrap();
+            let found = name_in_file(server.db.text(), &id).await;
+            assert_eq!(found.as_deref(), Some(name), "another process reads it");
+        }
+        let server = TestServer::start(server.stop().await).await;
+        assert_eq!(server.admin().stored(&id).await["clientName"], "second");
+    }
+}
+
+/// Creates clients until one is refused, and returns the ids of those that were acknowledged.
+async fn create_until_refused(admin: &Caller<'_>, door: Door) -> Vec<String> {
+    let mut acknowledged = Vec::new();
+    let large = with(spa(), json!({"description": "long ".repeat(400)}));
+    for _ in 0..1_000 {
+        match admin.call(door, "CreateOAuthClient", large.clone()).await {
+            Ok(client) => acknowledged.push(client["clientId"].as_str().unwrap().to_owned()),
+            Err(refused) => {
+                assert_eq!(refused.codes(), ["UNAVAILABLE"]);
+                return acknowledged;
+            }
+        }
+    }
+    panic!("the disk never fills up");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writes_that_the_disk_refuses_are_unavailable_until_it_takes_them_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let served =
+        Served::start_with_limit(dir.path(), 700, &["--log", "error", "--tier2-per-minute", "0"]).await;
+    let db = format!("sqlite:{}", dir.path().join("oauth-clients.db").display());
+    let doors = served.doors();
+    let admin = doors.caller(Some(served.token.clone()));
+    let mut acknowledged = create_until_refused(&admin, Door::Rest).await;
+    assert!(acknowledged.len() > 10, "{}", acknowledged.len());
+    for door in [Door::Grpc, Door::Rest, Door::Grpc] {
+        // What is left in pages that exist may still do.
+        acknowledged.extend(create_until_refused(&admin, door).await);
+    }
+    assert_eq!(admin.http_get("/readyz").await.status, 200, "reading goes on");
+    for id in &acknowledged {
+        assert!(
+            name_in_file(&db, id).await.is_some(),
+            "another process reads {id}"
+        );
+    }
+    served.lift_limit().await;
+    let id = admin.created(spa()).await;
+    admin.patch(Door::Grpc, &id, rename("written")).await.unwrap();
+    acknowledged.push(id.clone());
+
+    served.kill().await;
+    let served = Served::start(dir.path(), &["--tier1-per-minute", "0"]).await;
+    let doors = served.doors();
+    let admin = doors.caller(Some(served.token.clone()));
+    for id in &acknowledged {
+        assert!(
+            admin.get(Door::Grpc, id).await.is_ok(),
+            "{id} is there after a crash"
+        );
+    }
+    assert_eq!(admin.stored(&id).await["clientName"], "written");
+}
+
+async fn assert_unavailable(refused: Result<serde_json::Value, Refused>, what: &str) {
+    assert_eq!(refused.unwrap_err().codes(), ["UNAVAILABLE"], "{what}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_that_were_deleted_or_replaced_take_no_write() {
+    let delete = |path: &Path| std::fs::remove_file(path).unwrap();
+    let replace = |path: &Path| {
+        let copy = path.with_extension("copy");
+        std::fs::copy(path, &copy).unwrap();
+        std::fs::rename(&copy, path).unwrap();
+    };
+    let cases: [(&str, &dyn Fn(&Path)); 4] = [
+        ("oauth-clients.db", &delete),
+        ("oauth-clients.db", &replace),
+        ("oauth-clients.db-wal", &delete),
+        ("oauth-clients.db-shm", &delete),
+    ];
+    for (file, lose) in cases {
+        let dir = tempfile::tempdir().unwrap();
+        let served = Served::start(dir.path(), &[]).await;
+        let doors = served.doors();
+        let admin = doors.caller(Some(served.token.clone()));
+        let id = admin.created(spa()).await;
+        lose(&dir.path().join(file));
+        for door in Door::BOTH {
+            assert_unavailable(admin.patch(door, &id, rename("lost")).await, file).await;
+            assert_unavailable(admin.call(door, "CreateOAuthClient", spa()).await, file).await;
+        }
+        eventually("it is not ready", async || {
+            (admin.http_get("/readyz").await.status == 503).then_some(())
+        })
+        .await;
+        let line = eventually("the log says so", async || {
+            let log = served.log();
+            let line = log.lines().find(|line| line.contains("\"ready\":false"));
+            line.map(str::to_owned)
+        })
+        .await;
+        assert!(
+            line.contains(file) && line.contains("deleted or replaced"),
+            "{line}"
+        );
+        if file == "oauth-clients.db" {
+            assert!(
+                !dir.path().join(file).exists()
+                    || std::fs::metadata(dir.path().join(file)).unwrap().len() > 0,
+                "no empty database is made in its place"
+            );
+        }
+    }
+}
