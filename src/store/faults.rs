@@ -264,7 +264,7 @@ impl World {
 async fn waiting<T>(fault: Fault, write: impl Future<Output = T>) -> Option<T> {
     let patience = match fault {
         Fault::Abandoned(micros) => Duration::from_micros(micros),
-        _ => Duration::from_secs(60),
+        _ => Duration::from_mins(1),
     };
     tokio::time::timeout(patience, write).await.ok()
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{
     Caller, Db, Door, Refused, TestServer, eventually,
@@ -10,7 +10,7 @@ use crate::support::{
     samples::{spa, with},
 };
 
-fn rename(name: &str) -> serde_json::Value {
+fn rename(name: &str) -> Value {
     json!([{"op": "replace", "path": "/clientName", "value": name}])
 }
 
@@ -26,12 +26,14 @@ async fn a_transaction_that_sqlite_ended_by_itself_loses_no_later_write() {
         let server = TestServer::start(Db::sqlite()).await;
         let admin = server.admin();
         let id = admin.created(spa()).await;
-        // As a full disk does: the transaction is gone, and nobody told the driver.
-        let trap = "CREATE TRIGGER trap BEFORE UPDATE ON oauth_clients WHEN new.client_name = 'trap' \
-                    BEGIN SELECT RAISE(ROLLBACK, 'trap'); END";
-        server.db.execute(trap).await;
-        for _ in 0..3 {
-            let refused = admin.patch(door, &id, rename("trap")).await.unwrap_err();
+        // As a full disk does: one write ends the transaction behind the driver's back, the next fails inside one.
+        for (name, action) in [("rollback", "ROLLBACK"), ("abort", "ABORT")] {
+            let trap = format!(
+                "CREATE TRIGGER {name} BEFORE UPDATE ON oauth_clients WHEN new.client_name = '{name}' \
+                 BEGIN SELECT RAISE({action}, 'trap'); END"
+            );
+            server.db.execute(&trap).await;
+            let refused = admin.patch(door, &id, rename(name)).await.unwrap_err();
             assert_eq!(refused.codes(), ["INTERNAL"]);
         }
         for name in ["first", "second"] {
@@ -99,23 +101,26 @@ async fn writes_that_the_disk_refuses_are_unavailable_until_it_takes_them_again(
     assert_eq!(admin.stored(&id).await["clientName"], "written");
 }
 
-async fn assert_unavailable(refused: Result<serde_json::Value, Refused>, what: &str) {
+/// Makes the name of a file lead elsewhere, or nowhere.
+type Lose = fn(&Path);
+
+fn assert_unavailable(refused: Result<Value, Refused>, what: &str) {
     assert_eq!(refused.unwrap_err().codes(), ["UNAVAILABLE"], "{what}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn files_that_were_deleted_or_replaced_take_no_write() {
-    let delete = |path: &Path| std::fs::remove_file(path).unwrap();
-    let replace = |path: &Path| {
+    let delete: Lose = |path| std::fs::remove_file(path).unwrap();
+    let replace: Lose = |path| {
         let copy = path.with_extension("copy");
         std::fs::copy(path, &copy).unwrap();
         std::fs::rename(&copy, path).unwrap();
     };
-    let cases: [(&str, &dyn Fn(&Path)); 4] = [
-        ("oauth-clients.db", &delete),
-        ("oauth-clients.db", &replace),
-        ("oauth-clients.db-wal", &delete),
-        ("oauth-clients.db-shm", &delete),
+    let cases: [(&str, Lose); 4] = [
+        ("oauth-clients.db", delete),
+        ("oauth-clients.db", replace),
+        ("oauth-clients.db-wal", delete),
+        ("oauth-clients.db-shm", delete),
     ];
     for (file, lose) in cases {
         let dir = tempfile::tempdir().unwrap();
@@ -125,8 +130,8 @@ async fn files_that_were_deleted_or_replaced_take_no_write() {
         let id = admin.created(spa()).await;
         lose(&dir.path().join(file));
         for door in Door::BOTH {
-            assert_unavailable(admin.patch(door, &id, rename("lost")).await, file).await;
-            assert_unavailable(admin.call(door, "CreateOAuthClient", spa()).await, file).await;
+            assert_unavailable(admin.patch(door, &id, rename("lost")).await, file);
+            assert_unavailable(admin.call(door, "CreateOAuthClient", spa()).await, file);
         }
         eventually("it is not ready", async || {
             (admin.http_get("/readyz").await.status == 503).then_some(())

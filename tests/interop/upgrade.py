@@ -1,0 +1,145 @@
+"""Two versions of the server with a change of the schema between them: side by side on one PostgreSQL, whichever is there
+first, and one after the other on one SQLite file, forth and back.
+
+Usage: upgrade.py OLD NEW POSTGRES_URL
+"""
+
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+
+import clients
+from issuer import AUDIENCE, ISSUER, Issuer, new_key, token
+from server import Server
+
+ADMINISTRATION = clients.ADMINISTRATION
+
+
+class Client:
+    """A client that every version must be able to read, authenticate and change."""
+
+    def __init__(self, api, name):
+        create = ADMINISTRATION.CreateOAuthClientRequest(app_type="web", client_name=name)
+        made = api(api.admin.CreateOAuthClient, create)
+        self.id, self.secrets = made.client_id, {made.client_secrets[0].hint: made.client_secret}
+
+    def works(self, api, name):
+        """Changes everything about the client through one server, and finds what the others did before."""
+        for hint, secret in self.secrets.items():
+            assert api.with_secret(self.id, secret) == hint
+        made = api(api.admin.CreateClientSecret, ADMINISTRATION.CreateClientSecretRequest(client_id=self.id))
+        old = next(iter(self.secrets))
+        delete = ADMINISTRATION.DeleteClientSecretRequest(client_id=self.id, hint=old)
+        api(api.admin.DeleteClientSecret, delete)
+        assert api.with_secret(self.id, self.secrets.pop(old)) is None
+        self.secrets[made.hint] = made.client_secret
+        operation = ADMINISTRATION.PatchOperation(op="replace", path="/clientName")
+        operation.value.string_value = name
+        patch = ADMINISTRATION.PatchOAuthClientRequest(client_id=self.id, operations=[operation])
+        api(api.admin.PatchOAuthClient, patch)
+        listed = api(api.admin.ListOAuthClients, ADMINISTRATION.ListOAuthClientsRequest(filter=f'clientName eq "{name}"'))
+        assert [client.client_id for client in listed.data] == [self.id]
+        disable = ADMINISTRATION.DisableOAuthClientRequest(client_id=self.id, reason="upgrading")
+        api(api.admin.DisableOAuthClient, disable)
+        assert api.with_secret(self.id, made.client_secret) is None
+        api(api.admin.EnableOAuthClient, ADMINISTRATION.EnableOAuthClientRequest(client_id=self.id))
+
+
+class Version:
+    """A binary, and how to serve with it."""
+
+    def __init__(self, binary, trust, key):
+        self.binary, self.trust = binary, trust
+        self.admin = token(key, "RS256")
+        self.platform = token(key, "RS256", tenant_id="*", scope="oauth-clients:authenticate")
+
+    def migrate(self, action, url):
+        command = [self.binary, "migrate", action, "--database-url", url]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    def serve(self, url):
+        return Server(self.binary, *self.trust, "--database-url", url)
+
+    def api(self, server):
+        api = clients.Api(server, self.admin)
+        platform = clients.Api(server, self.platform)
+        api.with_secret = platform.with_secret
+        return api
+
+
+def is_ready(server):
+    try:
+        with urllib.request.urlopen(f"{server.rest}/readyz"):
+            return True
+    except urllib.error.URLError:
+        return False
+
+
+def says_newer(version, url):
+    for action in ("up", "status"):
+        said = version.migrate(action, url)
+        assert "the schema is newer" in said and "missing" not in said, said
+
+
+def side_by_side(old, new, url, first):
+    """Servers of both versions on one database. `first` is the one that is there before the other."""
+    serving = []
+    if first is old:
+        old.migrate("up", url)
+        serving.append(old.serve(url))
+        client = Client(old.api(serving[0]), "before the upgrade")
+        new.migrate("up", url)
+        serving.append(new.serve(url))
+    else:
+        new.migrate("up", url)
+        serving.append(new.serve(url))
+        client = Client(new.api(serving[0]), "before the rollback")
+        says_newer(old, url)
+        serving.append(old.serve(url))
+    says_newer(old, url)
+    time.sleep(2.5)
+    for turn in range(3):
+        for server in serving:
+            assert is_ready(server), "both versions stay ready"
+            client.works(old.api(server), f"renamed {turn} {server.grpc}")
+    for server in serving:
+        with server:
+            pass
+
+
+def one_after_the_other(old, new, url):
+    client = None
+    for turn, version in enumerate([old, new, old, new]):
+        with version.serve(url) as server:
+            api = version.api(server)
+            client = client or Client(api, "in the beginning")
+            client.works(api, f"renamed {turn}")
+            Client(api, f"made {turn}")
+    says_newer(old, url)
+
+
+def database(postgres, name):
+    server, _ = postgres.rsplit("/", 1)
+    subprocess.run(["psql", "-q", postgres, "-c", f"CREATE DATABASE {name}"], check=True)
+    return f"{server}/{name}"
+
+
+def main(old, new, postgres):
+    key = new_key("RS256", "issuer")
+    with Issuer([key]) as issuer:
+        trust = ["--issuer", ISSUER, "--audience", AUDIENCE, "--jwks-url", issuer.url]
+        old, new = Version(old, trust, key), Version(new, trust, key)
+        stamp = time.time_ns()
+        side_by_side(old, new, database(postgres, f"upgrade_{stamp}"), first=old)
+        side_by_side(old, new, database(postgres, f"rollback_{stamp}"), first=new)
+        with tempfile.TemporaryDirectory() as directory:
+            one_after_the_other(old, new, f"sqlite:{pathlib.Path(directory, 'clients.db')}")
+    print("two versions shared a PostgreSQL database in both orders, and a SQLite file in turn")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
