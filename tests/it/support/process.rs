@@ -2,15 +2,17 @@
 
 use std::{
     fs::{self, File},
+    io::{PipeReader, PipeWriter, Write as _},
     path::{Path, PathBuf},
     process::Stdio,
+    thread,
     time::Duration,
 };
 
 use oauth_clients::auth::dev_key::{ALL_SCOPES, DevKey, DevToken};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader, Lines},
-    process::{Child, ChildStdout, Command},
+    process::{Child, ChildStderr, ChildStdout, Command},
 };
 
 use super::caller::Doors;
@@ -24,7 +26,7 @@ pub(crate) struct Ended {
 }
 
 /// A command of the binary, which knows nothing of the environment of the tests.
-fn command(args: &[&str]) -> Command {
+pub(crate) fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_oauth-clients"));
     command
         .args(args)
@@ -44,12 +46,33 @@ pub(crate) async fn run(args: &[&str]) -> Ended {
     }
 }
 
+/// A pipe without room, for as long as nobody reads it.
+pub(crate) async fn full_pipe() -> (PipeReader, PipeWriter) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut filling = writer.try_clone().unwrap();
+    thread::spawn(move || while filling.write_all(&[b'.'; 1024]).is_ok() {});
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    (reader, writer)
+}
+
+/// Tells a process to stop.
+pub(crate) async fn terminate(child: &Child) {
+    let pid = child.id().expect("it runs").to_string();
+    let kill = Command::new("kill").args(["-TERM", &pid]).status().await.unwrap();
+    assert!(kill.success());
+}
+
+/// Waits until a process has ended, and returns its exit code.
+pub(crate) async fn exit_code(child: &mut Child) -> Option<i32> {
+    let ended = tokio::time::timeout(Duration::from_secs(30), child.wait()).await;
+    ended.expect("it ends").unwrap().code()
+}
+
 /// `serve --dev`, listening. It is killed when this is dropped.
 pub(crate) struct Served {
     child: Child,
     stdout: Lines<BufReader<ChildStdout>>,
     data_dir: PathBuf,
-    log: PathBuf,
     pub(crate) greeting: String,
     pub(crate) grpc: String,
     pub(crate) rest: String,
@@ -62,7 +85,22 @@ impl Served {
     }
 
     pub(crate) async fn start_with_env(data_dir: &Path, args: &[&str], env: &[(&str, &str)]) -> Self {
-        let log = data_dir.join("log");
+        let log = File::create(data_dir.join("log")).unwrap();
+        Self::spawn(data_dir, args, env, log.into()).await
+    }
+
+    /// Starts the server with its log in a pipe, instead of the file that `log()` reads.
+    pub(crate) async fn start_with_pipe(
+        data_dir: &Path,
+        args: &[&str],
+        env: &[(&str, &str)],
+    ) -> (Self, ChildStderr) {
+        let mut served = Self::spawn(data_dir, args, env, Stdio::piped()).await;
+        let log = served.child.stderr.take().unwrap();
+        (served, log)
+    }
+
+    async fn spawn(data_dir: &Path, args: &[&str], env: &[(&str, &str)], log: Stdio) -> Self {
         let dir = data_dir.to_str().unwrap();
         let fixed = [
             "serve",
@@ -77,7 +115,7 @@ impl Served {
         let mut child = command(&[&fixed, args].concat())
             .envs(env.iter().copied())
             .stdout(Stdio::piped())
-            .stderr(File::create(&log).unwrap())
+            .stderr(log)
             .spawn()
             .unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -102,7 +140,6 @@ impl Served {
             child,
             stdout,
             data_dir: data_dir.to_owned(),
-            log,
             greeting,
         }
     }
@@ -127,7 +164,7 @@ impl Served {
 
     /// The lines of the log so far.
     pub(crate) fn log(&self) -> String {
-        fs::read_to_string(&self.log).unwrap()
+        fs::read_to_string(self.data_dir.join("log")).unwrap()
     }
 
     /// What it prints after the greeting until it ends.
@@ -142,14 +179,11 @@ impl Served {
 
     /// Tells the server to stop.
     pub(crate) async fn terminate(&self) {
-        let pid = self.child.id().expect("it runs").to_string();
-        let kill = Command::new("kill").args(["-TERM", &pid]).status().await.unwrap();
-        assert!(kill.success());
+        terminate(&self.child).await;
     }
 
     /// Waits until the server has ended, and returns its exit code.
     pub(crate) async fn exit_code(&mut self) -> Option<i32> {
-        let ended = tokio::time::timeout(Duration::from_secs(30), self.child.wait()).await;
-        ended.expect("the server ends").unwrap().code()
+        exit_code(&mut self.child).await
     }
 }
