@@ -19,6 +19,7 @@
 //! `ARCHITECTURE.md` follows one call from the socket to the database and back.
 
 pub mod auth;
+mod bounded;
 pub mod cli;
 pub mod config;
 pub mod domain;

@@ -96,6 +96,17 @@ pub fn client_authenticated(method: AuthMethod, rejection: Option<Rejection>) {
     INSTRUMENTS.client_authentications.add(1, &attributes);
 }
 
+/// Observes the log lines that were lost since the process started: `count` is called at each collection.
+pub fn observe_lost_log_lines(count: impl Fn() -> u64 + Send + Sync + 'static) {
+    // The meter provider keeps the callback; the instrument itself is not needed again.
+    let _instrument = opentelemetry::global::meter("oauth-clients")
+        .u64_observable_counter("oauth_clients.log.lines_lost")
+        .with_description("Log lines that were not written.")
+        .with_unit("{line}")
+        .with_callback(move |lost| lost.observe(count(), &[]))
+        .build();
+}
+
 /// A method by its name, a service that is not ours by its own, and everything else as the conventions say it.
 fn method_name(path: &str) -> &'static str {
     let known = pb::protos().ok().and_then(|protos| protos.known_name(path));

@@ -1,10 +1,13 @@
 //! Logs, traces and metrics. Logs go to standard error; spans and metrics go to an OTLP collector when
 //! `OTEL_EXPORTER_OTLP_ENDPOINT` says where one is.
 
+mod log_writer;
+
 use std::{
     env,
     io::{self, IsTerminal as _},
     panic,
+    sync::Arc,
 };
 
 use clap::ValueEnum;
@@ -14,12 +17,16 @@ use opentelemetry_sdk::{
     Resource, metrics::SdkMeterProvider, propagation::TraceContextPropagator, trace::SdkTracerProvider,
 };
 use thiserror::Error;
+use tracing_appender::non_blocking::NonBlocking;
 use tracing_subscriber::{
     EnvFilter, Layer as _, Registry,
     filter::{FilterExt as _, LevelFilter, ParseError, Targets},
     layer::SubscriberExt as _,
     util::SubscriberInitExt as _,
 };
+
+use self::log_writer::{LogGuard, log_writer};
+use crate::metrics::observe_lost_log_lines;
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -46,11 +53,12 @@ pub enum TelemetryError {
     Installed(#[from] tracing_subscriber::util::TryInitError),
 }
 
-/// Sends what is left when it is dropped.
+/// Keeps telemetry running. Sends what is left when it is dropped, and then writes the last lines of the log.
 #[derive(Debug)]
 pub struct Telemetry {
     traces: Option<SdkTracerProvider>,
     metrics: Option<SdkMeterProvider>,
+    _log: LogGuard,
 }
 
 impl Telemetry {
@@ -72,15 +80,22 @@ impl Telemetry {
                     EnvFilter::new("oauth_clients=info"),
                 )
         });
+        let (writer, log) = log_writer();
+        let lost = Arc::clone(&log.lost);
+        observe_lost_log_lines(move || lost.count());
         Registry::default()
             .with(exported)
-            .with(log_lines(format).with_filter(EnvFilter::try_new(filter)?.and(most())))
+            .with(log_lines(format, writer).with_filter(EnvFilter::try_new(filter)?.and(most())))
             .try_init()?;
         panic::set_hook(Box::new(|panic| {
             let place = panic.location().map(ToString::to_string);
             tracing::error!(place, message = panic.payload_as_str(), "a thread panicked");
         }));
-        Ok(Self { traces, metrics })
+        Ok(Self {
+            traces,
+            metrics,
+            _log: log,
+        })
     }
 }
 
@@ -92,8 +107,11 @@ fn most() -> Targets {
         .with_target("oauth_clients", LevelFilter::TRACE)
 }
 
-fn log_lines(format: LogFormat) -> Box<dyn tracing_subscriber::Layer<Layered> + Send + Sync> {
-    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+fn log_lines(
+    format: LogFormat,
+    writer: NonBlocking,
+) -> Box<dyn tracing_subscriber::Layer<Layered> + Send + Sync> {
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer);
     let terminal = io::stderr().is_terminal();
     match format {
         LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),

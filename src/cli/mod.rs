@@ -9,13 +9,20 @@ mod serve;
 mod tls;
 mod token;
 
-use std::{ffi::OsString, fmt, path::PathBuf, process::ExitCode};
+use std::{
+    ffi::OsString,
+    fmt,
+    io::{self, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use thiserror::Error;
 
 use crate::{
     auth::dev_key::DevKeyError,
+    bounded::{self, OUTPUT_LIMIT},
     server::ServerError,
     store::{ClaimError, DatabaseUrl, StoreError},
     telemetry::TelemetryError,
@@ -99,7 +106,7 @@ enum CliError {
     #[error("{key} {rule}")]
     Key { key: &'static str, rule: &'static str },
     #[error("the data directory {path} cannot be made")]
-    DataDir { path: PathBuf, source: std::io::Error },
+    DataDir { path: PathBuf, source: io::Error },
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
     #[error(transparent)]
@@ -115,27 +122,36 @@ enum CliError {
     #[error("TLS cannot be spoken to the server")]
     ProbeTls(#[from] probe_tls::ProbeTlsError),
     #[error("standard output cannot be written")]
-    Output(#[from] std::io::Error),
+    Output(#[from] io::Error),
 }
 
 /// Runs the command that the arguments say.
-#[expect(clippy::print_stderr, reason = "this is where a command tells why it failed")]
 pub async fn run(args: Vec<OsString>) -> ExitCode {
     match parse_and_run(args).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(CliError::Usage(error)) => {
-            // Help and version come this way too, with the code 0. Nothing can be done when they cannot be printed.
-            let _printed = error.print();
-            ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+            let code = u8::try_from(error.exit_code()).unwrap_or(2);
+            // Help and version come this way too, with the code 0, but may be read at leisure.
+            if error.use_stderr() {
+                report(move || error.print());
+            } else {
+                let _printed = error.print();
+            }
+            ExitCode::from(code)
         }
         Err(error) => {
             let causes =
                 std::iter::successors(Some(&error as &dyn std::error::Error), |error| (*error).source());
             let texts: Vec<String> = causes.map(ToString::to_string).collect();
-            eprintln!("error: {}", texts.join(": "));
+            report(move || writeln!(io::stderr(), "error: {}", texts.join(": ")));
             ExitCode::FAILURE
         }
     }
+}
+
+/// Prints why a command failed. When that cannot be printed, or nobody reads it, the process ends all the same.
+fn report(print: impl FnOnce() -> io::Result<()> + Send + 'static) {
+    let _printed = bounded::within(OUTPUT_LIMIT, print);
 }
 
 async fn parse_and_run(args: Vec<OsString>) -> Result<(), CliError> {

@@ -20,6 +20,7 @@ use crate::{
         KeyLocation,
         dev_key::{ALL_SCOPES, DevKey, DevToken},
     },
+    bounded::{self, OUTPUT_LIMIT},
     config::{Issuer, PublicUrl, RestAddr, ServerConfig, TlsFiles},
     limits::{MAX_PER_MINUTE, Quotas, RedisUrl},
     server::Server,
@@ -321,7 +322,7 @@ fn greet(server: &Server, tls: Option<&TlsFiles>, data_dir: &std::path::Path) ->
         .rest_addr()
         .map(|addr| format!("{}://{addr}", if tls.is_some() { "https" } else { "http" }));
     let trust = Trust::of(tls);
-    let mut out = io::stdout().lock();
+    let mut out = Vec::new();
     writeln!(out, "gRPC on {grpc}")?;
     if let Some(rest) = &rest {
         writeln!(out, "REST on {rest}")?;
@@ -342,5 +343,20 @@ fn greet(server: &Server, tls: Option<&TlsFiles>, data_dir: &std::path::Path) ->
         "grpcurl {}-H \"Authorization: Bearer $TOKEN\" {grpc} oauth_clients.v1.OAuthClientService/ListOAuthClients\n",
         trust.grpcurl
     )?;
-    Ok(out.flush()?)
+    print(out)
+}
+
+/// Prints on standard output. When nobody reads it, the API is served all the same.
+fn print(text: Vec<u8>) -> Result<(), CliError> {
+    let print = move || {
+        let mut out = io::stdout().lock();
+        out.write_all(&text)?;
+        out.flush()
+    };
+    if let Some(printed) = bounded::within(OUTPUT_LIMIT, print) {
+        printed?;
+    } else {
+        tracing::warn!("standard output blocked, greeting not printed");
+    }
+    Ok(())
 }

@@ -35,6 +35,7 @@ mod list_find;
 mod list_plans;
 mod list_query;
 mod list_walk;
+mod logs;
 mod lookup;
 mod many_violations;
 mod members;

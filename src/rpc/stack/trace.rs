@@ -18,6 +18,10 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use super::request_id::X_REQUEST_ID;
 use crate::metrics;
 
+/// The longest path that is logged whole. No method's path is near that long, but a path may have 64 KiB, and the
+/// memory of the log's queue must not be the caller's choice.
+const MAX_PATH_BYTES: usize = 300;
+
 /// Traces the calls of the inner service. The span continues the caller's trace (W3C Trace Context).
 #[derive(Debug, Clone)]
 pub struct Trace<S> {
@@ -62,7 +66,8 @@ where
 }
 
 fn span_of<B>(request: &Request<B>) -> Span {
-    let method = request.uri().path();
+    let path = request.uri().path();
+    let method = path.get(..path.floor_char_boundary(MAX_PATH_BYTES));
     let id = request
         .headers()
         .get(X_REQUEST_ID)

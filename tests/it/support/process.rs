@@ -2,15 +2,17 @@
 
 use std::{
     fs::{self, File},
+    io::{PipeReader, PipeWriter, Write as _},
     path::{Path, PathBuf},
     process::Stdio,
+    thread,
     time::Duration,
 };
 
 use oauth_clients::auth::dev_key::{ALL_SCOPES, DevKey, DevToken};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader, Lines},
-    process::{Child, ChildStdout, Command},
+    process::{Child, ChildStderr, ChildStdout, Command},
 };
 
 use super::caller::Doors;
@@ -73,6 +75,15 @@ pub(crate) fn serve_dev(data_dir: &Path) -> [&str; 8] {
     ]
 }
 
+/// A pipe without room, for as long as nobody reads it.
+pub(crate) async fn full_pipe() -> (PipeReader, PipeWriter) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut filling = writer.try_clone().unwrap();
+    thread::spawn(move || while filling.write_all(&[b'.'; 1024]).is_ok() {});
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    (reader, writer)
+}
+
 /// Tells a process to stop.
 pub(crate) async fn terminate(child: &Child) {
     let pid = child.id().expect("it runs").to_string();
@@ -80,12 +91,17 @@ pub(crate) async fn terminate(child: &Child) {
     assert!(kill.success());
 }
 
+/// Waits until a process has ended, and returns its exit code.
+pub(crate) async fn exit_code(child: &mut Child) -> Option<i32> {
+    let ended = tokio::time::timeout(Duration::from_secs(30), child.wait()).await;
+    ended.expect("it ends").unwrap().code()
+}
+
 /// `serve --dev`, listening. It is killed when this is dropped.
 pub(crate) struct Served {
     child: Child,
     stdout: Lines<BufReader<ChildStdout>>,
     data_dir: PathBuf,
-    log: PathBuf,
     pub(crate) greeting: String,
     pub(crate) grpc: String,
     pub(crate) rest: String,
@@ -98,24 +114,34 @@ impl Served {
     }
 
     pub(crate) async fn start_with_env(data_dir: &Path, args: &[&str], env: &[(&str, &str)]) -> Self {
+        let log = File::create(data_dir.join("log")).unwrap();
         let mut command = command(&[&serve_dev(data_dir), args].concat());
         command.envs(env.iter().copied());
-        Self::spawn(data_dir, command).await
+        Self::spawn(data_dir, command, log.into()).await
     }
 
     /// Starts it with files that may not grow beyond so many KiB.
     pub(crate) async fn start_with_limit(data_dir: &Path, max_file_kib: u32, args: &[&str]) -> Self {
+        let log = File::create(data_dir.join("log")).unwrap();
         let args = [&serve_dev(data_dir), args].concat();
-        Self::spawn(data_dir, limited_command(max_file_kib, &args)).await
+        Self::spawn(data_dir, limited_command(max_file_kib, &args), log.into()).await
     }
 
-    async fn spawn(data_dir: &Path, mut command: Command) -> Self {
-        let log = data_dir.join("log");
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(File::create(&log).unwrap())
-            .spawn()
-            .unwrap();
+    /// Starts the server with its log in a pipe, instead of the file that `log()` reads.
+    pub(crate) async fn start_with_pipe(
+        data_dir: &Path,
+        args: &[&str],
+        env: &[(&str, &str)],
+    ) -> (Self, ChildStderr) {
+        let mut command = command(&[&serve_dev(data_dir), args].concat());
+        command.envs(env.iter().copied());
+        let mut served = Self::spawn(data_dir, command, Stdio::piped()).await;
+        let log = served.child.stderr.take().unwrap();
+        (served, log)
+    }
+
+    async fn spawn(data_dir: &Path, mut command: Command, log: Stdio) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut greeting = String::new();
         while let Some(line) = stdout.next_line().await.unwrap() {
@@ -138,7 +164,6 @@ impl Served {
             child,
             stdout,
             data_dir: data_dir.to_owned(),
-            log,
             greeting,
         }
     }
@@ -163,7 +188,7 @@ impl Served {
 
     /// The lines of the log so far.
     pub(crate) fn log(&self) -> String {
-        fs::read_to_string(&self.log).unwrap()
+        fs::read_to_string(self.data_dir.join("log")).unwrap()
     }
 
     /// What it prints after the greeting until it ends.
@@ -196,7 +221,6 @@ impl Served {
 
     /// Waits until the server has ended, and returns its exit code.
     pub(crate) async fn exit_code(&mut self) -> Option<i32> {
-        let ended = tokio::time::timeout(Duration::from_secs(30), self.child.wait()).await;
-        ended.expect("the server ends").unwrap().code()
+        exit_code(&mut self.child).await
     }
 }

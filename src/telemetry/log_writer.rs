@@ -1,0 +1,153 @@
+//! Standard error behind a bounded queue and a thread of its own. A reader that falls behind, or a pipe that nobody
+//! reads, costs log lines, but never holds up a request or the end of the process.
+
+use std::{
+    io::{self, Write},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
+
+use crate::bounded;
+
+/// The most lines that wait to be written.
+///
+/// The line of a request has some 400 bytes, so a full queue takes 4 MiB. The fields that callers choose are limited (a
+/// path to 300 bytes, a tenant or a subject to 255 characters) and keep each line under 8 KiB, so callers cannot make
+/// the queue take more than 64 MiB at the level `info`.
+const MAX_LINES: usize = 8_192;
+
+/// The shortest time between two warnings about lost lines.
+const WARNING_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The longest that the end of the process waits for the log.
+///
+/// When standard error is blocked, dropping a [`WorkerGuard`] takes 1 s. When the queue is full too, it takes 100 ms and
+/// then prints a line on standard output, which may be just as blocked.
+const FLUSH_LIMIT: Duration = Duration::from_secs(2);
+
+/// Returns the log's writer, which never blocks, and the guard to keep for as long as the process logs.
+pub(super) fn log_writer() -> (NonBlocking, LogGuard) {
+    let lost = Arc::new(LostLines::default());
+    let stderr = Stderr {
+        lost: Arc::clone(&lost),
+        reported_at: None,
+    };
+    let (writer, worker) = NonBlockingBuilder::default()
+        .lossy(true)
+        .buffered_lines_limit(MAX_LINES)
+        .thread_name("log")
+        .finish(stderr);
+    lost.not_queued.get_or_init(|| writer.error_counter());
+    let worker = Some(worker);
+    (writer, LogGuard { worker, lost })
+}
+
+/// Waits for the queued lines to be written, for a bounded time, when it is dropped.
+#[derive(Debug)]
+pub(super) struct LogGuard {
+    worker: Option<WorkerGuard>,
+    pub(super) lost: Arc<LostLines>,
+}
+
+impl Drop for LogGuard {
+    fn drop(&mut self) {
+        self.lost.report();
+        let worker = self.worker.take();
+        bounded::within(FLUSH_LIMIT, move || drop(worker));
+    }
+}
+
+/// The log lines that were lost since the process started.
+#[derive(Debug, Default)]
+pub(super) struct LostLines {
+    /// Counts those that found the queue full. Set as soon as there is a queue.
+    not_queued: OnceLock<ErrorCounter>,
+    /// Counts those that standard error refused: a pipe whose reader has gone, a file on a full disk.
+    not_written: AtomicU64,
+    /// The count that the log reported last.
+    reported: AtomicU64,
+}
+
+impl LostLines {
+    pub(super) fn count(&self) -> u64 {
+        let not_queued = self.not_queued.get().map_or(0, ErrorCounter::dropped_lines);
+        let not_queued = u64::try_from(not_queued).unwrap_or(u64::MAX);
+        not_queued.saturating_add(self.not_written.load(Ordering::Relaxed))
+    }
+
+    fn has_unreported(&self) -> bool {
+        self.count() != self.reported.load(Ordering::Relaxed)
+    }
+
+    /// Logs the count, unless the log has reported it already. It is the total, so that the next warning makes up for one
+    /// that is lost itself.
+    fn report(&self) {
+        let count = self.count();
+        if self.reported.swap(count, Ordering::Relaxed) != count {
+            tracing::warn!(count, "log lines lost");
+        }
+    }
+}
+
+/// Standard error as the queue's thread uses it: one call of `write_all` is one line.
+struct Stderr {
+    lost: Arc<LostLines>,
+    reported_at: Option<Instant>,
+}
+
+impl Stderr {
+    fn report(&mut self) {
+        let due = self.reported_at.is_none_or(|at| at.elapsed() >= WARNING_INTERVAL);
+        if due && self.lost.has_unreported() {
+            self.reported_at = Some(Instant::now());
+            self.lost.report();
+        }
+    }
+}
+
+impl Write for Stderr {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        io::stderr().write(bytes)
+    }
+
+    fn write_all(&mut self, line: &[u8]) -> io::Result<()> {
+        // The line has just left the queue, so there is room for a warning in its place.
+        self.report();
+        let written = io::stderr().write_all(line);
+        if written.is_err() {
+            self.lost.not_written.fetch_add(1, Ordering::Relaxed);
+        }
+        written
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_warnings_are_never_close_together() {
+        let mut stderr = Stderr {
+            lost: Arc::default(),
+            reported_at: None,
+        };
+        let lose_one = |stderr: &mut Stderr| {
+            stderr.lost.not_written.fetch_add(1, Ordering::Relaxed);
+            stderr.report();
+            stderr.lost.reported.load(Ordering::Relaxed)
+        };
+        assert_eq!(lose_one(&mut stderr), 1);
+        assert_eq!(lose_one(&mut stderr), 1);
+        stderr.reported_at = Instant::now().checked_sub(WARNING_INTERVAL);
+        assert_eq!(lose_one(&mut stderr), 3);
+    }
+}

@@ -1,0 +1,284 @@
+//! The log, as the real binary writes it: nothing waits for whoever reads it.
+
+use std::{
+    fs::{self, File},
+    time::{Duration, Instant},
+};
+
+use futures_util::future::join_all;
+use serde_json::Value;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    net::TcpStream,
+    process::ChildStderr,
+};
+
+use crate::support::{
+    Answer,
+    collector::Collector,
+    eventually,
+    http::COLLECTION,
+    process::{Served, command, exit_code, full_pipe, terminate},
+};
+
+/// More requests than lines fit into the queue of the log and the pipe behind it.
+const TOO_MANY: usize = 9_000;
+
+/// The longest that what must not wait may take, on a machine with other work.
+const AT_ONCE: Duration = Duration::from_secs(2);
+
+/// The binary, sending its metrics ten times a second, with its log in a pipe.
+struct Piped {
+    collector: Collector,
+    served: Served,
+    http: reqwest::Client,
+    _dir: tempfile::TempDir,
+}
+
+impl Piped {
+    async fn start() -> (Self, ChildStderr) {
+        let collector = Collector::start().await;
+        let endpoint = collector.endpoint.clone();
+        Self::start_with(collector, &endpoint).await
+    }
+
+    async fn start_with(collector: Collector, endpoint: &str) -> (Self, ChildStderr) {
+        let dir = tempfile::tempdir().unwrap();
+        let otlp = [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint),
+            ("OTEL_METRIC_EXPORT_INTERVAL", "100"),
+        ];
+        let (served, log) = Served::start_with_pipe(dir.path(), &[], &otlp).await;
+        let piped = Self {
+            collector,
+            served,
+            http: reqwest::Client::builder().no_proxy().build().unwrap(),
+            _dir: dir,
+        };
+        (piped, log)
+    }
+
+    /// Makes as many requests without a token, each of which is a line of the log.
+    async fn log_lines(&self, count: usize) {
+        const CONNECTIONS: usize = 4;
+        let addr = self.served.rest.trim_start_matches("http://");
+        let requests = (0..CONNECTIONS).map(|_| refused(addr, count / CONNECTIONS));
+        let answered = tokio::time::timeout(Duration::from_secs(20), join_all(requests)).await;
+        let answered: usize = answered.expect("all are answered").into_iter().sum();
+        assert_eq!(answered, count);
+    }
+
+    async fn answers_at_once(&self) {
+        let get = |path| {
+            self.http
+                .get(format!("{}{path}", self.served.rest))
+                .timeout(AT_ONCE)
+        };
+        assert_eq!(Answer::to(get("/healthz")).await.status, 200);
+        let list = get(COLLECTION).bearer_auth(&self.served.token);
+        assert_eq!(Answer::to(list).await.status, 200);
+    }
+
+    fn lost(&self) -> Option<u64> {
+        let series = self.collector.series("oauth_clients.log.lines_lost");
+        series.first().map(|series| series.count)
+    }
+
+    async fn lost_more_than(&self, before: u64) -> u64 {
+        eventually("lines are lost", async || {
+            self.lost().filter(|lost| *lost > before)
+        })
+        .await
+    }
+
+    /// Ends on SIGTERM with the code of success. A collector that cannot be reached takes most of the time.
+    async fn ends(&mut self) {
+        let told = Instant::now();
+        self.served.terminate().await;
+        assert_eq!(self.served.exit_code().await, Some(0));
+        assert!(told.elapsed() < Duration::from_secs(10), "{:?}", told.elapsed());
+    }
+}
+
+/// Makes requests without a token on one connection, and returns how many were refused.
+async fn refused(addr: &str, count: usize) -> usize {
+    let requests = format!("GET {COLLECTION} HTTP/1.1\r\nhost: a\r\n\r\n").repeat(count);
+    let mut connection = TcpStream::connect(addr).await.unwrap();
+    let (mut from, mut to) = connection.split();
+    let ask = async {
+        to.write_all(requests.as_bytes()).await.unwrap();
+        to.shutdown().await.unwrap();
+    };
+    let mut answers = String::new();
+    let (read, ()) = tokio::join!(from.read_to_string(&mut answers), ask);
+    read.unwrap();
+    answers.matches("HTTP/1.1 401 ").count()
+}
+
+async fn lines_to_the_end(mut log: ChildStderr) -> Vec<Value> {
+    let mut text = String::new();
+    log.read_to_string(&mut text).await.unwrap();
+    let lines = text.lines().map(serde_json::from_str);
+    lines.collect::<Result<_, _>>().unwrap()
+}
+
+fn with_message(lines: &[Value], message: &str) -> usize {
+    lines.iter().filter(|line| line["message"] == message).count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_nobody_reads_holds_up_neither_requests_nor_the_end() {
+    let (mut piped, _unread) = Piped::start().await;
+    piped.log_lines(TOO_MANY).await;
+    piped.answers_at_once().await;
+    let lost = piped.lost_more_than(0).await;
+    piped.log_lines(80).await;
+    piped.lost_more_than(lost + 79).await;
+    piped.ends().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_is_read_again_says_how_many_lines_it_lost() {
+    let (mut piped, log) = Piped::start().await;
+    piped.log_lines(TOO_MANY).await;
+    let mut lines = BufReader::new(log).lines();
+    let mut answered = 0;
+    let lost = loop {
+        let line = tokio::time::timeout(AT_ONCE, lines.next_line()).await;
+        let line = line.expect("the warning comes").unwrap().unwrap();
+        let line: Value = serde_json::from_str(&line).unwrap();
+        answered += u64::from(line["message"] == "answered");
+        if line["message"] == "log lines lost" {
+            assert_eq!(line["level"], "WARN");
+            break line["count"].as_u64().unwrap();
+        }
+    };
+    eventually("the metric agrees", async || {
+        (piped.lost() == Some(lost)).then_some(())
+    })
+    .await;
+    // Each line was either read or counted.
+    assert!(
+        answered + lost >= u64::try_from(TOO_MANY).unwrap(),
+        "{answered} {lost}"
+    );
+
+    // It is said once, until more are lost.
+    let rest = tokio::spawn(lines_to_the_end(lines.into_inner().into_inner()));
+    piped.log_lines(80).await;
+    piped.ends().await;
+    let rest = rest.await.unwrap();
+    assert_eq!(with_message(&rest, "log lines lost"), 0, "{rest:?}");
+    assert_eq!(with_message(&rest, "answered"), 80);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_lines_of_a_log_whose_reader_has_gone_are_counted() {
+    let (mut piped, log) = Piped::start().await;
+    drop(log);
+    piped.log_lines(80).await;
+    piped.lost_more_than(79).await;
+    piped.answers_at_once().await;
+    piped.ends().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_last_lines_before_the_end_are_written() {
+    // Nobody listens there, which the server says last of all.
+    let (mut piped, log) = Piped::start_with(Collector::start().await, "http://127.0.0.1:1").await;
+    // More than the pipe has room for.
+    piped.log_lines(400).await;
+    let lines = tokio::spawn(lines_to_the_end(log));
+    piped.ends().await;
+    let lines = lines.await.unwrap();
+    assert_eq!(with_message(&lines, "answered"), 400);
+    let last = lines.last().unwrap();
+    assert_eq!(last["message"], "the last metrics were not sent", "{last}");
+}
+
+#[tokio::test]
+async fn a_line_is_short_however_long_the_path_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let served = Served::start(dir.path(), &[]).await;
+    let path = format!("/{}", "a".repeat(60_000));
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let answer = Answer::to(http.get(format!("{}{path}", served.rest))).await;
+    assert_eq!(answer.status, 404);
+    let line = eventually("it is logged", async || {
+        let log = served.log();
+        log.lines()
+            .find(|line| line.contains("answered"))
+            .map(str::to_owned)
+    })
+    .await;
+    assert!(line.contains(&path[..300]) && line.len() < 1_000, "{line}");
+}
+
+#[tokio::test]
+async fn a_command_that_fails_ends_although_nobody_reads_why() {
+    let dir = tempfile::tempdir().unwrap();
+    let data_dir = dir.path().to_str().unwrap();
+    let (_unread, full) = full_pipe().await;
+    let cases: [(&[&str], i32); 3] = [
+        (&["healthcheck", "--grpc-addr", "127.0.0.1:1"], 1),
+        (&["serve", "--dev", "--no-such-flag"], 2),
+        // This one has a log too.
+        (
+            &[
+                "serve",
+                "--dev",
+                "--data-dir",
+                data_dir,
+                "--grpc-addr",
+                "0.0.0.0:0",
+            ],
+            1,
+        ),
+    ];
+    for (args, code) in cases {
+        let mut child = command(args).stderr(full.try_clone().unwrap()).spawn().unwrap();
+        let started = Instant::now();
+        assert_eq!(exit_code(&mut child).await, Some(code), "{args:?}");
+        assert!(started.elapsed() < Duration::from_secs(5), "{args:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_greeting_that_nobody_reads_holds_up_neither_requests_nor_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_unread, full) = full_pipe().await;
+    let log = dir.path().join("log");
+    let args = [
+        "serve",
+        "--dev",
+        "--grpc-addr",
+        "127.0.0.1:0",
+        "--rest-addr",
+        "127.0.0.1:0",
+        "--data-dir",
+        dir.path().to_str().unwrap(),
+    ];
+    let mut child = command(&args)
+        .stdout(full)
+        .stderr(File::create(&log).unwrap())
+        .spawn()
+        .unwrap();
+    let rest = eventually("it listens", async || {
+        let log = fs::read_to_string(&log).unwrap();
+        let line = log.lines().find(|line| line.contains("listening"))?.to_owned();
+        Some(
+            serde_json::from_str::<Value>(&line).unwrap()["rest"]
+                .as_str()
+                .unwrap()
+                .to_owned(),
+        )
+    })
+    .await;
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let healthz = http
+        .get(format!("http://{rest}/healthz"))
+        .timeout(Duration::from_secs(5));
+    assert_eq!(Answer::to(healthz).await.status, 200);
+    terminate(&child).await;
+    assert_eq!(exit_code(&mut child).await, Some(0));
+}
