@@ -13,15 +13,15 @@ use crate::{
 /// How to run a server.
 #[derive(Debug, Clone)]
 pub struct ServerConfig {
-    /// Where the gRPC door listens.
+    /// Where the gRPC transport listens.
     pub grpc_addr: SocketAddr,
-    /// Where the REST door listens, if it is open.
+    /// Where the REST transport listens, if it is open.
     pub rest_addr: RestAddr,
-    /// What both doors need to speak TLS, if they do.
+    /// What both transports need to speak TLS, if they do.
     pub tls: Option<TlsFiles>,
-    /// Whether a door may speak plaintext to other machines.
+    /// Whether a transport may speak plaintext to other machines.
     pub allow_plaintext: bool,
-    /// What the links in answers begin with. Nothing means the address of the REST door.
+    /// What the links in answers begin with. Nothing means the address of the REST transport.
     pub public_url: Option<PublicUrl>,
     /// Where the clients are kept.
     pub database_url: DatabaseUrl,
@@ -45,7 +45,7 @@ pub struct ServerConfig {
 }
 
 impl ServerConfig {
-    /// A door that would speak plaintext to other machines without being allowed to.
+    /// A transport that would speak plaintext to other machines without being allowed to.
     pub fn exposed_plaintext(&self) -> Option<SocketAddr> {
         if self.tls.is_some() || self.allow_plaintext {
             return None;
@@ -54,8 +54,8 @@ impl ServerConfig {
             RestAddr::On(addr) => Some(addr),
             RestAddr::Off => None,
         };
-        let mut doors = [Some(self.grpc_addr), rest].into_iter().flatten();
-        doors.find(|addr| !addr.ip().to_canonical().is_loopback())
+        let mut transports = [Some(self.grpc_addr), rest].into_iter().flatten();
+        transports.find(|addr| !addr.ip().to_canonical().is_loopback())
     }
 }
 
@@ -97,7 +97,7 @@ pub enum Issuer {
     },
 }
 
-/// Where the REST door listens.
+/// Where the REST transport listens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RestAddr {
     /// At this address.
@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_rest_door_is_at_an_address_or_off() {
+    fn the_rest_transport_is_at_an_address_or_off() {
         assert_eq!("off".parse(), Ok(RestAddr::Off));
         assert_eq!(
             "127.0.0.1:0".parse(),
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_door_outside_loopback_is_encrypted_unless_plaintext_is_allowed() {
+    fn a_transport_outside_loopback_is_encrypted_unless_plaintext_is_allowed() {
         for (grpc, rest, exposed) in [
             ("127.0.0.1:1", "127.8.9.1:2", None),
             ("[::1]:1", "[::ffff:127.0.0.1]:2", None),

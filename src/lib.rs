@@ -2,7 +2,7 @@
 //!
 //! The protos are the single source of truth: a method's REST path, success status, scope and rate tier are options on
 //! that method, and [`pb`] reads them out of the compiled descriptors when the server starts. Every call passes one
-//! stack of tower layers ([`rpc::stack`]), whichever door it comes through.
+//! stack of tower layers ([`rpc::stack`]), whichever transport it comes through.
 //!
 //! | module | what it is |
 //! |---|---|
@@ -10,8 +10,8 @@
 //! | [`store`] | the clients in the database |
 //! | [`auth`] | bearer tokens: who calls |
 //! | [`limits`] | how often one may call |
-//! | [`rpc`] | the gRPC door: the stack of layers, and a handler an RPC |
-//! | [`gateway`] | the REST door: a transcoder from HTTP and JSON to the same stack |
+//! | [`rpc`] | the gRPC transport: the stack of layers, and a handler an RPC |
+//! | [`gateway`] | the REST transport: a transcoder from HTTP and JSON to the same stack |
 //! | [`server`] | puts it all together, runs it and ends it |
 //! | [`pem`], [`watch`] | certificates and keys from files, and files that change |
 //! | [`config`], [`cli`], [`telemetry`], [`metrics`] | the process around it |

@@ -31,7 +31,7 @@ static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| {
     Instruments {
         call_duration: meter
             .f64_histogram("rpc.server.call.duration")
-            .with_description("How long calls took, on both doors.")
+            .with_description("How long calls took, on both transports.")
             .with_unit("s")
             .with_boundaries(CALL_SECONDS.to_vec())
             .build(),

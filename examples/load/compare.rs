@@ -3,7 +3,7 @@
 use std::{num::NonZeroU64, sync::Arc, time::Duration};
 
 use crate::{
-    connection::{Connection, Door},
+    connection::{Connection, Transport},
     no_op::{self, NoOp},
     operation::Operation,
     pace::{Loop, calls_within},
@@ -42,12 +42,13 @@ pub(crate) async fn compare(
     no_op: &NoOp,
 ) -> Outcome<Compared> {
     let authorization = registry.authorization(&world.tenant)?;
-    let [grpc, rest] = registry.doors;
-    let (addr, no_op_addr) = match operation.door() {
-        Door::Grpc => (grpc, no_op.grpc),
-        Door::Rest => (rest, no_op.rest),
+    let [grpc, rest] = registry.transports;
+    let (addr, no_op_addr) = match operation.transport() {
+        Transport::Grpc => (grpc, no_op.grpc),
+        Transport::Rest => (rest, no_op.rest),
     };
-    let open = async |addr| Connection::open(operation.door(), addr, plan.connections, &authorization).await;
+    let open =
+        async |addr| Connection::open(operation.transport(), addr, plan.connections, &authorization).await;
     let (real, bare) = (open(addr).await?, open(no_op_addr).await?);
 
     let mut calls_so_far = 0;
@@ -82,7 +83,7 @@ pub(crate) async fn compare(
 /// A request of the operation, again and again, for a server that reads nothing of it.
 fn same_call(operation: Operation, world: &Arc<World>) -> Outcome<Calls> {
     let mut call = operation.calls(world, 0, 1)?(0).ok_or("there are no clients")?;
-    if operation.door() == Door::Grpc {
+    if operation.transport() == Transport::Grpc {
         call.path = no_op::PATH.parse()?;
     }
     Ok(Arc::new(move |_| Some(call.clone())))

@@ -18,7 +18,7 @@ use crate::{codec::BytesCodec, support::Outcome};
 
 /// Which of the two ways leads to the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Door {
+pub(crate) enum Transport {
     Grpc,
     Rest,
 }
@@ -47,17 +47,17 @@ pub(crate) enum Connection {
 }
 
 impl Connection {
-    /// Opens connections to the door at an address. On REST (HTTP/1.1) they are as many as calls are in flight.
+    /// Opens connections to the transport at an address. On REST (HTTP/1.1) they are as many as calls are in flight.
     pub(crate) async fn open(
-        door: Door,
+        transport: Transport,
         addr: SocketAddr,
         count: usize,
         authorization: &str,
     ) -> Outcome<Vec<Self>> {
         let base = format!("http://{addr}");
-        match door {
-            Door::Grpc => grpc(&base, count, authorization).await,
-            Door::Rest => Ok(vec![Self::Rest {
+        match transport {
+            Transport::Grpc => grpc(&base, count, authorization).await,
+            Transport::Rest => Ok(vec![Self::Rest {
                 client: reqwest::Client::builder().no_proxy().build()?,
                 base,
                 authorization: authorization.to_owned(),

@@ -15,7 +15,7 @@ use prost_types::{Value, value::Kind};
 use serde_json::json;
 
 use crate::{
-    connection::{Call, Door},
+    connection::{Call, Transport},
     run::Calls,
     signer::AUDIENCE,
     support::Outcome,
@@ -60,10 +60,10 @@ impl Operation {
         }
     }
 
-    pub(crate) fn door(self) -> Door {
+    pub(crate) fn transport(self) -> Transport {
         match self {
-            Self::RestGet | Self::RestList | Self::RestCreate => Door::Rest,
-            _ => Door::Grpc,
+            Self::RestGet | Self::RestList | Self::RestCreate => Transport::Rest,
+            _ => Transport::Grpc,
         }
     }
 

@@ -83,7 +83,7 @@ type Times = Vec<Vec<f64>>;
 
 async fn measure(args: &Args, registry: &Registry, random: &mut Random) -> Outcome<(Vec<Case>, Times)> {
     let (cases, tenant) = cases(registry, args.clients).await?;
-    let [grpc, _rest] = registry.doors;
+    let [grpc, _rest] = registry.transports;
     let channel = Endpoint::from_shared(format!("http://{grpc}"))?.connect().await?;
     let mut caller = Caller {
         service: ClientAuthenticationServiceClient::new(channel),

@@ -29,8 +29,8 @@ pub(crate) const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOC
 
 /// A registry that answers for as long as the runtime that it was started on lives.
 pub(crate) struct Registry {
-    /// The gRPC door and the REST door.
-    pub(crate) doors: [SocketAddr; 2],
+    /// The gRPC transport and the REST transport.
+    pub(crate) transports: [SocketAddr; 2],
     database: DatabaseUrl,
     key: DevKey,
     _files: TempDir,
@@ -82,11 +82,11 @@ impl Registry {
             drain_timeout: Duration::from_secs(1),
         })
         .await?;
-        let rest = server.rest_addr().ok_or("the REST door is closed")?;
-        let doors = [server.grpc_addr(), rest];
+        let rest = server.rest_addr().ok_or("the REST transport is closed")?;
+        let transports = [server.grpc_addr(), rest];
         tokio::spawn(server.run(std::future::pending()));
         Ok(Self {
-            doors,
+            transports,
             database,
             key,
             _files: files,

@@ -1,4 +1,4 @@
-//! The gate that turns the bearer token of a call into a [`CallContext`].
+//! The gate that turns the bearer token of a call into a [`Caller`].
 
 use std::{sync::Arc, time::Duration};
 

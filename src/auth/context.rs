@@ -6,7 +6,7 @@ use crate::domain::ids::{Subject, TenantId};
 
 /// Who calls, for which tenant, and what he may do. Only a verified token makes one.
 #[derive(Debug, Clone)]
-pub struct CallContext(Arc<Claims>);
+pub struct Caller(Arc<Claims>);
 
 #[derive(Debug)]
 struct Claims {
@@ -15,7 +15,7 @@ struct Claims {
     scopes: HashSet<String>,
 }
 
-impl CallContext {
+impl Caller {
     pub(super) fn new(tenant: TenantId, subject: Subject, scopes: HashSet<String>) -> Self {
         Self(Arc::new(Claims {
             tenant,

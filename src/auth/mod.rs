@@ -10,7 +10,7 @@ mod token;
 mod verified;
 
 pub use authenticate::Authenticate;
-pub use context::CallContext;
+pub use context::Caller;
 pub use keeper::{IssuerKeys, KeyKeeper};
 pub use keys::{KeySet, KeySetError};
 pub use source::{InvalidJwksUrl, JwksUrl, KeyLocation, SourceError};

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use super::{
-    CallContext, IssuerKeys,
+    Caller, IssuerKeys,
     keeper::Trust,
     verified::{TokenDigest, token_digest},
 };
@@ -91,7 +91,7 @@ impl TokenVerifier {
     ///
     /// # Errors
     /// Why it is not accepted.
-    pub async fn verify(&self, token: &str) -> Result<CallContext, TokenError> {
+    pub async fn verify(&self, token: &str) -> Result<Caller, TokenError> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(TokenError::Malformed);
         }
@@ -139,7 +139,7 @@ impl TokenVerifier {
         header: &Header,
         token: &str,
         digest: TokenDigest,
-    ) -> Result<CallContext, TokenError> {
+    ) -> Result<Caller, TokenError> {
         let key = trust
             .keys
             .find(header.kid.as_deref(), header.alg)
@@ -165,9 +165,9 @@ impl TokenVerifier {
         Ok(context)
     }
 
-    fn context(&self, claims: &Map<String, Value>) -> Result<CallContext, TokenError> {
+    fn context(&self, claims: &Map<String, Value>) -> Result<Caller, TokenError> {
         let text = |name: &str| claims.get(name).and_then(Value::as_str).ok_or(TokenError::Claims);
-        Ok(CallContext::new(
+        Ok(Caller::new(
             TenantId::parse(text(&self.rules.tenant_claim)?)?,
             Subject::parse(text("sub")?)?,
             scopes(self.scope_value(claims)),

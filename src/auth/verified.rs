@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use aws_lc_rs::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
 use quick_cache::sync::Cache;
 
-use super::CallContext;
+use super::Caller;
 
 /// How many tokens are remembered.
 const MAX_TOKENS: usize = 10_000;
@@ -19,7 +19,7 @@ pub(super) struct VerifiedTokens(Cache<TokenDigest, Verified>);
 
 #[derive(Debug, Clone)]
 struct Verified {
-    context: CallContext,
+    context: Caller,
     /// In seconds since 1970, with the leeway.
     expires: f64,
 }
@@ -38,13 +38,13 @@ pub(super) fn token_digest(token: &str) -> TokenDigest {
 
 impl VerifiedTokens {
     /// What a token says, if it was verified before and has not expired since.
-    pub(super) fn get(&self, token: &TokenDigest) -> Option<CallContext> {
+    pub(super) fn get(&self, token: &TokenDigest) -> Option<Caller> {
         let verified = self.0.get(token)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
         (now.as_secs_f64() < verified.expires).then_some(verified.context)
     }
 
-    pub(super) fn insert(&self, token: TokenDigest, context: CallContext, expires: f64) {
+    pub(super) fn insert(&self, token: TokenDigest, context: Caller, expires: f64) {
         self.0.insert(token, Verified { context, expires });
     }
 }

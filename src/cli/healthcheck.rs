@@ -20,7 +20,7 @@ pub(super) struct Healthcheck {
     /// A TOML file with flags as keys.
     #[arg(long, env = "OAUTH_CLIENTS_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Where the gRPC door of the server listens.
+    /// Where the gRPC transport of the server listens.
     #[arg(
         long,
         env = "OAUTH_CLIENTS_GRPC_ADDR",

@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_may_say_how_the_doors_are_encrypted() {
+    fn the_file_may_say_how_the_transports_are_encrypted() {
         let config = "tls-cert = \"c\"\ntls-key = \"k\"\ntls-client-ca = \"a\"\nallow-plaintext = true";
         let args = ["--dev", "--database-url", "sqlite:x"];
         let config = serve(config, &args).unwrap().config().unwrap();

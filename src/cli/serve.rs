@@ -42,7 +42,7 @@ pub(super) struct Serve {
     /// For trying out on one machine: accepts tokens of a key in the data directory, and prints one.
     #[arg(long, env = "OAUTH_CLIENTS_DEV")]
     dev: bool,
-    /// Where the gRPC door listens.
+    /// Where the gRPC transport listens.
     #[arg(
         long,
         env = "OAUTH_CLIENTS_GRPC_ADDR",
@@ -50,7 +50,7 @@ pub(super) struct Serve {
         default_value = "127.0.0.1:50051"
     )]
     grpc_addr: SocketAddr,
-    /// Where the REST door listens, or off.
+    /// Where the REST transport listens, or off.
     #[arg(
         long,
         env = "OAUTH_CLIENTS_REST_ADDR",
@@ -72,7 +72,7 @@ pub(super) struct Serve {
     /// Bring a PostgreSQL schema up to date at start. A SQLite file always is.
     #[arg(long, env = "OAUTH_CLIENTS_MIGRATE")]
     migrate: bool,
-    /// What the links in answers begin with [default: the address of the REST door].
+    /// What the links in answers begin with [default: the address of the REST transport].
     #[arg(long, env = "OAUTH_CLIENTS_PUBLIC_URL", value_name = "URL")]
     public_url: Option<PublicUrl>,
     /// The iss of the tokens to accept.

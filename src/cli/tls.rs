@@ -1,4 +1,4 @@
-//! The flags of `serve` that say how its doors are encrypted, and how a client calls them then.
+//! The flags of `serve` that say how its transports are encrypted, and how a client calls them then.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use crate::config::TlsFiles;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ServeTls {
-    /// The certificate chain of the server (PEM): both doors speak TLS. All TLS files are read again when they change.
+    /// The certificate chain of the server (PEM): both transports speak TLS. All TLS files are read again when they change.
     #[arg(long, env = "OAUTH_CLIENTS_TLS_CERT", value_name = "FILE")]
     tls_cert: Option<PathBuf>,
     /// The private key of the certificate (PEM, not encrypted).

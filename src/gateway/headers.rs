@@ -9,7 +9,7 @@ use crate::rpc::stack::request_id::X_REQUEST_ID;
 
 const METADATA_PREFIX: &str = "grpc-metadata-";
 
-/// Headers that mean the same on both doors, in requests.
+/// Headers that mean the same on both transports, in requests.
 const SAME_IN: [HeaderName; 5] = [
     AUTHORIZATION,
     X_REQUEST_ID,
@@ -18,7 +18,7 @@ const SAME_IN: [HeaderName; 5] = [
     HeaderName::from_static("tracestate"),
 ];
 
-/// Headers that mean the same on both doors, in answers.
+/// Headers that mean the same on both transports, in answers.
 const SAME_OUT: [HeaderName; 6] = [
     ALLOW,
     RETRY_AFTER,

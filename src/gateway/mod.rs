@@ -1,4 +1,4 @@
-//! The REST door: a transcoder from HTTP and JSON to the RPCs that the protos annotate with `google.api.http`. It knows
+//! The REST transport: a transcoder from HTTP and JSON to the RPCs that the protos annotate with `google.api.http`. It knows
 //! no API: what to do with a request is in the descriptors.
 //!
 //! A request is matched to a binding, then goes through the stack of layers like a gRPC call, and only then is its body

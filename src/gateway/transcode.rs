@@ -1,4 +1,4 @@
-//! The inside of the REST door: reads the body, makes the message, calls the gRPC router, makes the response.
+//! The inside of the REST transport: reads the body, makes the message, calls the gRPC router, makes the response.
 
 use std::{
     convert::Infallible,

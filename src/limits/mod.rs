@@ -27,7 +27,7 @@ use self::{
     redis::Redis,
 };
 use crate::{
-    auth::CallContext,
+    auth::Caller,
     domain::ids::{Subject, TenantId},
     metrics::{self, DecidedBy},
     pb::{RateTier, v1::ErrorReason},
@@ -42,7 +42,7 @@ const FORGET_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Who has a bucket.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Caller {
+struct LimitKey {
     tenant: TenantId,
     subject: Subject,
 }
@@ -109,8 +109,8 @@ impl RateLimit {
             RateTier::One => self.0.one.as_ref()?,
             RateTier::Two => self.0.two.as_ref()?,
         };
-        let context: &CallContext = call.get()?;
-        let caller = Caller {
+        let context: &Caller = call.get()?;
+        let caller = LimitKey {
             tenant: context.tenant().clone(),
             subject: context.subject().clone(),
         };
@@ -119,7 +119,7 @@ impl RateLimit {
         Some(decision)
     }
 
-    async fn ask(&self, limiter: &ProcessLimiter, caller: &Caller) -> (Decision, DecidedBy) {
+    async fn ask(&self, limiter: &ProcessLimiter, caller: &LimitKey) -> (Decision, DecidedBy) {
         let Some(redis) = &self.0.redis else {
             return (limiter.decide(caller, Instant::now()), DecidedBy::Process);
         };

@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    Caller,
+    LimitKey,
     bucket::{Bucket, Decision},
 };
 
@@ -19,7 +19,7 @@ use super::{
 pub(super) struct ProcessLimiter {
     pub(super) bucket: Bucket,
     /// When the bucket of a caller is full again. Who is not in it has a full one.
-    full_at: Mutex<HashMap<Caller, Instant>>,
+    full_at: Mutex<HashMap<LimitKey, Instant>>,
 }
 
 impl ProcessLimiter {
@@ -31,7 +31,7 @@ impl ProcessLimiter {
     }
 
     /// Takes a call from the bucket of its caller, if there is room.
-    pub(super) fn decide(&self, caller: &Caller, now: Instant) -> Decision {
+    pub(super) fn decide(&self, caller: &LimitKey, now: Instant) -> Decision {
         let mut callers = self.callers();
         if let Some(full_at) = callers.get_mut(caller) {
             let decision = self.bucket.take(full_at.saturating_duration_since(now));
@@ -44,7 +44,7 @@ impl ProcessLimiter {
     }
 
     /// Follows what was decided elsewhere. The bucket is never fuller than there.
-    pub(super) fn follow(&self, caller: &Caller, decided: &Decision, now: Instant) {
+    pub(super) fn follow(&self, caller: &LimitKey, decided: &Decision, now: Instant) {
         let elsewhere = now + decided.until_full;
         let mut callers = self.callers();
         match callers.get_mut(caller) {
@@ -60,7 +60,7 @@ impl ProcessLimiter {
         callers.shrink_to_fit();
     }
 
-    fn callers(&self) -> MutexGuard<'_, HashMap<Caller, Instant>> {
+    fn callers(&self) -> MutexGuard<'_, HashMap<LimitKey, Instant>> {
         // Nothing can panic half-way through a change.
         self.full_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -80,8 +80,8 @@ mod tests {
         ProcessLimiter::new(Bucket::new(RateTier::One, per_minute).unwrap())
     }
 
-    fn caller(tenant: &str, subject: &str) -> Caller {
-        Caller {
+    fn caller(tenant: &str, subject: &str) -> LimitKey {
+        LimitKey {
             tenant: TenantId::parse(tenant).unwrap(),
             subject: Subject::parse(subject).unwrap(),
         }

@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use super::{
-    Caller,
+    LimitKey,
     bucket::{Bucket, Decision, MAX_PER_MINUTE},
     redis_url::RedisUrl,
 };
@@ -87,7 +87,7 @@ impl Redis {
     }
 
     /// Takes a call from the bucket of its caller, if there is room. Nothing when Redis does not answer.
-    pub(super) async fn decide(&self, bucket: Bucket, caller: &Caller) -> Option<Decision> {
+    pub(super) async fn decide(&self, bucket: Bucket, caller: &LimitKey) -> Option<Decision> {
         let link = self.shared.link.borrow().clone()?;
         let (shared, key) = (self.shared.clone(), key(bucket.tier, caller));
         let deciding = async move {
@@ -210,7 +210,7 @@ async fn within<T>(limit: Duration, work: impl Future<Output = Result<T, RedisEr
 }
 
 /// The key of a bucket. Neither tenants nor subjects have control characters, so no two callers share one.
-fn key(tier: RateTier, caller: &Caller) -> String {
+fn key(tier: RateTier, caller: &LimitKey) -> String {
     let (tenant, subject) = (caller.tenant.as_str(), caller.subject.as_str());
     format!("{KEY_PREFIX}{}:{tenant}\u{1f}{subject}", tier.name())
 }

@@ -6,14 +6,14 @@ use thiserror::Error;
 use tonic::Request;
 
 use super::status::Failure;
-use crate::{auth::CallContext, domain::timestamp::Timestamp};
+use crate::{auth::Caller, domain::timestamp::Timestamp};
 
 #[derive(Debug, Error)]
 #[error("a call reached its handler without having been authenticated")]
 struct NotAuthenticated;
 
 /// Splits a call into who calls and what he asks for.
-pub(super) fn split<T>(request: Request<T>) -> Result<(CallContext, T), Failure> {
+pub(super) fn split<T>(request: Request<T>) -> Result<(Caller, T), Failure> {
     let (_, mut extensions, message) = request.into_parts();
     let context = extensions
         .remove()

@@ -1,4 +1,4 @@
-//! The gRPC door: the stack that every call passes, and the handlers behind it.
+//! The gRPC transport: the stack that every call passes, and the handlers behind it.
 
 mod call;
 pub mod client_authentication;

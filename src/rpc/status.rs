@@ -32,7 +32,7 @@ const MAX_VIOLATIONS: usize = 1_000;
 /// The longest text about one of them. What a caller sent comes back shortened.
 const MAX_TEXT_CHARS: usize = 300;
 
-/// Why a call fails, for the caller. It becomes a [`Status`], from which the REST door makes its answer.
+/// Why a call fails, for the caller. It becomes a [`Status`], from which the REST transport makes its answer.
 #[derive(Debug)]
 pub struct Failure {
     reason: ErrorReason,
@@ -119,7 +119,7 @@ impl Failure {
         self.header(http::header::RETRY_AFTER, HeaderValue::from(whole_seconds(delay)))
     }
 
-    /// Adds a header to the answer, on both doors.
+    /// Adds a header to the answer, on both transports.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));

@@ -1,4 +1,4 @@
-//! A connection as the doors serve it, with TLS or without.
+//! A connection as the transports serve it, with TLS or without.
 
 use std::{
     io,

@@ -33,7 +33,7 @@ pub enum ServerError {
         /// Why.
         source: io::Error,
     },
-    /// A door would be open to other machines, and nothing encrypts what goes through it.
+    /// A transport would be open to other machines, and nothing encrypts what goes through it.
     #[error(
         "{addr} is outside loopback and would speak plaintext: give --tls-cert and --tls-key, or, where a proxy or a mesh \
          encrypts, --allow-plaintext"

@@ -1,4 +1,4 @@
-//! The gRPC door: the router of all services, and the server that listens for it.
+//! The gRPC transport: the router of all services, and the server that listens for it.
 
 use tokio::sync::watch;
 use tonic::service::Routes;

@@ -1,4 +1,4 @@
-//! Accepts connections for a door. TLS handshakes run beside one another, so that none waits for another.
+//! Accepts connections for a transport. TLS handshakes run beside one another, so that none waits for another.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -18,7 +18,7 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to wait before accepting again when the process has no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Where a door gets its connections from. When this is dropped, no more are accepted, and handshakes end.
+/// Where a transport gets its connections from. When this is dropped, no more are accepted, and handshakes end.
 #[derive(Debug)]
 pub(super) struct Listener {
     tcp: TcpListener,

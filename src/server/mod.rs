@@ -44,7 +44,7 @@ use crate::{
 
 /// How large the headers of a call may be. More than a token may have, so that who sends a longer one is told so.
 const MAX_HEADER_BYTES: u32 = 256 * 1024;
-/// Where links lead to when nothing says where the REST door is.
+/// Where links lead to when nothing says where the REST transport is.
 const DEFAULT_REST_ADDR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 /// How long a server waits for another process that uses its SQLite file, such as the one that it replaces.
 const CLAIM_PATIENCE: Duration = Duration::from_secs(10);
@@ -99,12 +99,12 @@ impl Server {
         })
     }
 
-    /// Where the gRPC door listens.
+    /// Where the gRPC transport listens.
     pub fn grpc_addr(&self) -> SocketAddr {
         self.grpc_addr
     }
 
-    /// Where the REST door listens, if it is open.
+    /// Where the REST transport listens, if it is open.
     pub fn rest_addr(&self) -> Option<SocketAddr> {
         self.rest_addr
     }
@@ -146,12 +146,12 @@ impl Server {
         )?;
 
         let (stop, stopped) = watch::channel(false);
-        let mut doors = Doors::new();
+        let mut transports = Transports::new();
         if let Some(listener) = self.rest {
             let listener = Listener::new(listener, self.tls.as_ref().map(Tls::rest));
             let in_process = BoxCloneSyncService::new(MapResponse::new(routes.clone(), normalize));
             let gateway = Gateway::new(self.protos, stack_config.clone(), in_process)?;
-            doors.spawn(rest::serve(
+            transports.spawn(rest::serve(
                 listener,
                 self.protos,
                 gateway,
@@ -160,7 +160,7 @@ impl Server {
             ));
         }
         let listener = Listener::new(self.grpc, self.tls.as_ref().map(Tls::grpc));
-        doors.spawn(grpc::serve(listener, self.protos, stack_config, routes, stopped));
+        transports.spawn(grpc::serve(listener, self.protos, stack_config, routes, stopped));
         let mut probing = JoinSet::new();
         probing.spawn(keep_ready(self.store.clone(), keys, readiness.clone()));
         let mut background = JoinSet::new();
@@ -175,7 +175,7 @@ impl Server {
 
         tokio::select! {
             () = shutdown => {}
-            Some(ended) = doors.join_next() => return ended?,
+            Some(ended) = transports.join_next() => return ended?,
         }
         tracing::info!("draining");
         probing.shutdown().await;
@@ -183,7 +183,7 @@ impl Server {
         tokio::time::sleep(self.config.drain_delay).await;
         stop.send_replace(true);
         readiness.close().await;
-        let outcome = tokio::time::timeout(self.config.drain_timeout, all_ended(doors))
+        let outcome = tokio::time::timeout(self.config.drain_timeout, all_ended(transports))
             .await
             .unwrap_or_else(|_| {
                 tracing::warn!("work in flight was cut off");
@@ -196,10 +196,10 @@ impl Server {
     }
 }
 
-type Doors = JoinSet<Result<(), ServerError>>;
+type Transports = JoinSet<Result<(), ServerError>>;
 
-async fn all_ended(mut doors: Doors) -> Result<(), ServerError> {
-    while let Some(ended) = doors.join_next().await {
+async fn all_ended(mut transports: Transports) -> Result<(), ServerError> {
+    while let Some(ended) = transports.join_next().await {
         ended??;
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! The REST door: the gateway, and the probes beside it.
+//! The REST transport: the gateway, and the probes beside it.
 
 use ::http::{HeaderValue, header::ALLOW};
 use axum::routing::get;

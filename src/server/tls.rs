@@ -19,7 +19,7 @@ use crate::{
     watch::{self, UnreadableFile},
 };
 
-/// What the doors speak over TLS, the favourite first (RFC 7301).
+/// What the transports speak over TLS, the favourite first (RFC 7301).
 const GRPC_PROTOCOLS: &[&[u8]] = &[b"h2"];
 const REST_PROTOCOLS: &[&[u8]] = &[b"h2", b"http/1.1"];
 
@@ -61,7 +61,7 @@ pub enum TlsError {
 /// TLS as it is configured now, for those who accept connections.
 pub(super) type CurrentTls = Receiver<Arc<ServerConfig>>;
 
-/// TLS on both doors.
+/// TLS on both transports.
 #[derive(Debug)]
 pub(super) struct Tls {
     files: TlsFiles,
@@ -261,7 +261,7 @@ mod tests {
                 config.mark_unchanged();
                 changed
             });
-            assert_eq!(changed[0], changed[1], "both doors change together");
+            assert_eq!(changed[0], changed[1], "both transports change together");
             (changed[0], log.take())
         };
         assert_eq!(said_after(&|| {}).await, (false, vec![]));

@@ -4,7 +4,7 @@ use oauth_clients::pb::{self, Access};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Answer, Door, Refused, TestServer,
+    Answer, Refused, TestServer, Transport,
     http::COLLECTION,
     jwt::{hmac_token, now, unsigned_token},
     samples::web,
@@ -106,7 +106,7 @@ async fn a_token_that_does_not_hold_is_refused(server: TestServer) {
         );
         let refused = server
             .caller(Some(token))
-            .list(Door::Grpc, json!({}))
+            .list(Transport::Grpc, json!({}))
             .await
             .unwrap_err();
         assert_eq!(refused, answer.refused(), "{what}");
@@ -177,8 +177,8 @@ async fn each_method_asks_for_the_scope_of_its_policy(server: TestServer) {
             format!("{scope}:all"),
         ] {
             let caller = server.caller(Some(server.token("acme", "admin", &without)));
-            for &door in Door::of(rpc) {
-                let refused = caller.call(door, rpc, request.clone()).await.unwrap_err();
+            for &transport in Transport::of(rpc) {
+                let refused = caller.call(transport, rpc, request.clone()).await.unwrap_err();
                 let missing = (
                     "SCOPE_MISSING".to_owned(),
                     format!("the token lacks the scope {scope}"),
@@ -186,12 +186,12 @@ async fn each_method_asks_for_the_scope_of_its_policy(server: TestServer) {
                 assert_eq!(
                     refused.errors,
                     [missing],
-                    "{rpc} through {door:?} with {without:?}"
+                    "{rpc} through {transport:?} with {without:?}"
                 );
             }
         }
         let caller = server.caller(Some(server.token("acme", "admin", scope)));
-        let outcome = caller.call(Door::Grpc, rpc, request.clone()).await;
+        let outcome = caller.call(Transport::Grpc, rpc, request.clone()).await;
         let refused = outcome
             .err()
             .is_some_and(|refused| refused.codes() == ["SCOPE_MISSING"]);
@@ -212,9 +212,12 @@ async fn each_method_asks_for_the_scope_of_its_policy(server: TestServer) {
 async fn what_is_refused_changes_nothing(server: TestServer) {
     let reader = server.token("acme", "admin", "oauth-clients:read");
     for token in [None, Some("x".to_owned()), Some(reader)] {
-        for door in Door::BOTH {
+        for transport in Transport::BOTH {
             let caller = server.caller(token.clone());
-            caller.call(door, "CreateOAuthClient", web()).await.unwrap_err();
+            caller
+                .call(transport, "CreateOAuthClient", web())
+                .await
+                .unwrap_err();
         }
     }
     assert_eq!(server.db.number("SELECT count(*) FROM oauth_clients").await, 0);
@@ -231,7 +234,7 @@ async fn a_name_in_a_token_is_short_and_printable(server: TestServer) {
         ] {
             let token = server.token_with(json!({claim: name}));
             let outcome: Result<Value, Refused> =
-                server.caller(Some(token)).list(Door::Rest, json!({})).await;
+                server.caller(Some(token)).list(Transport::Rest, json!({})).await;
             match outcome {
                 Ok(_) => assert!(accepted, "{claim} {name:?}"),
                 Err(refused) => assert_eq!(

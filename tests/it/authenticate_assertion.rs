@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::{
     authenticate_secret::causes_in,
     support::{
-        Caller, Db, Door, TestServer,
+        Caller, Db, TestServer, Transport,
         assertions::{TOKEN_ENDPOINT, good_assertion, keyed, presented, presented_to},
         authn::is_authenticated,
         issuer::{SigningKey, signing_input},
@@ -284,8 +284,8 @@ async fn what_breaks_a_rule_is_rejected(server: TestServer) {
 async fn the_log_tells_each_cause() {
     let dir = tempfile::tempdir().unwrap();
     let served = Served::start(dir.path(), &["--log-format", "json"]).await;
-    let doors = served.doors();
-    let admin = doors.caller(Some(served.token_of("acme")));
+    let transports = served.transports();
+    let admin = transports.caller(Some(served.token_of("acme")));
     let client = Client::create_by(&admin).await;
     let other = admin.created(keyed(&[&SigningKey::new("other", "ES384")])).await;
     let broken = broken(&client, &other);
@@ -426,19 +426,19 @@ async fn a_client_that_may_not_authenticate_is_rejected(server: TestServer) {
         let evil = SigningKey::new("ES384", "ES384");
         let methods = json!(["client_secret"]);
         match how {
-            "deleted" => admin.delete(Door::Grpc, id, id).await,
+            "deleted" => admin.delete(Transport::Grpc, id, id).await,
             "disabled" => admin.disable(id, "misused").await,
             "key removed" => {
                 let remove = json!([{"op": "remove", "path": "/publicKeys/2"}]);
-                admin.patch(Door::Rest, id, remove).await
+                admin.patch(Transport::Rest, id, remove).await
             }
             "key replaced" => {
                 let replace = json!([{"op": "add", "path": "/publicKeys", "value": [evil.registered()]}]);
-                admin.patch(Door::Rest, id, replace).await
+                admin.patch(Transport::Rest, id, replace).await
             }
             _ => {
                 let replace = json!([{"op": "add", "path": "/allowedAuthMethods", "value": methods}]);
-                admin.patch(Door::Rest, id, replace).await
+                admin.patch(Transport::Rest, id, replace).await
             }
         }
         .unwrap();

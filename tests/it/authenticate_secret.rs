@@ -5,7 +5,7 @@ use prost_reflect::DynamicMessage;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Caller, Door, TestServer,
+    Caller, TestServer, Transport,
     assertions::{keyed, presented},
     authn::{id_of, is_authenticated, secret_of},
     caller::method,
@@ -33,11 +33,11 @@ fn request(id: &str, secret: &str) -> Value {
 
 async fn each_secret_of_a_client_is_taken_and_the_answer_names_it(server: TestServer) {
     let admin = server.admin();
-    let created = admin.create(Door::Rest, web()).await;
+    let created = admin.create(Transport::Rest, web()).await;
     let id = id_of(&created);
     let mut secrets = vec![(created["clientSecrets"][0]["hint"].clone(), secret_of(&created))];
     for _ in 0..4 {
-        let made = admin.create_secret(Door::Grpc, id).await.unwrap();
+        let made = admin.create_secret(Transport::Grpc, id).await.unwrap();
         secrets.push((made["hint"].clone(), secret_of(&made)));
     }
     let stored = admin.stored(id).await;
@@ -77,12 +77,12 @@ fn mistyped(secret: &str) -> Vec<String> {
 
 async fn what_is_no_secret_of_the_client_is_rejected(server: TestServer) {
     let admin = server.admin();
-    let created = admin.create(Door::Rest, web()).await;
+    let created = admin.create(Transport::Rest, web()).await;
     let (id, secret) = (id_of(&created), secret_of(&created));
     let mut wrong = mistyped(&secret);
     for tenant in ["acme", "other"] {
         wrong.push(secret_of(
-            &server.admin_of(tenant).create(Door::Rest, web()).await,
+            &server.admin_of(tenant).create(Transport::Rest, web()).await,
         ));
     }
     for wrong in wrong {
@@ -101,7 +101,7 @@ async fn what_is_no_secret_of_the_client_is_rejected(server: TestServer) {
 }
 
 async fn a_hash_copied_to_another_client_matches_nothing(server: TestServer) {
-    let created = server.admin().create(Door::Rest, web()).await;
+    let created = server.admin().create(Transport::Rest, web()).await;
     let secret = secret_of(&created);
     for tenant in ["acme", "other"] {
         let other = server.admin_of(tenant).created(web()).await;
@@ -121,13 +121,13 @@ async fn a_hash_copied_to_another_client_matches_nothing(server: TestServer) {
 
 async fn a_deleted_secret_is_rejected_at_once(server: TestServer) {
     let (admin, platform) = (server.admin(), server.platform());
-    let created = admin.create(Door::Rest, web()).await;
+    let created = admin.create(Transport::Rest, web()).await;
     let id = id_of(&created);
-    for door in Door::BOTH {
-        let made = admin.create_secret(door, id).await.unwrap();
+    for transport in Transport::BOTH {
+        let made = admin.create_secret(transport, id).await.unwrap();
         assert!(platform.takes_secret(id, &secret_of(&made)).await);
         let hint = made["hint"].as_str().unwrap();
-        admin.delete_secret(door, id, hint).await.unwrap();
+        admin.delete_secret(transport, id, hint).await.unwrap();
         assert!(!platform.takes_secret(id, &secret_of(&made)).await);
         assert!(platform.takes_secret(id, &secret_of(&created)).await, "the other");
     }
@@ -149,12 +149,12 @@ async fn end(admin: &Caller<'_>, id: &str, how: &str) {
     ]);
     let again = json!([{"op": "add", "path": "/allowedAuthMethods/-", "value": "client_secret"}]);
     match how {
-        "deleted" => admin.delete(Door::Grpc, id, id).await,
+        "deleted" => admin.delete(Transport::Grpc, id, id).await,
         "disabled" => admin.disable(id, "misused").await,
-        "method removed" => admin.patch(Door::Rest, id, keys_only).await,
+        "method removed" => admin.patch(Transport::Rest, id, keys_only).await,
         _ => {
-            admin.patch(Door::Rest, id, keys_only).await.unwrap();
-            admin.patch(Door::Rest, id, again).await
+            admin.patch(Transport::Rest, id, keys_only).await.unwrap();
+            admin.patch(Transport::Rest, id, again).await
         }
     }
     .unwrap();
@@ -163,14 +163,14 @@ async fn end(admin: &Caller<'_>, id: &str, how: &str) {
 async fn a_client_that_may_not_authenticate_is_rejected(server: TestServer) {
     let admin = server.admin();
     for how in ENDS {
-        let created = admin.create(Door::Rest, web()).await;
+        let created = admin.create(Transport::Rest, web()).await;
         let (id, secret) = (id_of(&created), secret_of(&created));
         assert!(server.platform().takes_secret(id, &secret).await, "{how}");
         end(&admin, id, how).await;
         assert!(!server.platform().takes_secret(id, &secret).await, "{how}");
     }
     // No operation leaves a secret to a client that may not use it, but somebody's SQL may.
-    let created = admin.create(Door::Rest, web()).await;
+    let created = admin.create(Transport::Rest, web()).await;
     let keys_only = "UPDATE oauth_clients SET allowed_auth_methods = '[\"private_key_jwt\"]'";
     server.db.execute(keys_only).await;
     let (id, secret) = (id_of(&created), secret_of(&created));
@@ -184,7 +184,7 @@ async fn a_client_that_may_not_authenticate_is_rejected(server: TestServer) {
 
 async fn a_caller_authenticates_the_clients_that_he_sees(server: TestServer) {
     for tenant in ["acme", "other"] {
-        let created = server.admin_of(tenant).create(Door::Rest, web()).await;
+        let created = server.admin_of(tenant).create(Transport::Rest, web()).await;
         for caller in ["*", "acme", "other", "acm", "ACME", "**"] {
             let sees = caller == "*" || caller == tenant;
             let answer = server
@@ -212,9 +212,9 @@ async fn every_rejection_is_the_same_answer(server: TestServer) {
     let (admin, platform) = (server.admin(), server.platform());
     let key = SigningKey::new("a", "ES384");
     let keyed = admin.created(keyed(&[&key])).await;
-    let created = admin.create(Door::Rest, web()).await;
+    let created = admin.create(Transport::Rest, web()).await;
     let (id, secret) = (id_of(&created), secret_of(&created));
-    let others = secret_of(&admin.create(Door::Rest, web()).await);
+    let others = secret_of(&admin.create(Transport::Rest, web()).await);
     let mut requests = vec![
         request(id, "x"),
         request(id, &others),
@@ -227,7 +227,7 @@ async fn every_rejection_is_the_same_answer(server: TestServer) {
         presented(&key.assertion(&keyed, json!({"exp": 1}))),
     ];
     for how in ENDS {
-        let created = admin.create(Door::Rest, web()).await;
+        let created = admin.create(Transport::Rest, web()).await;
         end(&admin, id_of(&created), how).await;
         requests.push(request(id_of(&created), &secret_of(&created)));
     }
@@ -266,7 +266,7 @@ async fn a_mistyped_secret_is_rejected_while_the_database_is_away() {
     let Some((server, network)) = server_behind_proxy().await else {
         return;
     };
-    let created = server.admin().create(Door::Grpc, web()).await;
+    let created = server.admin().create(Transport::Grpc, web()).await;
     let (id, secret) = (id_of(&created), secret_of(&created));
     network.set(Network::Cut).await;
     for mistyped in mistyped(&secret) {
@@ -289,12 +289,12 @@ async fn the_log_and_a_metric_tell_the_cause() {
     let dir = tempfile::tempdir().unwrap();
     let env = [("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint.as_str())];
     let mut served = Served::start_with_env(dir.path(), &["--log-format", "json"], &env).await;
-    let doors = served.doors();
-    let admin = doors.caller(Some(served.token_of("acme")));
-    let stranger = doors.caller(Some(served.token_of("other")));
-    let created = admin.create(Door::Rest, web()).await;
+    let transports = served.transports();
+    let admin = transports.caller(Some(served.token_of("acme")));
+    let stranger = transports.caller(Some(served.token_of("other")));
+    let created = admin.create(Transport::Rest, web()).await;
     let (id, secret) = (id_of(&created), secret_of(&created));
-    let others = secret_of(&admin.create(Door::Rest, web()).await);
+    let others = secret_of(&admin.create(Transport::Rest, web()).await);
 
     assert!(admin.takes_secret(id, &secret).await);
     assert!(!admin.takes_secret(id, "x").await);
@@ -303,7 +303,7 @@ async fn the_log_and_a_metric_tell_the_cause() {
     assert!(!stranger.takes_secret(id, &secret).await);
     admin.disable(id, "misused").await.unwrap();
     assert!(!admin.takes_secret(id, &secret).await);
-    admin.delete(Door::Grpc, id, id).await.unwrap();
+    admin.delete(Transport::Grpc, id, id).await.unwrap();
     assert!(!admin.takes_secret(id, &secret).await);
     served.terminate().await;
     assert_eq!(served.exit_code().await, Some(0));

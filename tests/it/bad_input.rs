@@ -10,7 +10,7 @@ use tonic::{Status, body::Body};
 use tower::{Service as _, ServiceExt as _};
 
 use crate::support::{
-    Answer, Door, Refused, TestServer,
+    Answer, Refused, TestServer, Transport,
     http::COLLECTION,
     raw,
     samples::{spa, with},
@@ -131,7 +131,7 @@ async fn an_id_that_is_none_is_not_found(server: TestServer) {
         assert_eq!(status, 404, "{path}: {answer}");
     }
     for id in ["", "\0", "é", &"a".repeat(100_000)] {
-        let refused = server.admin().get(Door::Grpc, id).await.unwrap_err();
+        let refused = server.admin().get(Transport::Grpc, id).await.unwrap_err();
         assert_eq!(refused.codes(), ["CLIENT_NOT_FOUND"]);
     }
 }
@@ -151,7 +151,7 @@ async fn call_framed(server: &TestServer, body: Vec<u8>) -> Refused {
             Full::new(Bytes::from(body)).map_err(|never| match never {}),
         ))
         .unwrap();
-    let mut channel = server.doors.channel.clone();
+    let mut channel = server.transports.channel.clone();
     let answer = channel.ready().await.unwrap().call(request).await.unwrap();
     let (parts, body) = answer.into_parts();
     let trailers = body
@@ -210,7 +210,7 @@ async fn a_grpc_message_over_a_mebibyte_is_too_large(server: TestServer) {
     let large = with(spa(), json!({"description": "x".repeat(2 << 20)}));
     let refused = server
         .admin()
-        .call(Door::Grpc, "CreateOAuthClient", large)
+        .call(Transport::Grpc, "CreateOAuthClient", large)
         .await
         .unwrap_err();
     assert_eq!(refused.codes(), ["BODY_TOO_LARGE"]);
@@ -222,11 +222,11 @@ async fn a_grpc_message_over_a_mebibyte_is_too_large(server: TestServer) {
 
 async fn a_text_that_no_database_keeps_is_refused(server: TestServer) {
     for member in ["clientName", "description", "logoUri", "clientUri"] {
-        for door in Door::BOTH {
+        for transport in Transport::BOTH {
             let client = with(spa(), json!({member: "a\u{0}b"}));
             let refused = server
                 .admin()
-                .call(door, "CreateOAuthClient", client)
+                .call(transport, "CreateOAuthClient", client)
                 .await
                 .unwrap_err();
             assert!(
@@ -236,9 +236,9 @@ async fn a_text_that_no_database_keeps_is_refused(server: TestServer) {
         }
     }
     let key = json!({"kid": "a\u{0}", "kty": "RSA", "alg": "RS256", "use": "sig", "n": "AQAB", "e": "AQAB", "crv": "\u{0}"});
-    for door in Door::BOTH {
+    for transport in Transport::BOTH {
         let client = json!({"appType": "web", "clientName": "x", "publicKeys": [key]});
-        let outcome = server.admin().call(door, "CreateOAuthClient", client).await;
+        let outcome = server.admin().call(transport, "CreateOAuthClient", client).await;
         match outcome {
             Ok(client) => assert_eq!(client["publicKeys"][0], key),
             Err(refused) => assert_eq!(refused.codes()[0], "INVALID_FIELD"),

@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Door, Refused, TestServer,
+    Refused, TestServer, Transport,
     samples::{spa, web},
 };
 
@@ -25,9 +25,9 @@ fn codes(outcomes: &[Result<Value, Refused>]) -> Vec<&str> {
 
 async fn a_hundred_creates_make_exactly_as_many_secrets_as_there_is_room_for(server: TestServer) {
     let admin = server.admin();
-    for door in Door::BOTH {
+    for transport in Transport::BOTH {
         let id = admin.created(web()).await;
-        let outcomes = join_all((0..100).map(|_| admin.create_secret(door, &id))).await;
+        let outcomes = join_all((0..100).map(|_| admin.create_secret(transport, &id))).await;
         assert_eq!(codes(&outcomes), ["SECRET_LIMIT_REACHED"; 96]);
         let mut made: Vec<&str> = outcomes
             .iter()
@@ -48,12 +48,12 @@ async fn a_hundred_creates_make_exactly_as_many_secrets_as_there_is_room_for(ser
 
 async fn no_patch_is_lost(server: TestServer) {
     let admin = server.admin();
-    for door in Door::BOTH {
+    for transport in Transport::BOTH {
         let id = admin.created(spa()).await;
         let uri = |n: usize| format!("https://a.example/{n}");
         let outcomes = join_all((0..50).map(|n| {
             let add = json!([{"op": "add", "path": "/redirectUris/-", "value": uri(n)}]);
-            admin.patch(door, &id, add)
+            admin.patch(transport, &id, add)
         }))
         .await;
         let lost = codes(&outcomes);
@@ -72,7 +72,7 @@ async fn no_patch_is_lost(server: TestServer) {
 async fn a_client_is_deleted_once(server: TestServer) {
     let admin = server.admin();
     let id = admin.created(web()).await;
-    let outcomes = join_all((0..10).map(|_| admin.delete(Door::Grpc, &id, &id))).await;
+    let outcomes = join_all((0..10).map(|_| admin.delete(Transport::Grpc, &id, &id))).await;
     assert_eq!(codes(&outcomes), ["CLIENT_NOT_FOUND"; 9]);
 }
 
@@ -82,7 +82,7 @@ async fn updated_at_strictly_grows(server: TestServer) {
     let mut last = String::new();
     for n in 0..20 {
         let name = json!([{"op": "add", "path": "/clientName", "value": format!("name {n}")}]);
-        admin.patch(Door::Grpc, &id, name).await.unwrap();
+        admin.patch(Transport::Grpc, &id, name).await.unwrap();
         let updated_at = micros(&admin.stored(&id).await["updatedAt"]);
         assert!(updated_at > last, "{updated_at} after {last}");
         last = updated_at;
@@ -90,7 +90,7 @@ async fn updated_at_strictly_grows(server: TestServer) {
     // The clock of another server may have been ahead.
     let ahead = "UPDATE oauth_clients SET updated_at = 4102444800000000";
     server.db.execute(ahead).await;
-    admin.create_secret(Door::Grpc, &id).await.unwrap();
+    admin.create_secret(Transport::Grpc, &id).await.unwrap();
     assert_eq!(
         admin.stored(&id).await["updatedAt"],
         "2100-01-01T00:00:00.000001Z"

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::{
-    Door, TestServer,
+    TestServer, Transport,
     http::COLLECTION,
     samples::{DOCUMENT_POST, ec_key, rsa_key, spa, web, with, without},
 };
@@ -34,17 +34,17 @@ async fn the_example_of_the_document_works_as_it_stands(server: TestServer) {
         assert_eq!(&got[member], value, "{member}");
     }
     let stored = admin
-        .get(Door::Rest, got["clientId"].as_str().unwrap())
+        .get(Transport::Rest, got["clientId"].as_str().unwrap())
         .await
         .unwrap();
     assert_eq!(stored, without(&got, &["clientSecret"]));
 }
 
 async fn a_client_needs_a_type_and_a_name_only(server: TestServer) {
-    for door in Door::BOTH {
+    for transport in Transport::BOTH {
         for app_type in ["web", "native", "spa", "anonymous-embed"] {
             let sent = json!({"appType": app_type, "clientName": "x"});
-            let client = server.admin().create(door, sent).await;
+            let client = server.admin().create(transport, sent).await;
             let methods = if app_type == "web" {
                 json!(["client_secret"])
             } else {
@@ -68,15 +68,15 @@ async fn a_client_needs_a_type_and_a_name_only(server: TestServer) {
                 "publicKeys": [],
                 "connectionConfig": {"consentMethod": "required"},
             });
-            assert_eq!(without(&client, &server_made), expected, "{door:?}");
+            assert_eq!(without(&client, &server_made), expected, "{transport:?}");
             assert_eq!(client["createdAt"], client["updatedAt"]);
         }
     }
 }
 
 async fn a_web_client_with_client_secret_gets_its_first_secret_once(server: TestServer) {
-    for door in Door::BOTH {
-        let created = server.admin().create(door, web()).await;
+    for transport in Transport::BOTH {
+        let created = server.admin().create(transport, web()).await;
         let secret = created["clientSecret"].as_str().unwrap();
         let hint = created["clientSecrets"][0]["hint"].as_str().unwrap();
         assert!(
@@ -88,16 +88,16 @@ async fn a_web_client_with_client_secret_gets_its_first_secret_once(server: Test
             json!([{"hint": hint, "createdAt": created["createdAt"], "createdBy": "admin"}])
         );
         let id = created["clientId"].as_str().unwrap();
-        let stored = server.admin().get(door, id).await.unwrap();
+        let stored = server.admin().get(transport, id).await.unwrap();
         assert_eq!(stored, without(&created, &["clientSecret"]));
     }
 }
 
 async fn a_client_without_client_secret_has_an_empty_secret(server: TestServer) {
     let key_only = json!({"allowedAuthMethods": ["private_key_jwt"], "publicKeys": [rsa_key("a")]});
-    for door in Door::BOTH {
+    for transport in Transport::BOTH {
         for client in [spa(), with(web(), key_only.clone())] {
-            let created = server.admin().create(door, client).await;
+            let created = server.admin().create(transport, client).await;
             assert_eq!(created["clientSecret"], "");
             assert_eq!(created["clientSecrets"], json!([]));
         }
@@ -118,12 +118,12 @@ async fn members_come_in_under_both_of_their_names(server: TestServer) {
 }
 
 async fn empty_texts_are_kept_and_are_not_absent(server: TestServer) {
-    for door in Door::BOTH {
+    for transport in Transport::BOTH {
         let empty = json!({"description": "", "logoUri": "", "clientUri": ""});
-        let created = server.admin().create(door, with(spa(), empty.clone())).await;
+        let created = server.admin().create(transport, with(spa(), empty.clone())).await;
         let stored = server
             .admin()
-            .get(door, created["clientId"].as_str().unwrap())
+            .get(transport, created["clientId"].as_str().unwrap())
             .await
             .unwrap();
         for member in ["description", "logoUri", "clientUri"] {
@@ -155,13 +155,13 @@ async fn keys_come_back_as_they_were_sent(server: TestServer) {
         ),
     ] {
         let client = with(web(), json!({"allowedAuthMethods": methods, "publicKeys": keys}));
-        for door in Door::BOTH {
-            let created = server.admin().create(door, client.clone()).await;
+        for transport in Transport::BOTH {
+            let created = server.admin().create(transport, client.clone()).await;
             let stored = server.admin().stored(created["clientId"].as_str().unwrap()).await;
             assert_eq!(
                 (&created["publicKeys"], &stored["publicKeys"]),
                 (&keys, &keys),
-                "{door:?}"
+                "{transport:?}"
             );
             assert_eq!(stored["allowedAuthMethods"], methods);
         }

@@ -1,9 +1,9 @@
-//! What a client may not be: section "creating" of the contract, through both doors.
+//! What a client may not be: section "creating" of the contract, through both transports.
 
 use serde_json::{Value, json};
 
 use crate::support::{
-    Caller, Door, TestServer,
+    Caller, TestServer, Transport,
     http::COLLECTION,
     samples::{ec_key, rsa_key, spa, web, with},
 };
@@ -14,17 +14,21 @@ on_each_database![
     values_at_the_limits_are_accepted,
     a_member_of_the_wrong_type_is_named,
     unknown_and_read_only_members_are_refused,
-    private_key_material_is_refused_on_both_doors,
+    private_key_material_is_refused_on_both_transports,
     a_refused_client_is_not_stored,
 ];
 
 const FIELD: &str = "INVALID_FIELD";
 
-/// What is wrong with `client`, which is the same through both doors.
+/// What is wrong with `client`, which is the same through both transports.
 async fn refused(admin: &Caller<'_>, client: &Value) -> Vec<(String, String)> {
-    let rest = admin.call(Door::Rest, "CreateOAuthClient", client.clone()).await;
+    let rest = admin
+        .call(Transport::Rest, "CreateOAuthClient", client.clone())
+        .await;
     let rest = rest.expect_err(&client.to_string());
-    let grpc = admin.call(Door::Grpc, "CreateOAuthClient", client.clone()).await;
+    let grpc = admin
+        .call(Transport::Grpc, "CreateOAuthClient", client.clone())
+        .await;
     assert_eq!(grpc, Err(rest.clone()), "{client}");
     let owned = |(code, field): (&str, &str)| (code.to_owned(), field.to_owned());
     rest.fields().into_iter().map(owned).collect()
@@ -213,11 +217,11 @@ async fn values_at_the_limits_are_accepted(server: TestServer) {
         "allowedAuthMethods": ["private_key_jwt", "client_secret"],
         "publicKeys": keys,
     });
-    for door in Door::BOTH {
-        let created = server.admin().create(door, client.clone()).await;
+    for transport in Transport::BOTH {
+        let created = server.admin().create(transport, client.clone()).await;
         let stored = server.admin().stored(created["clientId"].as_str().unwrap()).await;
         for (member, value) in client.as_object().unwrap() {
-            assert_eq!(&stored[member], value, "{member} through {door:?}");
+            assert_eq!(&stored[member], value, "{member} through {transport:?}");
         }
     }
 }
@@ -284,7 +288,7 @@ async fn unknown_and_read_only_members_are_refused(server: TestServer) {
     assert_eq!(fields, ["connectionConfig.x", "publicKeys[0].x5c", "y"]);
 }
 
-async fn private_key_material_is_refused_on_both_doors(server: TestServer) {
+async fn private_key_material_is_refused_on_both_transports(server: TestServer) {
     for member in ["d", "p", "q", "dp", "dq", "qi", "oth", "k"] {
         let value = if member == "oth" {
             json!([{"r": "AQ"}])
@@ -305,7 +309,7 @@ async fn private_key_material_is_refused_on_both_doors(server: TestServer) {
         );
         let rest = server
             .admin()
-            .call(Door::Rest, "CreateOAuthClient", client)
+            .call(Transport::Rest, "CreateOAuthClient", client)
             .await
             .unwrap_err();
         assert!(
@@ -321,7 +325,7 @@ async fn a_refused_client_is_not_stored(server: TestServer) {
         &with(web(), json!({"redirectUris": ["https://a.example/", "x"]})),
     )
     .await;
-    let list = server.admin().list(Door::Rest, json!({})).await.unwrap();
+    let list = server.admin().list(Transport::Rest, json!({})).await.unwrap();
     assert_eq!(list["data"], json!([]));
     assert_eq!(server.db.number("SELECT count(*) FROM oauth_clients").await, 0);
 }

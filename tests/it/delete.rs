@@ -6,7 +6,7 @@ use tonic::Request;
 use oauth_clients::pb::v1::DeleteOAuthClientRequest;
 
 use crate::support::{
-    Answer, Door, Refused, TestServer,
+    Answer, Refused, TestServer, Transport,
     http::COLLECTION,
     samples::{spa, web},
 };
@@ -24,23 +24,27 @@ const UNKNOWN: &str = "01935e8c7c00700080000000000000ab";
 
 async fn deleting_must_be_confirmed_with_the_id(server: TestServer) {
     let admin = server.admin();
-    for door in Door::BOTH {
+    for transport in Transport::BOTH {
         let id = admin.created(spa()).await;
         let before = admin.stored(&id).await;
         for confirm in ["", "yes", UNKNOWN, &id.to_uppercase(), &format!("{id} {id}")] {
-            let refused = admin.delete(door, &id, confirm).await.unwrap_err();
+            let refused = admin.delete(transport, &id, confirm).await.unwrap_err();
             assert_eq!(refused.codes(), ["DELETE_NOT_CONFIRMED"], "{confirm:?}");
         }
         assert_eq!(admin.stored(&id).await, before);
-        assert_eq!(admin.delete(door, &id, &id).await, Ok(json!({})));
+        assert_eq!(admin.delete(transport, &id, &id).await, Ok(json!({})));
     }
 }
 
 async fn the_confirmation_is_looked_at_before_the_client(server: TestServer) {
-    for door in Door::BOTH {
-        let refused = server.admin().delete(door, UNKNOWN, "").await.unwrap_err();
+    for transport in Transport::BOTH {
+        let refused = server.admin().delete(transport, UNKNOWN, "").await.unwrap_err();
         assert_eq!(refused.codes(), ["DELETE_NOT_CONFIRMED"]);
-        let refused = server.admin().delete(door, UNKNOWN, UNKNOWN).await.unwrap_err();
+        let refused = server
+            .admin()
+            .delete(transport, UNKNOWN, UNKNOWN)
+            .await
+            .unwrap_err();
         assert_eq!(refused.codes(), ["CLIENT_NOT_FOUND"]);
     }
 }
@@ -84,7 +88,7 @@ async fn on_grpc_the_metadata_key_confirms_where_the_field_does_not(server: Test
     }
     admin.grpc().delete_o_auth_client(request("", &id)).await.unwrap();
     assert_eq!(
-        admin.get(Door::Grpc, &id).await.unwrap_err().codes(),
+        admin.get(Transport::Grpc, &id).await.unwrap_err().codes(),
         ["CLIENT_NOT_FOUND"]
     );
 }
@@ -92,23 +96,23 @@ async fn on_grpc_the_metadata_key_confirms_where_the_field_does_not(server: Test
 async fn a_deleted_client_is_nowhere_any_more(server: TestServer) {
     let admin = server.admin();
     let kept = admin.created(spa()).await;
-    let created = admin.create(Door::Rest, web()).await;
+    let created = admin.create(Transport::Rest, web()).await;
     let id = created["clientId"].as_str().unwrap();
     let hint = created["clientSecrets"][0]["hint"].as_str().unwrap();
-    admin.delete(Door::Rest, id, id).await.unwrap();
+    admin.delete(Transport::Rest, id, id).await.unwrap();
     let name = json!([{"op": "add", "path": "/clientName", "value": "back again"}]);
-    for door in Door::BOTH {
+    for transport in Transport::BOTH {
         for outcome in [
-            admin.get(door, id).await,
-            admin.patch(door, id, name.clone()).await,
-            admin.patch(door, id, json!([])).await,
-            admin.delete(door, id, id).await,
-            admin.create_secret(door, id).await,
-            admin.delete_secret(door, id, hint).await,
+            admin.get(transport, id).await,
+            admin.patch(transport, id, name.clone()).await,
+            admin.patch(transport, id, json!([])).await,
+            admin.delete(transport, id, id).await,
+            admin.create_secret(transport, id).await,
+            admin.delete_secret(transport, id, hint).await,
         ] {
             assert_eq!(outcome.unwrap_err().codes(), ["CLIENT_NOT_FOUND"]);
         }
-        let list = admin.list(door, json!({})).await.unwrap();
+        let list = admin.list(transport, json!({})).await.unwrap();
         let ids: Vec<&str> = list["data"]
             .as_array()
             .unwrap()
@@ -122,7 +126,7 @@ async fn a_deleted_client_is_nowhere_any_more(server: TestServer) {
 async fn deleting_destroys_the_secrets(server: TestServer) {
     let admin = server.admin();
     let id = admin.created(web()).await;
-    admin.create_secret(Door::Rest, &id).await.unwrap();
+    admin.create_secret(Transport::Rest, &id).await.unwrap();
     assert_eq!(
         server
             .db
@@ -130,7 +134,7 @@ async fn deleting_destroys_the_secrets(server: TestServer) {
             .await,
         2
     );
-    admin.delete(Door::Rest, &id, &id).await.unwrap();
+    admin.delete(Transport::Rest, &id, &id).await.unwrap();
     assert_eq!(
         server
             .db

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::concurrency::micros;
 use crate::support::{
-    Door, TestServer,
+    TestServer, Transport,
     authn::{id_of, secret_of},
     samples::{spa, web, without},
 };
@@ -55,7 +55,7 @@ async fn what_does_not_exist_is_not_found(server: TestServer) {
     let admin = server.admin();
     let others = server.admin_of("other").created(web()).await;
     let deleted = admin.created(web()).await;
-    admin.delete(Door::Grpc, &deleted, &deleted).await.unwrap();
+    admin.delete(Transport::Grpc, &deleted, &deleted).await.unwrap();
     for id in [&"0".repeat(32), "x", "", &others, &deleted] {
         for outcome in [admin.disable(id, "misused").await, admin.enable(id).await] {
             assert_eq!(outcome.unwrap_err().codes(), ["CLIENT_NOT_FOUND"], "{id:?}");
@@ -78,14 +78,14 @@ async fn administrators_see_a_disabled_client_with_the_reason(server: TestServer
             without(&disabled, &["disableTag", "updatedAt"]),
             without(&before, &["updatedAt"]),
         );
-        for door in Door::BOTH {
-            let got = admin.get(door, &id).await.unwrap();
-            assert_eq!(got["disableTag"], "misused", "{door:?}");
+        for transport in Transport::BOTH {
+            let got = admin.get(transport, &id).await.unwrap();
+            assert_eq!(got["disableTag"], "misused", "{transport:?}");
             let page = admin
-                .list(door, json!({"filter": format!("clientId eq \"{id}\"")}))
+                .list(transport, json!({"filter": format!("clientId eq \"{id}\"")}))
                 .await
                 .unwrap();
-            assert_eq!(page["data"], json!([got]), "{door:?}");
+            assert_eq!(page["data"], json!([got]), "{transport:?}");
         }
     }
 }
@@ -103,7 +103,7 @@ async fn disabling_again_changes_the_reason_only_when_it_is_another(server: Test
 
 async fn enabling_takes_everything_back(server: TestServer) {
     let (admin, platform) = (server.admin(), server.platform());
-    let created = admin.create(Door::Rest, web()).await;
+    let created = admin.create(Transport::Rest, web()).await;
     let (id, secret) = (id_of(&created), secret_of(&created));
     let before = admin.stored(id).await;
     assert_eq!(admin.enable(id).await.unwrap(), before, "nothing to enable");
@@ -120,12 +120,12 @@ async fn enabling_takes_everything_back(server: TestServer) {
 
 async fn a_disabled_client_can_be_administered(server: TestServer) {
     let (admin, platform) = (server.admin(), server.platform());
-    for door in Door::BOTH {
+    for transport in Transport::BOTH {
         let id = admin.created(web()).await;
         admin.disable(&id, "misused").await.unwrap();
         let rename = json!([{"op": "add", "path": "/clientName", "value": "renamed"}]);
-        admin.patch(door, &id, rename).await.unwrap();
-        let made = admin.create_secret(door, &id).await.unwrap();
+        admin.patch(transport, &id, rename).await.unwrap();
+        let made = admin.create_secret(transport, &id).await.unwrap();
         let stored = admin.stored(&id).await;
         assert_eq!(
             (&stored["clientName"], &stored["disableTag"]),
@@ -136,15 +136,15 @@ async fn a_disabled_client_can_be_administered(server: TestServer) {
         assert!(platform.takes_secret(&id, &secret_of(&made)).await);
         admin.disable(&id, "misused").await.unwrap();
         let hint = made["hint"].as_str().unwrap();
-        admin.delete_secret(door, &id, hint).await.unwrap();
-        admin.delete(door, &id, &id).await.unwrap();
+        admin.delete_secret(transport, &id, hint).await.unwrap();
+        admin.delete(transport, &id, &id).await.unwrap();
     }
 }
 
 async fn disabling_takes_effect_with_the_answer(server: TestServer) {
     let rounds = if server.db.is_sqlite() { 20 } else { 100 };
     let replica = server.replica().await;
-    let created = server.admin().create(Door::Rest, web()).await;
+    let created = server.admin().create(Transport::Rest, web()).await;
     let (id, secret) = (id_of(&created), secret_of(&created));
     let there = replica.as_ref().unwrap_or(&server).platform();
     let (admin, here) = (server.admin(), server.platform());

@@ -1,4 +1,4 @@
-//! Golden files of the REST door: a request and its answer for each operation.
+//! Golden files of the REST transport: a request and its answer for each operation.
 
 use reqwest::Method;
 use serde_json::Value;
@@ -73,7 +73,7 @@ async fn delete(server: TestServer) {
 
 async fn client_secrets(server: TestServer) {
     let admin = server.admin();
-    let client = admin.create(crate::support::Door::Rest, web()).await;
+    let client = admin.create(crate::support::Transport::Rest, web()).await;
     let path = format!(
         "{COLLECTION}/{}/client-secrets",
         client["clientId"].as_str().unwrap()

@@ -1,4 +1,4 @@
-//! Golden files of the REST door: an answer for each reason of `error_reason.proto`.
+//! Golden files of the REST transport: an answer for each reason of `error_reason.proto`.
 
 use std::path::Path;
 
@@ -64,7 +64,7 @@ const RENAME: &str = r#"[{"op": "add", "path": "/clientName", "value": "x"}]"#;
 
 async fn what_a_caller_gets_wrong(server: TestServer) {
     let admin = &server.admin();
-    let client = admin.create(crate::support::Door::Rest, web()).await;
+    let client = admin.create(crate::support::Transport::Rest, web()).await;
     let (id, public) = (client["clientId"].as_str().unwrap(), admin.created(spa()).await);
     let path = format!("{COLLECTION}/{id}");
     let key = r#"{"appType": "web", "clientName": "x", "publicKeys": [{"kid": "a", "kty": "RSA", "alg": "RS256", "use": "sig", "n": "AQAB", "e": "AQAB", "d": "AQ"}]}"#;
@@ -101,7 +101,10 @@ async fn what_a_caller_gets_wrong(server: TestServer) {
     )
     .await;
     for _ in 0..4 {
-        admin.create_secret(crate::support::Door::Grpc, id).await.unwrap();
+        admin
+            .create_secret(crate::support::Transport::Grpc, id)
+            .await
+            .unwrap();
     }
     refused(
         "SECRET_LIMIT_REACHED",
@@ -148,7 +151,7 @@ async fn what_the_database_does(server: TestServer) {
         .await;
     refused("INTERNAL", get(admin, &format!("/{id}"))).await;
     let listed = admin
-        .list(crate::support::Door::Grpc, json!({}))
+        .list(crate::support::Transport::Grpc, json!({}))
         .await
         .unwrap_err();
     assert_eq!(listed.codes(), ["INTERNAL"]);

@@ -6,21 +6,23 @@ use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-use crate::support::{Answer, Door, TestServer, caller::method, eventually, http::COLLECTION, samples::spa};
+use crate::support::{
+    Answer, TestServer, Transport, caller::method, eventually, http::COLLECTION, samples::spa,
+};
 
 on_each_database![
     health_is_said_of_each_service_without_a_token,
     healthz_and_readyz_answer_without_a_token,
     a_server_without_its_schema_is_live_but_not_ready,
     every_answer_has_a_request_id,
-    the_timeout_of_the_caller_holds_on_both_doors,
+    the_timeout_of_the_caller_holds_on_both_transports,
 ];
 
 async fn serving(server: &TestServer, service: &str) -> Result<ServingStatus, Code> {
     let request = HealthCheckRequest {
         service: service.to_owned(),
     };
-    let answer = HealthClient::new(server.doors.channel.clone())
+    let answer = HealthClient::new(server.transports.channel.clone())
         .check(request)
         .await;
     answer
@@ -109,7 +111,7 @@ async fn every_answer_has_a_request_id(server: TestServer) {
     assert_eq!(made.len(), 9, "each id is new");
 }
 
-async fn the_timeout_of_the_caller_holds_on_both_doors(server: TestServer) {
+async fn the_timeout_of_the_caller_holds_on_both_transports(server: TestServer) {
     let admin = server.admin();
     let id = admin.created(spa()).await;
     let held = server.db.hold_writers().await;
@@ -137,7 +139,7 @@ async fn the_timeout_of_the_caller_holds_on_both_doors(server: TestServer) {
     );
     held.rollback().await.unwrap();
     assert_eq!(
-        admin.get(Door::Rest, &id).await.unwrap()["clientName"],
+        admin.get(Transport::Rest, &id).await.unwrap()["clientName"],
         spa()["clientName"]
     );
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Caller, Db, Door, TestServer, samples::spa, samples::with};
+use crate::support::{Caller, Db, TestServer, Transport, samples::spa, samples::with};
 
 on_each_database![
     newest_come_first_twenty_a_page,
@@ -46,9 +46,9 @@ pub(crate) fn link_names(page: &Value) -> Vec<&str> {
 
 async fn newest_come_first_twenty_a_page(server: TestServer) {
     let all = create_many(&server.admin(), 21).await;
-    for door in Door::BOTH {
+    for transport in Transport::BOTH {
         for request in [json!({}), json!({"sort": "-createdAt"}), json!({"limit": 20})] {
-            let page = server.admin().list(door, request).await.unwrap();
+            let page = server.admin().list(transport, request).await.unwrap();
             assert_eq!(ids(&page), all[..20]);
         }
     }
@@ -56,15 +56,19 @@ async fn newest_come_first_twenty_a_page(server: TestServer) {
 
 async fn a_page_holds_one_to_a_hundred(server: TestServer) {
     let all = create_many(&server.admin(), 3).await;
-    for door in Door::BOTH {
+    for transport in Transport::BOTH {
         for (limit, count) in [(1, 1), (2, 2), (3, 3), (100, 3)] {
-            let page = server.admin().list(door, json!({"limit": limit})).await.unwrap();
+            let page = server
+                .admin()
+                .list(transport, json!({"limit": limit}))
+                .await
+                .unwrap();
             assert_eq!(ids(&page), all[..count]);
         }
         for limit in [0, -1, 101, i32::MIN, i32::MAX] {
             let refused = server
                 .admin()
-                .list(door, json!({"limit": limit}))
+                .list(transport, json!({"limit": limit}))
                 .await
                 .unwrap_err();
             assert_eq!(refused.fields(), [("INVALID_LIMIT", "limit")], "{limit}");
@@ -74,8 +78,8 @@ async fn a_page_holds_one_to_a_hundred(server: TestServer) {
 
 async fn links_are_there_only_where_there_is_something(server: TestServer) {
     let all = create_many(&server.admin(), 3).await;
-    for door in Door::BOTH {
-        let list = |request| async { server.admin().list(door, request).await.unwrap() };
+    for transport in Transport::BOTH {
+        let list = |request| async { server.admin().list(transport, request).await.unwrap() };
         let whole = list(json!({"limit": 3})).await;
         assert_eq!(link_names(&whole), ["self"]);
         let first = list(json!({"limit": 2})).await;
@@ -97,8 +101,8 @@ async fn links_are_there_only_where_there_is_something(server: TestServer) {
 }
 
 async fn an_empty_list_has_a_link_to_itself_only(server: TestServer) {
-    for door in Door::BOTH {
-        let page = server.admin().list(door, json!({})).await.unwrap();
+    for transport in Transport::BOTH {
+        let page = server.admin().list(transport, json!({})).await.unwrap();
         let href = format!("http://{}/api/core/oauth-clients", server.rest_addr);
         assert_eq!(page, json!({"data": [], "links": {"self": {"href": href}}}));
     }
@@ -106,24 +110,33 @@ async fn an_empty_list_has_a_link_to_itself_only(server: TestServer) {
 
 async fn an_empty_page_leads_back(server: TestServer) {
     let admin = server.admin();
-    for door in Door::BOTH {
+    for transport in Transport::BOTH {
         let all = create_many(&admin, 2).await;
-        let first = admin.list(door, json!({"limit": 1})).await.unwrap();
+        let first = admin.list(transport, json!({"limit": 1})).await.unwrap();
         let next = first["links"]["next"]["cursor"].clone();
-        let second = admin.list(door, json!({"limit": 1, "next": next})).await.unwrap();
+        let second = admin
+            .list(transport, json!({"limit": 1, "next": next}))
+            .await
+            .unwrap();
         let prev = second["links"]["prev"]["cursor"].clone();
 
-        admin.delete(door, &all[1], &all[1]).await.unwrap();
-        let behind = admin.list(door, json!({"limit": 1, "next": next})).await.unwrap();
+        admin.delete(transport, &all[1], &all[1]).await.unwrap();
+        let behind = admin
+            .list(transport, json!({"limit": 1, "next": next}))
+            .await
+            .unwrap();
         assert_eq!(
             (ids(&behind), link_names(&behind)),
             (vec![], vec!["prev", "self"])
         );
         let back = json!({"limit": 1, "prev": behind["links"]["prev"]["cursor"]});
-        assert_eq!(ids(&admin.list(door, back).await.unwrap()), [&all[0]]);
+        assert_eq!(ids(&admin.list(transport, back).await.unwrap()), [&all[0]]);
 
-        admin.delete(door, &all[0], &all[0]).await.unwrap();
-        let nothing = admin.list(door, json!({"limit": 1, "prev": prev})).await.unwrap();
+        admin.delete(transport, &all[0], &all[0]).await.unwrap();
+        let nothing = admin
+            .list(transport, json!({"limit": 1, "prev": prev}))
+            .await
+            .unwrap();
         assert_eq!((ids(&nothing), link_names(&nothing)), (vec![], vec!["self"]));
     }
 }
@@ -152,7 +165,7 @@ async fn links_carry_the_whole_query(server: TestServer) {
 async fn reqwest_json(server: &TestServer, href: &str) -> Value {
     let token = server.admin().token.unwrap();
     let answer = server
-        .doors
+        .transports
         .http
         .get(href)
         .bearer_auth(token)

@@ -1,18 +1,18 @@
-//! `ListOAuthClients`: filter, sort and total, as callers say them on each door.
+//! `ListOAuthClients`: filter, sort and total, as callers say them on each transport.
 
 use serde_json::{Value, json};
 
 use crate::{
     list::ids,
     support::{
-        Caller, Door, TestServer,
+        Caller, TestServer, Transport,
         samples::{spa, with},
     },
 };
 
 on_each_database![
-    a_filter_finds_on_both_doors,
-    a_sort_orders_on_both_doors,
+    a_filter_finds_on_both_transports,
+    a_sort_orders_on_both_transports,
     a_total_is_counted_only_when_asked_for,
     a_filter_that_is_none_is_refused_with_its_position,
     the_filter_stays_in_the_links,
@@ -36,10 +36,10 @@ fn names(page: &Value) -> Vec<&str> {
         .collect()
 }
 
-async fn a_filter_finds_on_both_doors(server: TestServer) {
+async fn a_filter_finds_on_both_transports(server: TestServer) {
     let admin = server.admin();
     let all = create_named(&admin, &["O'Malley", "100%", "100x", "say \"hi\""]).await;
-    for door in Door::BOTH {
+    for transport in Transport::BOTH {
         for (filter, found) in [
             (r#"clientName eq "o'malley""#.to_owned(), vec!["O'Malley"]),
             (r#"clientName co "0%""#.to_owned(), vec!["100%"]),
@@ -59,18 +59,18 @@ async fn a_filter_finds_on_both_doors(server: TestServer) {
                 vec!["say \"hi\"", "100x", "100%", "O'Malley"],
             ),
         ] {
-            let page = admin.list(door, json!({"filter": filter})).await.unwrap();
+            let page = admin.list(transport, json!({"filter": filter})).await.unwrap();
             assert_eq!(names(&page), found, "{filter}");
         }
     }
 }
 
-async fn a_sort_orders_on_both_doors(server: TestServer) {
+async fn a_sort_orders_on_both_transports(server: TestServer) {
     let admin = server.admin();
     let all = create_named(&admin, &["b", "C", "a"]).await;
     let rename = json!([{"op": "add", "path": "/description", "value": "changed"}]);
-    admin.patch(Door::Rest, &all[0], rename).await.unwrap();
-    for door in Door::BOTH {
+    admin.patch(Transport::Rest, &all[0], rename).await.unwrap();
+    for transport in Transport::BOTH {
         for (sort, order) in [
             ("clientName", ["a", "b", "C"]),
             ("+clientName", ["a", "b", "C"]),
@@ -79,10 +79,10 @@ async fn a_sort_orders_on_both_doors(server: TestServer) {
             ("+createdAt", ["b", "C", "a"]),
             ("-updatedAt", ["b", "a", "C"]),
         ] {
-            let page = admin.list(door, json!({"sort": sort})).await.unwrap();
+            let page = admin.list(transport, json!({"sort": sort})).await.unwrap();
             assert_eq!(names(&page), order, "{sort}");
         }
-        let page = admin.list(door, json!({"sort": "-clientId"})).await.unwrap();
+        let page = admin.list(transport, json!({"sort": "-clientId"})).await.unwrap();
         let mut sorted = all.clone();
         sorted.sort_by(|a, b| b.cmp(a));
         assert_eq!(ids(&page), sorted);
@@ -92,7 +92,7 @@ async fn a_sort_orders_on_both_doors(server: TestServer) {
 async fn a_total_is_counted_only_when_asked_for(server: TestServer) {
     let admin = server.admin();
     create_named(&admin, &["a", "b", "c"]).await;
-    for door in Door::BOTH {
+    for transport in Transport::BOTH {
         for (request, total) in [
             (json!({}), None),
             (json!({"totalResults": false}), None),
@@ -106,7 +106,7 @@ async fn a_total_is_counted_only_when_asked_for(server: TestServer) {
                 Some(0),
             ),
         ] {
-            let page = admin.list(door, request.clone()).await.unwrap();
+            let page = admin.list(transport, request.clone()).await.unwrap();
             assert_eq!(
                 page.get("totalResults").and_then(Value::as_i64),
                 total,
@@ -117,7 +117,7 @@ async fn a_total_is_counted_only_when_asked_for(server: TestServer) {
 }
 
 async fn a_filter_that_is_none_is_refused_with_its_position(server: TestServer) {
-    for door in Door::BOTH {
+    for transport in Transport::BOTH {
         for (filter, position) in [
             ("", 0),
             ("   ", 3),
@@ -127,7 +127,7 @@ async fn a_filter_that_is_none_is_refused_with_its_position(server: TestServer) 
             (&"(".repeat(8_000), 128),
         ] {
             let request = json!({"filter": filter});
-            let refused = server.admin().list(door, request).await.unwrap_err();
+            let refused = server.admin().list(transport, request).await.unwrap_err();
             assert_eq!(refused.codes(), ["INVALID_FILTER"], "{filter}");
             let (_, detail) = &refused.errors[0];
             assert!(detail.contains(&format!("at byte {position}:")), "{detail}");
@@ -140,7 +140,7 @@ async fn the_filter_stays_in_the_links(server: TestServer) {
     create_named(&admin, &["a & b", "a & c", "b"]).await;
     let request =
         json!({"filter": "clientName sw \"a &\"", "sort": "+clientName", "limit": 1, "totalResults": true});
-    let page = admin.list(Door::Rest, request).await.unwrap();
+    let page = admin.list(Transport::Rest, request).await.unwrap();
     let href = page["links"]["next"]["href"].as_str().unwrap();
     let (_, path) = href.split_at(href.find("/api/").unwrap());
     let next = admin.http_get(path).await.json();
@@ -152,17 +152,17 @@ async fn the_filter_stays_in_the_links(server: TestServer) {
 async fn a_cursor_of_another_filter_is_refused(server: TestServer) {
     let admin = server.admin();
     create_named(&admin, &["a", "b"]).await;
-    for door in Door::BOTH {
+    for transport in Transport::BOTH {
         let first = json!({"filter": "clientName pr", "limit": 1});
-        let page = admin.list(door, first).await.unwrap();
+        let page = admin.list(transport, first).await.unwrap();
         let next = &page["links"]["next"]["cursor"];
         let same = json!({"filter": " (CLIENTNAME  pr) ", "next": next});
-        assert!(admin.list(door, same).await.is_ok());
+        assert!(admin.list(transport, same).await.is_ok());
         for other in [
             json!({"next": next}),
             json!({"filter": "clientId pr", "next": next}),
         ] {
-            let refused = admin.list(door, other).await.unwrap_err();
+            let refused = admin.list(transport, other).await.unwrap_err();
             assert_eq!(refused.codes(), ["INVALID_CURSOR"]);
         }
     }

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::{
     list::create_many,
-    support::{Door, TestServer},
+    support::{TestServer, Transport},
 };
 
 on_each_database![
@@ -21,7 +21,7 @@ async fn next_cursor(server: &TestServer) -> String {
     create_many(&server.admin(), 2).await;
     let page = server
         .admin()
-        .list(Door::Grpc, json!({"limit": 1}))
+        .list(Transport::Grpc, json!({"limit": 1}))
         .await
         .unwrap();
     page["links"]["next"]["cursor"].as_str().unwrap().to_owned()
@@ -79,10 +79,10 @@ async fn a_damaged_cursor_is_refused(server: TestServer) {
     ];
     for cursor in damaged {
         for parameter in ["next", "prev"] {
-            for door in Door::BOTH {
+            for transport in Transport::BOTH {
                 let refused = server
                     .admin()
-                    .list(door, json!({parameter: cursor}))
+                    .list(transport, json!({parameter: cursor}))
                     .await
                     .unwrap_err();
                 assert_eq!(refused.fields(), [("INVALID_CURSOR", parameter)], "{cursor}");
@@ -93,15 +93,15 @@ async fn a_damaged_cursor_is_refused(server: TestServer) {
 
 async fn a_cursor_of_another_sort_is_refused(server: TestServer) {
     let cursor = next_cursor(&server).await;
-    for door in Door::BOTH {
+    for transport in Transport::BOTH {
         let refused = server
             .admin()
-            .list(door, json!({"next": cursor, "sort": "-updatedAt"}))
+            .list(transport, json!({"next": cursor, "sort": "-updatedAt"}))
             .await;
         assert_eq!(refused.unwrap_err().fields(), [("INVALID_CURSOR", "next")]);
         let page = server
             .admin()
-            .list(door, json!({"next": cursor, "sort": "-createdAt"}))
+            .list(transport, json!({"next": cursor, "sort": "-createdAt"}))
             .await
             .unwrap();
         assert_eq!(
@@ -114,10 +114,10 @@ async fn a_cursor_of_another_sort_is_refused(server: TestServer) {
 
 async fn both_cursors_at_once_are_refused(server: TestServer) {
     let cursor = next_cursor(&server).await;
-    for door in Door::BOTH {
+    for transport in Transport::BOTH {
         let refused = server
             .admin()
-            .list(door, json!({"next": cursor, "prev": cursor}))
+            .list(transport, json!({"next": cursor, "prev": cursor}))
             .await
             .unwrap_err();
         assert_eq!(refused.codes(), ["INVALID_CURSOR"]);
@@ -141,10 +141,10 @@ async fn all_malformed_parameters_are_reported_at_once(server: TestServer) {
 async fn a_cursor_grants_nothing(server: TestServer) {
     let cursor = next_cursor(&server).await;
     for parameter in ["next", "prev"] {
-        for door in Door::BOTH {
+        for transport in Transport::BOTH {
             let page = server
                 .admin_of("other")
-                .list(door, json!({parameter: cursor}))
+                .list(transport, json!({parameter: cursor}))
                 .await
                 .unwrap();
             assert_eq!(page["data"], json!([]));

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     list::{create_many, ids},
-    support::{Caller, Db, Door, TestServer, samples::spa},
+    support::{Caller, Db, TestServer, Transport, samples::spa},
 };
 
 on_each_database![
@@ -18,7 +18,7 @@ on_each_database![
 /// Follows a link from page to page, and returns all pages. `between` runs after each.
 async fn walk(
     caller: &Caller<'_>,
-    door: Door,
+    transport: Transport,
     link: &str,
     mut page: Value,
     limit: usize,
@@ -28,7 +28,7 @@ async fn walk(
     while let Some(place) = page["links"].get(link) {
         between(pages.len()).await;
         let request = json!({"limit": limit, link: place["cursor"]});
-        page = caller.list(door, request).await.unwrap();
+        page = caller.list(transport, request).await.unwrap();
         pages.push(page.clone());
         assert!(pages.len() < 100, "the walk does not end");
     }
@@ -38,10 +38,10 @@ async fn walk(
 async fn a_walk_visits_each_client_once_and_back_again(server: TestServer) {
     let admin = server.admin();
     let all = create_many(&admin, 11).await;
-    for door in Door::BOTH {
+    for transport in Transport::BOTH {
         for limit in [1, 3, 4, 11] {
-            let first = admin.list(door, json!({"limit": limit})).await.unwrap();
-            let pages = walk(&admin, door, "next", first, limit, async |_| {}).await;
+            let first = admin.list(transport, json!({"limit": limit})).await.unwrap();
+            let pages = walk(&admin, transport, "next", first, limit, async |_| {}).await;
             assert_eq!(
                 pages.iter().flat_map(ids).collect::<Vec<_>>(),
                 all,
@@ -50,7 +50,7 @@ async fn a_walk_visits_each_client_once_and_back_again(server: TestServer) {
             assert_eq!(pages.len(), all.len().div_ceil(limit));
 
             let last = pages.last().unwrap().clone();
-            let mut back = walk(&admin, door, "prev", last, limit, async |_| {}).await;
+            let mut back = walk(&admin, transport, "prev", last, limit, async |_| {}).await;
             back.reverse();
             let back: Vec<Vec<&str>> = back.iter().map(ids).collect();
             let forth: Vec<Vec<&str>> = pages.iter().map(ids).collect();
@@ -61,10 +61,10 @@ async fn a_walk_visits_each_client_once_and_back_again(server: TestServer) {
 
 async fn a_walk_is_not_disturbed_by_changes(server: TestServer) {
     let admin = server.admin();
-    for door in Door::BOTH {
+    for transport in Transport::BOTH {
         let all = create_many(&admin, 12).await;
         let gone: HashSet<&str> = [2, 4, 5, 9].map(|n: usize| all[n].as_str()).into();
-        let first = admin.list(door, json!({"limit": 2})).await.unwrap();
+        let first = admin.list(transport, json!({"limit": 2})).await.unwrap();
         let disturb = async |page: usize| {
             // Deletes the last client of the page just read, whose place the walk goes on from, and one to come.
             let doomed: &[usize] = match page {
@@ -74,13 +74,13 @@ async fn a_walk_is_not_disturbed_by_changes(server: TestServer) {
                 _ => &[],
             };
             for n in doomed {
-                admin.delete(door, &all[*n], &all[*n]).await.unwrap();
+                admin.delete(transport, &all[*n], &all[*n]).await.unwrap();
             }
             admin.created(spa()).await;
             let rename = json!([{"op": "add", "path": "/clientName", "value": format!("renamed {page}")}]);
-            admin.patch(door, all.last().unwrap(), rename).await.unwrap();
+            admin.patch(transport, all.last().unwrap(), rename).await.unwrap();
         };
-        let pages = walk(&admin, door, "next", first, 2, disturb).await;
+        let pages = walk(&admin, transport, "next", first, 2, disturb).await;
         let visited: Vec<&str> = pages.iter().flat_map(ids).collect();
         let once: HashSet<&str> = visited.iter().copied().collect();
         assert_eq!(once.len(), visited.len(), "no client twice: {visited:?}");
@@ -92,7 +92,7 @@ async fn a_walk_is_not_disturbed_by_changes(server: TestServer) {
         let seen: Vec<&str> = visited.into_iter().filter(|id| stayed.contains(id)).collect();
         assert_eq!(seen, stayed);
         for id in stayed {
-            admin.delete(door, id, id).await.unwrap();
+            admin.delete(transport, id, id).await.unwrap();
         }
     }
 }
@@ -108,9 +108,9 @@ async fn clients_of_one_moment_are_told_apart_by_their_ids(db: Db) {
     all.reverse();
     let first = server
         .admin()
-        .list(Door::Grpc, json!({"limit": 2}))
+        .list(Transport::Grpc, json!({"limit": 2}))
         .await
         .unwrap();
-    let pages = walk(&server.admin(), Door::Grpc, "next", first, 2, async |_| {}).await;
+    let pages = walk(&server.admin(), Transport::Grpc, "next", first, 2, async |_| {}).await;
     assert_eq!(pages.iter().flat_map(ids).collect::<Vec<_>>(), all);
 }

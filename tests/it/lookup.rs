@@ -4,7 +4,7 @@ use oauth_clients::auth::dev_key::ALL_SCOPES;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Db, Door, TestServer,
+    Db, TestServer, Transport,
     authn::{id_of, secret_of},
     registry::{Registry, tenant},
     samples::{rsa_key, spa, web, with},
@@ -37,7 +37,7 @@ fn full() -> Value {
 async fn a_client_comes_back_whole_and_without_its_secrets(server: TestServer) {
     let (admin, platform) = (server.admin(), server.platform());
     for client in [full(), spa(), with(spa(), json!({"appType": "native"}))] {
-        let created = admin.call(Door::Grpc, "CreateOAuthClient", client);
+        let created = admin.call(Transport::Grpc, "CreateOAuthClient", client);
         let created = created.await.unwrap();
         let id = id_of(&created);
         let found = platform.lookup(id).await.unwrap();
@@ -78,7 +78,7 @@ async fn what_may_not_be_used_is_not_found(server: TestServer) {
     assert_not_found(&server, &id).await;
     admin.enable(&id).await.unwrap();
     server.platform().lookup(&id).await.expect("it is enabled again");
-    admin.delete(Door::Grpc, &id, &id).await.unwrap();
+    admin.delete(Transport::Grpc, &id, &id).await.unwrap();
     assert_not_found(&server, &id).await;
 }
 
@@ -99,7 +99,7 @@ async fn a_platform_service_sees_every_tenant_and_others_their_own(server: TestS
 
 async fn looking_up_changes_nothing(server: TestServer) {
     let admin = server.admin();
-    let created = admin.create(Door::Grpc, web()).await;
+    let created = admin.create(Transport::Grpc, web()).await;
     let id = id_of(&created);
     let before = admin.stored(id).await;
     for _ in 0..3 {

@@ -1,4 +1,4 @@
-//! The service as its users see it: each rule of the API, on each database, and where it matters through both doors.
+//! The service as its users see it: each rule of the API, on each database, and where it matters through both transports.
 //!
 //! `TEST_POSTGRES_URL`, such as `postgres://postgres@127.0.0.1:5432/postgres`, says where databases for the PostgreSQL
 //! tests may be made; without it they are left out, and so are those with a Redis where `redis-server` is not installed.

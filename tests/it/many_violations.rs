@@ -3,12 +3,12 @@
 use serde_json::{Value, json};
 
 use crate::support::{
-    Door, TestServer,
+    TestServer, Transport,
     samples::{spa, with},
 };
 
 on_each_database![
-    hundreds_of_broken_rules_are_an_answer_on_both_doors,
+    hundreds_of_broken_rules_are_an_answer_on_both_transports,
     a_list_without_end_is_one_broken_rule,
     what_was_sent_comes_back_shortened,
 ];
@@ -17,16 +17,16 @@ fn many(count: usize, element: impl Fn(usize) -> String) -> Value {
     (0..count).map(element).collect()
 }
 
-async fn hundreds_of_broken_rules_are_an_answer_on_both_doors(server: TestServer) {
+async fn hundreds_of_broken_rules_are_an_answer_on_both_transports(server: TestServer) {
     let admin = server.admin();
     let broken = json!({
         "redirectUris": many(100, |index| format!("http://example.com/{index}#x")),
         "allowedOrigins": many(100, |index| format!("http://example.com/{index}")),
         "allowedScopes": many(256, |index| format!("a b {index}")),
     });
-    for (door, at_least) in [(Door::Rest, 100), (Door::Grpc, 20)] {
+    for (transport, at_least) in [(Transport::Rest, 100), (Transport::Grpc, 20)] {
         let refused = admin
-            .call(door, "CreateOAuthClient", with(spa(), broken.clone()))
+            .call(transport, "CreateOAuthClient", with(spa(), broken.clone()))
             .await
             .unwrap_err();
         assert!(refused.errors.len() >= at_least, "{}", refused.errors.len());
@@ -38,11 +38,11 @@ async fn hundreds_of_broken_rules_are_an_answer_on_both_doors(server: TestServer
 
 async fn a_list_without_end_is_one_broken_rule(server: TestServer) {
     let endless = json!({"allowedScopes": many(100_000, |_| "a".to_owned())});
-    for door in Door::BOTH {
+    for transport in Transport::BOTH {
         let request = with(spa(), endless.clone());
         let refused = server
             .admin()
-            .call(door, "CreateOAuthClient", request)
+            .call(transport, "CreateOAuthClient", request)
             .await
             .unwrap_err();
         let expected = [(
@@ -57,8 +57,8 @@ async fn what_was_sent_comes_back_shortened(server: TestServer) {
     let admin = server.admin();
     let id = admin.created(spa()).await;
     let patch = json!([{"op": "remove", "path": format!("/{}", "x".repeat(10_000))}]);
-    for door in Door::BOTH {
-        let refused = admin.patch(door, &id, patch.clone()).await.unwrap_err();
+    for transport in Transport::BOTH {
+        let refused = admin.patch(transport, &id, patch.clone()).await.unwrap_err();
         assert_eq!(refused.codes(), ["INVALID_PATCH"]);
         assert!(refused.errors[0].1.len() < 1_000);
     }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::{
-    Door, TestServer,
+    TestServer, Transport,
     samples::{DOCUMENT_POST, ec_key, spa, with},
 };
 
@@ -123,41 +123,41 @@ fn is_time(value: &Value) -> bool {
 }
 
 /// The client of the document, which sets every member that a caller can set, and its id.
-async fn full_client(server: &TestServer, door: Door) -> (Value, String) {
+async fn full_client(server: &TestServer, transport: Transport) -> (Value, String) {
     let created = server
         .admin()
-        .create(door, serde_json::from_str(DOCUMENT_POST).unwrap())
+        .create(transport, serde_json::from_str(DOCUMENT_POST).unwrap())
         .await;
     let id = created["clientId"].as_str().unwrap().to_owned();
     (created, id)
 }
 
 async fn a_full_client_has_every_documented_member(server: TestServer) {
-    for door in Door::BOTH {
-        let (created, id) = full_client(&server, door).await;
+    for transport in Transport::BOTH {
+        let (created, id) = full_client(&server, transport).await;
         check(&created, &[ALWAYS, &WHEN_SET[1..4], ONCE]);
         let publish = json!([{"op": "add", "path": "/publishedAt", "value": "2026-01-02T03:04:05.678901Z"}]);
-        server.admin().patch(door, &id, publish).await.unwrap();
+        server.admin().patch(transport, &id, publish).await.unwrap();
         let disable = format!("UPDATE oauth_clients SET disable_tag = 'misused' WHERE client_id = '{id}'");
         server.db.execute(&disable).await;
-        let got = server.admin().get(door, &id).await.unwrap();
+        let got = server.admin().get(transport, &id).await.unwrap();
         check(&got, &[ALWAYS, WHEN_SET]);
         assert_eq!(got["publishedAt"], "2026-01-02T03:04:05.678901Z");
         assert_eq!(got["disableTag"], "misused");
-        let listed = server.admin().list(door, json!({"limit": 1})).await.unwrap();
+        let listed = server.admin().list(transport, json!({"limit": 1})).await.unwrap();
         assert_eq!(listed["data"], json!([got]), "a list shows what a get shows");
     }
 }
 
 async fn a_bare_client_has_what_is_always_there_and_nothing_else(server: TestServer) {
-    for door in Door::BOTH {
-        let created = server.admin().create(door, spa()).await;
+    for transport in Transport::BOTH {
+        let created = server.admin().create(transport, spa()).await;
         check(&created, &[ALWAYS, ONCE]);
         let id = created["clientId"].as_str().unwrap();
-        check(&server.admin().get(door, id).await.unwrap(), &[ALWAYS]);
+        check(&server.admin().get(transport, id).await.unwrap(), &[ALWAYS]);
         let key = ec_key("a");
         let web = with(spa(), json!({"appType": "web", "publicKeys": [key.clone()]}));
-        let created = server.admin().create(door, web).await;
+        let created = server.admin().create(transport, web).await;
         assert_eq!(
             created["publicKeys"],
             json!([key]),
@@ -167,10 +167,10 @@ async fn a_bare_client_has_what_is_always_there_and_nothing_else(server: TestSer
 }
 
 async fn a_new_secret_has_every_documented_member(server: TestServer) {
-    for door in Door::BOTH {
-        let (_, id) = full_client(&server, door).await;
+    for transport in Transport::BOTH {
+        let (_, id) = full_client(&server, transport).await;
         check(
-            &server.admin().create_secret(door, &id).await.unwrap(),
+            &server.admin().create_secret(transport, &id).await.unwrap(),
             &[NEW_SECRET],
         );
     }
@@ -180,12 +180,12 @@ async fn a_page_has_every_documented_member(server: TestServer) {
     for _ in 0..3 {
         server.admin().created(spa()).await;
     }
-    for door in Door::BOTH {
-        let first = server.admin().list(door, json!({"limit": 1})).await.unwrap();
+    for transport in Transport::BOTH {
+        let first = server.admin().list(transport, json!({"limit": 1})).await.unwrap();
         let next = first["links"]["next"]["cursor"].clone();
         let page = server
             .admin()
-            .list(door, json!({"limit": 1, "next": next}))
+            .list(transport, json!({"limit": 1, "next": next}))
             .await
             .unwrap();
         check(

@@ -12,7 +12,7 @@ use sea_orm::{ConnectionTrait as _, DatabaseConnection};
 use serde_json::json;
 
 use crate::support::{
-    Db, Door, TestServer,
+    Db, TestServer, Transport,
     authn::{id_of, secret_of},
     process::{command, run, serve_dev, terminate},
     samples::{spa, web},
@@ -47,7 +47,7 @@ async fn every_step_goes_up_and_down_and_up_again(db: Db) {
     connection.close().await.unwrap();
     let server = TestServer::start(db).await;
     let id = server.admin().created(web()).await;
-    server.admin().delete(Door::Rest, &id, &id).await.unwrap();
+    server.admin().delete(Transport::Rest, &id, &id).await.unwrap();
 }
 
 async fn migrating_twice_or_at_once_is_migrating_once(db: Db) {
@@ -118,27 +118,27 @@ async fn a_schema_of_the_next_version_stops_neither_a_server_that_runs_nor_one_t
 
 async fn everything_works(server: &TestServer, id: &str) {
     let admin = server.admin();
-    for door in Door::BOTH {
-        let created = admin.create(door, web()).await;
+    for transport in Transport::BOTH {
+        let created = admin.create(transport, web()).await;
         let (new, secret) = (id_of(&created), secret_of(&created));
         assert!(server.platform().takes_secret(new, &secret).await);
         let rename = json!([{"op": "replace", "path": "/clientName", "value": "renamed"}]);
         for id in [new, id] {
-            admin.patch(door, id, rename.clone()).await.unwrap();
-            assert_eq!(admin.get(door, id).await.unwrap()["clientName"], "renamed");
+            admin.patch(transport, id, rename.clone()).await.unwrap();
+            assert_eq!(admin.get(transport, id).await.unwrap()["clientName"], "renamed");
         }
-        let made = admin.create_secret(door, new).await.unwrap();
+        let made = admin.create_secret(transport, new).await.unwrap();
         let hint = made["hint"].as_str().unwrap();
-        admin.delete_secret(door, new, hint).await.unwrap();
+        admin.delete_secret(transport, new, hint).await.unwrap();
         let filter = json!({"filter": r#"clientName eq "renamed""#});
         assert_eq!(
-            admin.list(door, filter).await.unwrap()["data"]
+            admin.list(transport, filter).await.unwrap()["data"]
                 .as_array()
                 .unwrap()
                 .len(),
             2
         );
-        admin.delete(door, new, new).await.unwrap();
+        admin.delete(transport, new, new).await.unwrap();
     }
 }
 

@@ -7,10 +7,10 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Answer, Caller, Db, Door, Refused,
+    Answer, Caller, Db, Refused, Transport,
     assertions::{keyed, presented, presented_to},
     authn::{id_of, is_authenticated, secret_of},
-    caller::Doors,
+    caller::Transports,
     collector::Collector,
     http::COLLECTION,
     issuer::SigningKey,
@@ -96,15 +96,15 @@ impl Walk<'_> {
         self.platform.takes_assertion(jwt).await
     }
 
-    async fn secrets(&mut self, door: Door, db: &Db) {
-        let created = self.admin.create(door, web()).await;
+    async fn secrets(&mut self, transport: Transport, db: &Db) {
+        let created = self.admin.create(transport, web()).await;
         let (id, first) = (id_of(&created), self.learn(&created));
-        self.admin.get(door, id).await.unwrap();
+        self.admin.get(transport, id).await.unwrap();
         self.admin
-            .list(door, json!({"totalResults": true}))
+            .list(transport, json!({"totalResults": true}))
             .await
             .unwrap();
-        let made = self.admin.create_secret(door, id).await.unwrap();
+        let made = self.admin.create_secret(transport, id).await.unwrap();
         let second = self.learn(&made);
         for secret in [&first, &second] {
             assert!(self.platform.takes_secret(id, secret).await);
@@ -116,20 +116,20 @@ impl Walk<'_> {
             self.hidden.hash(&hash);
         }
         let hint = made["hint"].as_str().unwrap();
-        self.admin.delete_secret(door, id, hint).await.unwrap();
+        self.admin.delete_secret(transport, id, hint).await.unwrap();
         assert!(!self.platform.takes_secret(id, &second).await);
 
         // Secrets where they do not belong.
         for wrong in [
-            self.admin.get(door, &first).await,
-            self.admin.patch(door, &first, json!([])).await,
-            self.admin.delete(door, id, &first).await,
-            self.admin.delete_secret(door, id, &second).await,
-            self.admin.list(door, json!({"next": first})).await,
-            self.admin.list(door, json!({"sort": first})).await,
+            self.admin.get(transport, &first).await,
+            self.admin.patch(transport, &first, json!([])).await,
+            self.admin.delete(transport, id, &first).await,
+            self.admin.delete_secret(transport, id, &second).await,
+            self.admin.list(transport, json!({"next": first})).await,
+            self.admin.list(transport, json!({"sort": first})).await,
             self.platform.lookup(&first).await,
             self.admin.disable(&first, "misused").await,
-            self.admin.create_secret(door, "nobody").await,
+            self.admin.create_secret(transport, "nobody").await,
         ] {
             self.refused(wrong);
         }
@@ -140,11 +140,11 @@ impl Walk<'_> {
         self.admin.enable(id).await.unwrap();
         let bare = self.platform.authenticate(json!({"clientSecret": first})).await;
         self.refused(bare);
-        self.admin.delete(door, id, id).await.unwrap();
+        self.admin.delete(transport, id, id).await.unwrap();
         assert!(!self.platform.takes_secret(id, &first).await);
     }
 
-    async fn assertions(&mut self, door: Door, db: &Db) {
+    async fn assertions(&mut self, transport: Transport, db: &Db) {
         let key = SigningKey::new("a", "ES384");
         let id = self.admin.created(keyed(&[&key])).await;
         let used = key.assertion(&id, json!({}));
@@ -169,7 +169,7 @@ impl Walk<'_> {
             &self.platform.authenticate(misplaced).await.unwrap()
         ));
         let secret = json!([{"op": "add", "path": "/allowedAuthMethods/-", "value": "client_secret"}]);
-        let patched = self.admin.patch(door, &id, secret).await.unwrap();
+        let patched = self.admin.patch(transport, &id, secret).await.unwrap();
         let secret = self.learn(&patched);
         assert!(self.platform.takes_secret(&id, &secret).await);
         assert!(!is_authenticated(
@@ -177,7 +177,7 @@ impl Walk<'_> {
         ));
     }
 
-    async fn tokens(&mut self, doors: &Doors, good: &str) {
+    async fn tokens(&mut self, transports: &Transports, good: &str) {
         let (input, _) = good.rsplit_once('.').unwrap();
         let bad = [
             SigningKey::new("nobody", "ES384").token(json!({})),
@@ -187,15 +187,15 @@ impl Walk<'_> {
         ];
         for token in bad {
             self.hidden.jwt("a token", &token);
-            let caller = doors.caller(Some(token));
-            for door in Door::BOTH {
-                let outcome = caller.list(door, json!({})).await;
+            let caller = transports.caller(Some(token));
+            for transport in Transport::BOTH {
+                let outcome = caller.list(transport, json!({})).await;
                 self.refused(outcome);
             }
         }
         // RFC 6750 section 2.3, which is not supported.
         let query = format!("{COLLECTION}?access_token={good}");
-        for caller in [&self.admin, &doors.caller(None)] {
+        for caller in [&self.admin, &transports.caller(None)] {
             let answer = Answer::to(caller.request(Method::GET, &query)).await;
             assert!(answer.status >= 400);
             self.errors += &answer.text;
@@ -229,11 +229,11 @@ async fn no_output_holds_what_proves_an_identity(db: Db) {
             ("OTEL_METRIC_EXPORT_INTERVAL", "100"),
         ];
         let mut served = Served::start_with_env(dir.path(), &args, &env).await;
-        let doors = served.doors();
+        let transports = served.transports();
         let tokens = [served.token_of("acme"), served.token_of("*")];
         let mut walk = Walk {
-            admin: doors.caller(Some(tokens[0].clone())),
-            platform: doors.caller(Some(tokens[1].clone())),
+            admin: transports.caller(Some(tokens[0].clone())),
+            platform: transports.caller(Some(tokens[1].clone())),
             hidden: Hidden::default(),
             errors: String::new(),
         };
@@ -243,11 +243,11 @@ async fn no_output_holds_what_proves_an_identity(db: Db) {
         for token in tokens.iter().chain([&served.token]) {
             walk.hidden.jwt("a token", token);
         }
-        for door in Door::BOTH {
-            walk.secrets(door, &db).await;
-            walk.assertions(door, &db).await;
+        for transport in Transport::BOTH {
+            walk.secrets(transport, &db).await;
+            walk.assertions(transport, &db).await;
         }
-        walk.tokens(&doors, &tokens[0]).await;
+        walk.tokens(&transports, &tokens[0]).await;
         served.terminate().await;
         assert_eq!(served.exit_code().await, Some(0));
 

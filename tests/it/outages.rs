@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Answer, Db, Door, Refused, TestServer, eventually,
+    Answer, Db, Refused, TestServer, Transport, eventually,
     http::COLLECTION,
     proxy::{Network, server_behind_proxy},
     samples::spa,
@@ -26,9 +26,9 @@ async fn assert_unavailable(call: impl Future<Output = Result<Value, Refused>>) 
     assert!(took < Duration::from_secs(5), "{took:?}");
 }
 
-async fn rename(server: &TestServer, door: Door, id: &str) -> Result<Value, Refused> {
+async fn rename(server: &TestServer, transport: Transport, id: &str) -> Result<Value, Refused> {
     let rename = json!([{"op": "add", "path": "/clientName", "value": RENAME}]);
-    server.admin().patch(door, id, rename).await
+    server.admin().patch(transport, id, rename).await
 }
 
 async fn ready_is(server: &TestServer, status: u16) {
@@ -44,7 +44,7 @@ async fn a_sqlite_file_that_another_process_locks_is_unavailable_for_writing() {
     let server = TestServer::start(Db::sqlite()).await;
     let id = server.admin().created(spa()).await;
     let held = server.db.hold_writers().await;
-    let renames = (0..CALLS).map(|n| assert_unavailable(rename(&server, Door::BOTH[n % 2], &id)));
+    let renames = (0..CALLS).map(|n| assert_unavailable(rename(&server, Transport::BOTH[n % 2], &id)));
     join_all(renames).await;
     assert_eq!(
         server.admin().stored(&id).await["clientName"],
@@ -53,7 +53,7 @@ async fn a_sqlite_file_that_another_process_locks_is_unavailable_for_writing() {
     );
     held.rollback().await.unwrap();
     let rename = json!([{"op": "add", "path": "/clientName", "value": RENAME}]);
-    server.admin().patch(Door::Rest, &id, rename).await.unwrap();
+    server.admin().patch(Transport::Rest, &id, rename).await.unwrap();
     assert_eq!(server.admin().stored(&id).await["clientName"], RENAME);
 }
 
@@ -64,19 +64,19 @@ async fn fails_and_recovers(network: Network) {
     let id = server.admin().created(spa()).await;
     ready_is(&server, 200).await;
     let admin = server.admin();
-    join_all((0..CALLS).map(|_| admin.get(Door::Grpc, &id))).await;
+    join_all((0..CALLS).map(|_| admin.get(Transport::Grpc, &id))).await;
 
     proxy.set(network).await;
-    let reads = (0..CALLS).map(|n| assert_unavailable(admin.get(Door::BOTH[n % 2], &id)));
+    let reads = (0..CALLS).map(|n| assert_unavailable(admin.get(Transport::BOTH[n % 2], &id)));
     join_all(reads).await;
-    join_all(Door::BOTH.map(|door| assert_unavailable(rename(&server, door, &id)))).await;
-    assert_unavailable(admin.list(Door::Grpc, json!({}))).await;
+    join_all(Transport::BOTH.map(|transport| assert_unavailable(rename(&server, transport, &id)))).await;
+    assert_unavailable(admin.list(Transport::Grpc, json!({}))).await;
     ready_is(&server, 503).await;
 
     proxy.set(Network::Works).await;
     ready_is(&server, 200).await;
-    for door in Door::BOTH {
-        rename(&server, door, &id).await.unwrap();
+    for transport in Transport::BOTH {
+        rename(&server, transport, &id).await.unwrap();
     }
     assert_eq!(server.admin().stored(&id).await["clientName"], RENAME);
 }
@@ -123,5 +123,5 @@ async fn calls_that_are_given_up_leave_no_transaction_open() {
         (server.db.number(open).await == 0).then_some(())
     })
     .await;
-    assert!(server.admin().list(Door::Grpc, json!({})).await.is_ok());
+    assert!(server.admin().list(Transport::Grpc, json!({})).await.is_ok());
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::{
-    Door, TestServer,
+    TestServer, Transport,
     http::COLLECTION,
     samples::{DOCUMENT_POST, rsa_key, web, with, without},
 };
@@ -22,14 +22,14 @@ on_each_database![
 async fn document_client(server: &TestServer) -> Value {
     server
         .admin()
-        .create(Door::Rest, serde_json::from_str(DOCUMENT_POST).unwrap())
+        .create(Transport::Rest, serde_json::from_str(DOCUMENT_POST).unwrap())
         .await
 }
 
-/// Applies a patch through a door, and checks that the stored client has become `client` with `changes`.
-async fn check(server: &TestServer, door: Door, client: &mut Value, patch: &Value, changes: Value) {
+/// Applies a patch through a transport, and checks that the stored client has become `client` with `changes`.
+async fn check(server: &TestServer, transport: Transport, client: &mut Value, patch: &Value, changes: Value) {
     let id = client["clientId"].as_str().unwrap().to_owned();
-    let outcome = server.admin().patch(door, &id, patch.clone()).await;
+    let outcome = server.admin().patch(transport, &id, patch.clone()).await;
     assert_eq!(outcome, Ok(json!({})), "{patch}");
     let stored = server.admin().stored(&id).await;
     let expected = with(client.clone(), changes);
@@ -123,10 +123,10 @@ async fn a_patch_changes_what_it_names_and_nothing_else(server: TestServer) {
         ),
         (remove("/publishedAt"), json!({"publishedAt": null})),
     ];
-    for door in Door::BOTH {
+    for transport in Transport::BOTH {
         let mut client = without(&document_client(&server).await, &["clientSecret"]);
         for (patch, changes) in &steps {
-            check(&server, door, &mut client, patch, changes.clone()).await;
+            check(&server, transport, &mut client, patch, changes.clone()).await;
         }
     }
 }
@@ -142,16 +142,19 @@ async fn a_patch_that_changes_nothing_leaves_updated_at(server: TestServer) {
         json!([{"op": "add", "path": "/allowedScopes/-", "value": "x"}, {"op": "remove", "path": "/allowedScopes/1"}]),
         json!([{"op": "replace", "path": "/connectionConfig/consentMethod", "value": "trusted"}]),
     ];
-    for door in Door::BOTH {
+    for transport in Transport::BOTH {
         for patch in &patches {
-            assert_eq!(server.admin().patch(door, id, patch.clone()).await, Ok(json!({})));
+            assert_eq!(
+                server.admin().patch(transport, id, patch.clone()).await,
+                Ok(json!({}))
+            );
             assert_eq!(server.admin().stored(id).await, created, "{patch}");
         }
     }
 }
 
 async fn operations_see_the_ones_before_and_only_the_end_counts(server: TestServer) {
-    for door in Door::BOTH {
+    for transport in Transport::BOTH {
         let mut client = without(&document_client(&server).await, &["clientSecret"]);
         let patch = json!([
             {"op": "remove", "path": "/clientName"},
@@ -163,17 +166,17 @@ async fn operations_see_the_ones_before_and_only_the_end_counts(server: TestServ
             {"op": "replace", "path": "/clientName", "value": "new"},
         ]);
         let changes = json!({"clientName": "new", "allowedScopes": ["b"]});
-        check(&server, door, &mut client, &patch, changes).await;
+        check(&server, transport, &mut client, &patch, changes).await;
     }
 }
 
 async fn adding_client_secret_makes_a_secret(server: TestServer) {
     let key_only = json!({"allowedAuthMethods": ["private_key_jwt"], "publicKeys": [rsa_key("a")]});
-    for door in Door::BOTH {
+    for transport in Transport::BOTH {
         let admin = server.admin();
         let id = admin.created(with(web(), key_only.clone())).await;
         let patch = json!([{"op": "add", "path": "/allowedAuthMethods/-", "value": "client_secret"}]);
-        let answer = admin.patch(door, &id, patch.clone()).await.unwrap();
+        let answer = admin.patch(transport, &id, patch.clone()).await.unwrap();
         let members: Vec<&String> = answer.as_object().unwrap().keys().collect();
         assert_eq!(members, ["clientSecret"]);
         let stored = admin.stored(&id).await;
@@ -189,19 +192,19 @@ async fn adding_client_secret_makes_a_secret(server: TestServer) {
 }
 
 async fn removing_client_secret_deletes_the_secrets_for_good(server: TestServer) {
-    for door in Door::BOTH {
+    for transport in Transport::BOTH {
         let admin = server.admin();
         let both =
             json!({"allowedAuthMethods": ["client_secret", "private_key_jwt"], "publicKeys": [rsa_key("a")]});
-        let created = admin.create(door, with(web(), both)).await;
+        let created = admin.create(transport, with(web(), both)).await;
         let id = created["clientId"].as_str().unwrap();
-        admin.create_secret(door, id).await.unwrap();
+        admin.create_secret(transport, id).await.unwrap();
         let swap = json!([
             {"op": "remove", "path": "/allowedAuthMethods/0"},
             {"op": "add", "path": "/allowedAuthMethods/0", "value": "client_secret"},
         ]);
         assert_eq!(
-            admin.patch(door, id, swap).await,
+            admin.patch(transport, id, swap).await,
             Ok(json!({})),
             "only the end state counts"
         );
@@ -210,10 +213,10 @@ async fn removing_client_secret_deletes_the_secrets_for_good(server: TestServer)
             2
         );
         let remove = json!([{"op": "remove", "path": "/allowedAuthMethods/0"}]);
-        assert_eq!(admin.patch(door, id, remove).await, Ok(json!({})));
+        assert_eq!(admin.patch(transport, id, remove).await, Ok(json!({})));
         assert_eq!(admin.stored(id).await["clientSecrets"], json!([]));
         let add = json!([{"op": "add", "path": "/allowedAuthMethods/0", "value": "client_secret"}]);
-        let answer = admin.patch(door, id, add).await.unwrap();
+        let answer = admin.patch(transport, id, add).await.unwrap();
         assert_ne!(answer["clientSecret"], created["clientSecret"]);
         let secrets = &admin.stored(id).await["clientSecrets"];
         assert_eq!(secrets.as_array().unwrap().len(), 1);

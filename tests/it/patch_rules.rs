@@ -1,9 +1,9 @@
-//! What a patch may not do: section "patching" of the contract, through both doors.
+//! What a patch may not do: section "patching" of the contract, through both transports.
 
 use serde_json::{Value, json};
 
 use crate::support::{
-    Door, TestServer,
+    TestServer, Transport,
     samples::{DOCUMENT_POST, rsa_key, spa, with},
 };
 
@@ -24,12 +24,12 @@ async fn document_client(server: &TestServer) -> (String, Value) {
     (id, stored)
 }
 
-/// Checks that a patch is refused alike through both doors and changes nothing, and says why.
+/// Checks that a patch is refused alike through both transports and changes nothing, and says why.
 async fn refused(server: &TestServer, id: &str, patch: &Value) -> Vec<(String, String)> {
     let before = server.admin().stored(id).await;
-    let rest = server.admin().patch(Door::Rest, id, patch.clone()).await;
+    let rest = server.admin().patch(Transport::Rest, id, patch.clone()).await;
     let rest = rest.expect_err(&patch.to_string());
-    let grpc = server.admin().patch(Door::Grpc, id, patch.clone()).await;
+    let grpc = server.admin().patch(Transport::Grpc, id, patch.clone()).await;
     assert_eq!(grpc, Err(rest.clone()), "{patch}");
     assert_eq!(server.admin().stored(id).await, before, "{patch}");
     rest.errors
@@ -222,8 +222,8 @@ async fn a_hundred_operations_are_enough(server: TestServer) {
             .map(|n| json!({"op": "add", "path": "/clientName", "value": format!("{count} {n}")}))
             .collect()
     };
-    for door in Door::BOTH {
-        server.admin().patch(door, &id, renames(100)).await.unwrap();
+    for transport in Transport::BOTH {
+        server.admin().patch(transport, &id, renames(100)).await.unwrap();
         assert_eq!(server.admin().stored(&id).await["clientName"], "100 99");
     }
     let errors = refused(&server, &id, &renames(101)).await;
@@ -255,10 +255,10 @@ async fn a_patch_is_an_array_of_operations(server: TestServer) {
 }
 
 async fn a_patch_of_nobody_is_not_found(server: TestServer) {
-    for door in Door::BOTH {
+    for transport in Transport::BOTH {
         for id in ["01935e8c7c00700080000000000000ab", "x"] {
             let broken = json!([{"op": "add", "path": "/appType", "value": 1}]);
-            let refused = server.admin().patch(door, id, broken).await.unwrap_err();
+            let refused = server.admin().patch(transport, id, broken).await.unwrap_err();
             assert_eq!(refused.codes(), ["CLIENT_NOT_FOUND"], "{id}");
         }
     }

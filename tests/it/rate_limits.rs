@@ -6,7 +6,7 @@ use oauth_clients::auth::dev_key::ALL_SCOPES;
 use tonic_types::StatusExt as _;
 
 use crate::support::{
-    Answer, Caller, Db, Door, TestServer,
+    Answer, Caller, Db, TestServer, Transport,
     http::COLLECTION,
     limits::{allowed_of, limited, places, read},
     samples::spa,
@@ -26,31 +26,37 @@ async fn who_waits_as_long_as_he_is_told_is_let_through_and_who_does_not_is_not(
         let server = limited(redis.as_ref(), 60, 0).await;
         let admin = server.admin();
         let mut calls = 0;
-        while read(&admin, Door::BOTH[calls % 2]).await.allowed {
+        while read(&admin, Transport::BOTH[calls % 2]).await.allowed {
             calls += 1;
         }
-        for door in Door::BOTH {
+        for transport in Transport::BOTH {
             let wait = refused_for(&admin).await;
             tokio::time::sleep(wait).await;
-            assert!(read(&admin, door).await.allowed, "{door:?} after {wait:?}");
+            assert!(
+                read(&admin, transport).await.allowed,
+                "{transport:?} after {wait:?}"
+            );
             // Now a whole second is missing for the next call.
             let wait = refused_for(&admin).await;
             tokio::time::sleep(wait / 2).await;
             assert!(
-                !read(&admin, door).await.allowed,
-                "{door:?} after half of {wait:?}"
+                !read(&admin, transport).await.allowed,
+                "{transport:?} after half of {wait:?}"
             );
-            let refused = read(&admin, door).await;
-            assert_eq!(refused.header("retry-after"), "1", "{door:?}");
+            let refused = read(&admin, transport).await;
+            assert_eq!(refused.header("retry-after"), "1", "{transport:?}");
             tokio::time::sleep(Duration::from_secs(1)).await;
-            assert!(read(&admin, door).await.allowed, "{door:?} after Retry-After");
+            assert!(
+                read(&admin, transport).await.allowed,
+                "{transport:?} after Retry-After"
+            );
         }
     }
 }
 
 /// How long a caller whose bucket is empty is told to wait, exactly.
 async fn refused_for(caller: &Caller<'_>) -> Duration {
-    let refused = read(caller, Door::Grpc).await;
+    let refused = read(caller, Transport::Grpc).await;
     let wait = refused.exact_wait.expect("refused");
     assert!(
         wait > Duration::ZERO && wait <= Duration::from_secs(1),
@@ -77,8 +83,11 @@ async fn every_caller_has_a_bucket_of_his_own() {
         let server = limited(redis.as_ref(), 1, 1).await;
         for (tenant, subject) in callers {
             let caller = server.caller(Some(server.token(tenant, subject, ALL_SCOPES)));
-            assert!(read(&caller, Door::Grpc).await.allowed, "{tenant} {subject}");
-            assert!(!read(&caller, Door::Rest).await.allowed, "{tenant} {subject}");
+            assert!(read(&caller, Transport::Grpc).await.allowed, "{tenant} {subject}");
+            assert!(
+                !read(&caller, Transport::Rest).await.allowed,
+                "{tenant} {subject}"
+            );
             let create = caller.http_post(COLLECTION, spa().to_string());
             assert_eq!(create.await.status, 201, "another tier: {tenant} {subject}");
         }
@@ -89,11 +98,11 @@ async fn every_caller_has_a_bucket_of_his_own() {
 async fn headers_say_the_quota_and_what_is_left_of_it() {
     for redis in places().await {
         let server = limited(redis.as_ref(), 2, 1_000).await;
-        for door in Door::BOTH {
-            let token = server.token("acme", &format!("{door:?}"), ALL_SCOPES);
+        for transport in Transport::BOTH {
+            let token = server.token("acme", &format!("{transport:?}"), ALL_SCOPES);
             let caller = server.caller(Some(token));
             for left in ["\"tier1\";r=1;t=30", "\"tier1\";r=0;t=60", "\"tier1\";r=0;t=60"] {
-                let answer = read(&caller, door).await;
+                let answer = read(&caller, transport).await;
                 assert_eq!(answer.header("ratelimit-policy"), "\"tier1\";q=2;w=60");
                 assert_eq!(answer.header("ratelimit"), left);
             }
@@ -152,7 +161,8 @@ async fn what_is_not_counted_has_no_headers() {
     let unlimited = TestServer::start(Db::sqlite()).await;
     let health = async |server: &TestServer| {
         let request = tonic_health::pb::HealthCheckRequest::default();
-        let mut client = tonic_health::pb::health_client::HealthClient::new(server.doors.channel.clone());
+        let mut client =
+            tonic_health::pb::health_client::HealthClient::new(server.transports.channel.clone());
         client
             .check(request)
             .await
@@ -162,8 +172,8 @@ async fn what_is_not_counted_has_no_headers() {
             .into_headers()
     };
     let answers = [
-        read(&unlimited.admin(), Door::Rest).await.headers,
-        read(&unlimited.admin(), Door::Grpc).await.headers,
+        read(&unlimited.admin(), Transport::Rest).await.headers,
+        read(&unlimited.admin(), Transport::Grpc).await.headers,
         anonymous.http_get(COLLECTION).await.headers,
         anonymous.http_get("/nothing").await.headers,
         anonymous.http_get("/healthz").await.headers,

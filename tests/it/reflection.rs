@@ -28,7 +28,7 @@ macro_rules! reflect {
                 message_request: Some(question),
             };
             let asking = futures_util::stream::once(std::future::ready(request));
-            let mut client = ServerReflectionClient::new($server.doors.channel.clone());
+            let mut client = ServerReflectionClient::new($server.transports.channel.clone());
             let mut answers = client.server_reflection_info(asking).await.unwrap().into_inner();
             answers
                 .message()

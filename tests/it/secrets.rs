@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Answer, Door, TestServer,
+    Answer, TestServer, Transport,
     http::COLLECTION,
     samples::{rsa_key, spa, web, with},
 };
@@ -22,11 +22,11 @@ on_each_database![
 ];
 
 async fn a_new_secret_is_shown_once_and_then_only_its_hint(server: TestServer) {
-    for door in Door::BOTH {
-        let created = server.admin().create(door, web()).await;
+    for transport in Transport::BOTH {
+        let created = server.admin().create(transport, web()).await;
         let id = created["clientId"].as_str().unwrap();
         let ops = server.caller(Some(server.token("acme", "ops", "oauth-clients:write")));
-        let secret = ops.create_secret(door, id).await.unwrap();
+        let secret = ops.create_secret(transport, id).await.unwrap();
         assert_eq!(secret["clientId"], id);
         assert_eq!(secret["createdBy"], "ops");
         assert_ne!(secret["clientSecret"], created["clientSecret"]);
@@ -47,7 +47,7 @@ async fn a_secret_has_a_recognisable_form(server: TestServer) {
     let id = admin.created(web()).await;
     let mut seen = HashSet::new();
     for _ in 0..4 {
-        let secret = admin.create_secret(Door::Rest, &id).await.unwrap();
+        let secret = admin.create_secret(Transport::Rest, &id).await.unwrap();
         let (hint, text) = (
             secret["hint"].as_str().unwrap(),
             secret["clientSecret"].as_str().unwrap(),
@@ -66,19 +66,22 @@ async fn a_secret_has_a_recognisable_form(server: TestServer) {
 }
 
 async fn the_sixth_secret_is_refused(server: TestServer) {
-    for door in Door::BOTH {
+    for transport in Transport::BOTH {
         let admin = server.admin();
         let id = admin.created(web()).await;
         for _ in 0..4 {
-            admin.create_secret(door, &id).await.unwrap();
+            admin.create_secret(transport, &id).await.unwrap();
         }
         let full = admin.stored(&id).await;
-        let refused = admin.create_secret(door, &id).await.unwrap_err();
+        let refused = admin.create_secret(transport, &id).await.unwrap_err();
         assert_eq!(refused.codes(), ["SECRET_LIMIT_REACHED"]);
         assert_eq!(admin.stored(&id).await, full, "a refused secret is no change");
         let hint = full["clientSecrets"][2]["hint"].as_str().unwrap();
-        admin.delete_secret(door, &id, hint).await.unwrap();
-        admin.create_secret(door, &id).await.expect("there is room again");
+        admin.delete_secret(transport, &id, hint).await.unwrap();
+        admin
+            .create_secret(transport, &id)
+            .await
+            .expect("there is room again");
     }
 }
 
@@ -92,22 +95,22 @@ async fn only_web_clients_that_use_secrets_have_them(server: TestServer) {
     ];
     for client in clients {
         let id = server.admin().created(client.clone()).await;
-        for door in Door::BOTH {
-            let refused = server.admin().create_secret(door, &id).await.unwrap_err();
+        for transport in Transport::BOTH {
+            let refused = server.admin().create_secret(transport, &id).await.unwrap_err();
             assert_eq!(refused.codes(), ["SECRETS_NOT_SUPPORTED"], "{client}");
         }
     }
 }
 
 async fn each_secret_can_be_deleted_the_last_one_too(server: TestServer) {
-    for door in Door::BOTH {
+    for transport in Transport::BOTH {
         let admin = server.admin();
         let id = admin.created(web()).await;
-        admin.create_secret(door, &id).await.unwrap();
+        admin.create_secret(transport, &id).await.unwrap();
         let mut client = admin.stored(&id).await;
         while let [first, rest @ ..] = client["clientSecrets"].as_array().unwrap().as_slice() {
             let outcome = admin
-                .delete_secret(door, &id, first["hint"].as_str().unwrap())
+                .delete_secret(transport, &id, first["hint"].as_str().unwrap())
                 .await;
             assert_eq!(outcome, Ok(json!({})));
             let after = admin.stored(&id).await;
@@ -119,7 +122,7 @@ async fn each_secret_can_be_deleted_the_last_one_too(server: TestServer) {
             client = after;
         }
         admin
-            .create_secret(door, &id)
+            .create_secret(transport, &id)
             .await
             .expect("a client without secrets can have new ones");
     }
@@ -128,15 +131,18 @@ async fn each_secret_can_be_deleted_the_last_one_too(server: TestServer) {
 async fn an_unknown_hint_is_not_found(server: TestServer) {
     let admin = server.admin();
     let id = admin.created(web()).await;
-    let other = admin.create(Door::Rest, web()).await;
+    let other = admin.create(Transport::Rest, web()).await;
     let before = admin.stored(&id).await;
     let hint_of_other = other["clientSecrets"][0]["hint"].as_str().unwrap();
-    for door in Door::BOTH {
+    for transport in Transport::BOTH {
         for hint in ["aaaaaaaa", "x", "AAAAAAAA", "aaaaaaaaa", hint_of_other] {
-            let refused = admin.delete_secret(door, &id, hint).await.unwrap_err();
+            let refused = admin.delete_secret(transport, &id, hint).await.unwrap_err();
             assert_eq!(refused.codes(), ["SECRET_NOT_FOUND"], "{hint}");
         }
-        let refused = admin.delete_secret(door, "nobody", "aaaaaaaa").await.unwrap_err();
+        let refused = admin
+            .delete_secret(transport, "nobody", "aaaaaaaa")
+            .await
+            .unwrap_err();
         assert_eq!(refused.codes(), ["CLIENT_NOT_FOUND"]);
     }
     assert_eq!(admin.stored(&id).await, before);
@@ -152,7 +158,7 @@ async fn nobody_chooses_a_secret(server: TestServer) {
 }
 
 async fn no_secret_is_stored(server: TestServer) {
-    let created = server.admin().create(Door::Rest, web()).await;
+    let created = server.admin().create(Transport::Rest, web()).await;
     let secret = created["clientSecret"].as_str().unwrap();
     // After the prefix and the hint.
     let random = &secret["ocs_".len() + 8 + 1..];

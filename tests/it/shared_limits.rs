@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use tokio::net::TcpListener;
 
 use crate::support::{
-    Db, Door, TestServer, eventually,
+    Db, TestServer, Transport, eventually,
     limits::{allowed_of, limited, read},
     redis::Redis,
 };
@@ -19,7 +19,7 @@ const ADMIN_KEY: &str = "oauth-clients:limit:tier1:acme\u{1f}admin";
 /// Whether a call is decided in Redis.
 async fn is_decided_in(redis: &Redis, server: &TestServer) -> bool {
     let () = redis.ask(&["FLUSHALL"]).await;
-    read(&server.admin(), Door::Grpc).await;
+    read(&server.admin(), Transport::Grpc).await;
     redis.ask(&["EXISTS", ADMIN_KEY]).await
 }
 
@@ -53,7 +53,7 @@ async fn two_servers_share_a_quota(quota: u32, callers: usize) {
     let load = async |n: usize| {
         let caller = servers[n % 2].admin();
         while started.elapsed() < Duration::from_secs(3) {
-            if read(&caller, Door::BOTH[n / 2 % 2]).await.allowed {
+            if read(&caller, Transport::BOTH[n / 2 % 2]).await.allowed {
                 allowed.fetch_add(1, Ordering::SeqCst);
             } else {
                 tokio::time::sleep(Duration::from_millis(5)).await;
@@ -80,7 +80,7 @@ async fn no_call_fails_because_redis_is_stopped_under_load() {
     let load = async |n: usize| {
         while started.elapsed() < Duration::from_millis(1_500) {
             let asked = Instant::now();
-            read(&server.admin(), Door::BOTH[n % 2]).await;
+            read(&server.admin(), Transport::BOTH[n % 2]).await;
             let took = usize::try_from(asked.elapsed().as_millis()).unwrap();
             slowest.fetch_max(took, Ordering::SeqCst);
         }
@@ -127,7 +127,7 @@ async fn a_server_whose_redis_goes_away_goes_on_from_where_it_was() {
 async fn calls_hardly_wait(server: &TestServer) {
     let started = Instant::now();
     for n in 0..40 {
-        assert!(read(&server.admin(), Door::BOTH[n % 2]).await.allowed);
+        assert!(read(&server.admin(), Transport::BOTH[n % 2]).await.allowed);
     }
     let took = started.elapsed();
     assert!(took < Duration::from_secs(2), "{took:?}");
@@ -163,7 +163,7 @@ async fn a_bucket_that_is_full_again_is_no_key_in_redis() {
         return;
     };
     let server = limited(Some(&redis), 60, 0).await;
-    read(&server.admin(), Door::Grpc).await;
+    read(&server.admin(), Transport::Grpc).await;
     let milliseconds: i64 = redis.ask(&["PTTL", ADMIN_KEY]).await;
     assert!((1..=1_000).contains(&milliseconds), "{milliseconds}");
     tokio::time::sleep(Duration::from_millis(1_100)).await;
@@ -197,8 +197,8 @@ async fn a_clock_of_redis_that_is_set_back_locks_nobody_out() {
     let (seconds, _): (u64, u64) = redis.ask(&["TIME"]).await;
     let full_at = (seconds + 3_600) * 1_000_000;
     let () = redis.ask(&["SET", ADMIN_KEY, &full_at.to_string()]).await;
-    let refused = read(&server.admin(), Door::Grpc).await;
+    let refused = read(&server.admin(), Transport::Grpc).await;
     assert_eq!(refused.header("retry-after"), "1");
     tokio::time::sleep(Duration::from_secs(1)).await;
-    assert!(read(&server.admin(), Door::Grpc).await.allowed);
+    assert!(read(&server.admin(), Transport::Grpc).await.allowed);
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Caller, Db, Door, Refused, TestServer, eventually,
+    Caller, Db, Refused, TestServer, Transport, eventually,
     process::Served,
     samples::{spa, with},
 };
@@ -22,7 +22,7 @@ async fn name_in_file(db: &str, id: &str) -> Option<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_transaction_that_sqlite_ended_by_itself_loses_no_later_write() {
-    for door in Door::BOTH {
+    for transport in Transport::BOTH {
         let server = TestServer::start(Db::sqlite()).await;
         let admin = server.admin();
         let id = admin.created(spa()).await;
@@ -33,11 +33,11 @@ async fn a_transaction_that_sqlite_ended_by_itself_loses_no_later_write() {
                  BEGIN SELECT RAISE({action}, 'trap'); END"
             );
             server.db.execute(&trap).await;
-            let refused = admin.patch(door, &id, rename(name)).await.unwrap_err();
+            let refused = admin.patch(transport, &id, rename(name)).await.unwrap_err();
             assert_eq!(refused.codes(), ["INTERNAL"]);
         }
         for name in ["first", "second"] {
-            admin.patch(door, &id, rename(name)).await.unwrap();
+            admin.patch(transport, &id, rename(name)).await.unwrap();
             let found = name_in_file(server.db.text(), &id).await;
             assert_eq!(found.as_deref(), Some(name), "another process reads it");
         }
@@ -47,11 +47,11 @@ async fn a_transaction_that_sqlite_ended_by_itself_loses_no_later_write() {
 }
 
 /// Creates clients until one is refused, and returns the ids of those that were acknowledged.
-async fn create_until_refused(admin: &Caller<'_>, door: Door) -> Vec<String> {
+async fn create_until_refused(admin: &Caller<'_>, transport: Transport) -> Vec<String> {
     let mut acknowledged = Vec::new();
     let large = with(spa(), json!({"description": "long ".repeat(400)}));
     for _ in 0..1_000 {
-        match admin.call(door, "CreateOAuthClient", large.clone()).await {
+        match admin.call(transport, "CreateOAuthClient", large.clone()).await {
             Ok(client) => acknowledged.push(client["clientId"].as_str().unwrap().to_owned()),
             Err(refused) => {
                 assert_eq!(refused.codes(), ["UNAVAILABLE"]);
@@ -68,13 +68,13 @@ async fn writes_that_the_disk_refuses_are_unavailable_until_it_takes_them_again(
     let served =
         Served::start_with_limit(dir.path(), 700, &["--log", "error", "--tier2-per-minute", "0"]).await;
     let db = format!("sqlite:{}", dir.path().join("oauth-clients.db").display());
-    let doors = served.doors();
-    let admin = doors.caller(Some(served.token.clone()));
-    let mut acknowledged = create_until_refused(&admin, Door::Rest).await;
+    let transports = served.transports();
+    let admin = transports.caller(Some(served.token.clone()));
+    let mut acknowledged = create_until_refused(&admin, Transport::Rest).await;
     assert!(acknowledged.len() > 10, "{}", acknowledged.len());
-    for door in [Door::Grpc, Door::Rest, Door::Grpc] {
+    for transport in [Transport::Grpc, Transport::Rest, Transport::Grpc] {
         // What is left in pages that exist may still do.
-        acknowledged.extend(create_until_refused(&admin, door).await);
+        acknowledged.extend(create_until_refused(&admin, transport).await);
     }
     assert_eq!(admin.http_get("/readyz").await.status, 200, "reading goes on");
     for id in &acknowledged {
@@ -85,16 +85,19 @@ async fn writes_that_the_disk_refuses_are_unavailable_until_it_takes_them_again(
     }
     served.lift_limit().await;
     let id = admin.created(spa()).await;
-    admin.patch(Door::Grpc, &id, rename("written")).await.unwrap();
+    admin
+        .patch(Transport::Grpc, &id, rename("written"))
+        .await
+        .unwrap();
     acknowledged.push(id.clone());
 
     served.kill().await;
     let served = Served::start(dir.path(), &["--tier1-per-minute", "0"]).await;
-    let doors = served.doors();
-    let admin = doors.caller(Some(served.token.clone()));
+    let transports = served.transports();
+    let admin = transports.caller(Some(served.token.clone()));
     for id in &acknowledged {
         assert!(
-            admin.get(Door::Grpc, id).await.is_ok(),
+            admin.get(Transport::Grpc, id).await.is_ok(),
             "{id} is there after a crash"
         );
     }
@@ -125,13 +128,13 @@ async fn files_that_were_deleted_or_replaced_take_no_write() {
     for (file, lose) in cases {
         let dir = tempfile::tempdir().unwrap();
         let served = Served::start(dir.path(), &[]).await;
-        let doors = served.doors();
-        let admin = doors.caller(Some(served.token.clone()));
+        let transports = served.transports();
+        let admin = transports.caller(Some(served.token.clone()));
         let id = admin.created(spa()).await;
         lose(&dir.path().join(file));
-        for door in Door::BOTH {
-            assert_unavailable(admin.patch(door, &id, rename("lost")).await, file);
-            assert_unavailable(admin.call(door, "CreateOAuthClient", spa()).await, file);
+        for transport in Transport::BOTH {
+            assert_unavailable(admin.patch(transport, &id, rename("lost")).await, file);
+            assert_unavailable(admin.call(transport, "CreateOAuthClient", spa()).await, file);
         }
         eventually("it is not ready", async || {
             (admin.http_get("/readyz").await.status == 503).then_some(())

@@ -17,8 +17,8 @@ use crate::support::{
 };
 
 async fn is_served(served: &Served) -> bool {
-    let doors = served.doors();
-    let caller = doors.caller(Some(served.token.clone()));
+    let transports = served.transports();
+    let caller = transports.caller(Some(served.token.clone()));
     caller.http_get(COLLECTION).await.status == 200
 }
 

@@ -3,7 +3,7 @@
 use oauth_clients::pb;
 use serde_json::{Value, json};
 
-use crate::support::{Door, TestServer, samples::web};
+use crate::support::{TestServer, Transport, samples::web};
 
 on_each_database![
     no_method_reaches_a_client_of_another_tenant,
@@ -46,11 +46,18 @@ async fn no_method_reaches_a_client_of_another_tenant(server: TestServer) {
         let Some(request) = attack(rpc, &victim) else {
             continue;
         };
-        for &door in Door::of(rpc) {
-            let refused = server.admin_of("other").call(door, rpc, request.clone()).await;
+        for &transport in Transport::of(rpc) {
+            let refused = server
+                .admin_of("other")
+                .call(transport, rpc, request.clone())
+                .await;
             let refused = refused.expect_err(rpc);
-            assert_eq!(refused.codes(), ["CLIENT_NOT_FOUND"], "{rpc} through {door:?}");
-            assert_eq!(admin.stored(&id).await, victim, "{rpc} through {door:?}");
+            assert_eq!(
+                refused.codes(),
+                ["CLIENT_NOT_FOUND"],
+                "{rpc} through {transport:?}"
+            );
+            assert_eq!(admin.stored(&id).await, victim, "{rpc} through {transport:?}");
         }
     }
 }
@@ -60,10 +67,10 @@ async fn a_list_shows_the_own_clients_only(server: TestServer) {
     for tenant in ["acme", "other", "acme"] {
         own.push(server.admin_of(tenant).created(web()).await);
     }
-    for door in Door::BOTH {
+    for transport in Transport::BOTH {
         let page = server
             .admin_of("other")
-            .list(door, json!({"limit": 1}))
+            .list(transport, json!({"limit": 1}))
             .await
             .unwrap();
         assert_eq!(crate::list::ids(&page), [&own[1]]);
@@ -83,9 +90,17 @@ async fn tenants_are_told_apart_byte_for_byte(server: TestServer) {
         "' OR '1'='1",
         "acme\u{301}",
     ] {
-        let refused = server.admin_of(tenant).get(Door::Rest, &id).await.unwrap_err();
+        let refused = server
+            .admin_of(tenant)
+            .get(Transport::Rest, &id)
+            .await
+            .unwrap_err();
         assert_eq!(refused.codes(), ["CLIENT_NOT_FOUND"], "{tenant:?}");
-        let page = server.admin_of(tenant).list(Door::Rest, json!({})).await.unwrap();
+        let page = server
+            .admin_of(tenant)
+            .list(Transport::Rest, json!({}))
+            .await
+            .unwrap();
         assert_eq!(page["data"], json!([]), "{tenant:?}");
     }
 }
@@ -100,13 +115,13 @@ async fn a_token_of_every_tenant_is_not_for_administration(server: TestServer) {
         .filter(|method| !method.policy.every_tenant);
     for rpc in administration.map(|method| method.descriptor.name()) {
         let request = attack(rpc, &victim).unwrap_or(json!({}));
-        for &door in Door::of(rpc) {
+        for &transport in Transport::of(rpc) {
             let refused = server
                 .admin_of("*")
-                .call(door, rpc, request.clone())
+                .call(transport, rpc, request.clone())
                 .await
                 .unwrap_err();
-            assert_eq!(refused.codes(), ["SCOPE_MISSING"], "{rpc} through {door:?}");
+            assert_eq!(refused.codes(), ["SCOPE_MISSING"], "{rpc} through {transport:?}");
         }
     }
     assert_eq!(server.admin().stored(&id).await, victim);

@@ -12,7 +12,7 @@ use proptest::{
 use serde_json::{Value, json};
 
 use crate::support::{
-    Caller, Db, Door, TestServer,
+    Caller, Db, TestServer, Transport,
     authn::is_authenticated,
     eventually,
     issuer::{SigningKey, TestIssuer},
@@ -28,7 +28,7 @@ const STEPS: usize = 500;
 #[derive(Debug, Clone)]
 struct Step {
     tenant: usize,
-    door: Door,
+    transport: Transport,
     rpc: &'static str,
     client: Index,
     secret: Index,
@@ -49,19 +49,25 @@ fn steps() -> impl Strategy<Value = Step> {
         3 => Just("LookupClient"),
         4 => Just("AuthenticateClient"),
     ];
-    let door = prop::sample::select(&Door::BOTH[..]);
+    let transport = prop::sample::select(&Transport::BOTH[..]);
     let picks = (any::<Index>(), any::<Index>(), any::<Option<Index>>());
-    (0..TENANTS.len(), door, rpc, picks).prop_map(|(tenant, door, rpc, (client, secret, cursor))| {
-        let doors = Door::of(rpc);
-        Step {
-            tenant,
-            door: if doors.contains(&door) { door } else { doors[0] },
-            rpc,
-            client,
-            secret,
-            cursor,
-        }
-    })
+    (0..TENANTS.len(), transport, rpc, picks).prop_map(
+        |(tenant, transport, rpc, (client, secret, cursor))| {
+            let transports = Transport::of(rpc);
+            Step {
+                tenant,
+                transport: if transports.contains(&transport) {
+                    transport
+                } else {
+                    transports[0]
+                },
+                rpc,
+                client,
+                secret,
+                cursor,
+            }
+        },
+    )
 }
 
 /// What was ever made, whoever made it.
@@ -285,14 +291,14 @@ async fn no_operation_of_any_tenant_shows_or_changes_what_is_of_another(db: Db) 
         let step = steps().new_tree(&mut runner).unwrap().current();
         let request = world.request(&step);
         let answer = callers[step.tenant]
-            .call(step.door, step.rpc, request.clone())
+            .call(step.transport, step.rpc, request.clone())
             .await;
         let answer = answer.map_err(|refused| refused.codes().iter().map(ToString::to_string).collect());
         world.check(&step, &request, answer);
     }
     assert!(world.authenticated > 5, "the walk authenticated somebody");
     for (tenant, caller) in callers.iter().enumerate() {
-        let page = caller.list(Door::Rest, json!({"limit": 100})).await.unwrap();
+        let page = caller.list(Transport::Rest, json!({"limit": 100})).await.unwrap();
         let ids: BTreeSet<&str> = crate::list::ids(&page).into_iter().collect();
         let owned: BTreeSet<&str> = world.owned(tenant).into_iter().map(String::as_str).collect();
         assert_eq!(ids, owned, "{:?}", TENANTS[tenant]);

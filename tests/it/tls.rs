@@ -4,7 +4,7 @@ use rustls::{AlertDescription, CertificateError, version};
 use tempfile::TempDir;
 
 use crate::support::{
-    Db, Door, TestServer,
+    Db, TestServer, Transport,
     certs::{Ca, Pair},
     tls_client::TlsClient,
 };
@@ -18,18 +18,18 @@ async fn serve(pair: &Pair, client_ca: Option<&Ca>) -> (TestServer, TempDir) {
 }
 
 #[tokio::test]
-async fn both_doors_answer_over_both_versions_of_tls() {
+async fn both_transports_answer_over_both_versions_of_tls() {
     let ca = Ca::new("ca");
     let (server, _dir) = serve(&ca.server(), None).await;
-    for door in Door::BOTH {
+    for transport in Transport::BOTH {
         for (versions, spoken) in [
             (&[&version::TLS12], rustls::ProtocolVersion::TLSv1_2),
             (&[&version::TLS13], rustls::ProtocolVersion::TLSv1_3),
         ] {
             let client = TlsClient::speaking(versions, &ca, None);
-            let stream = client.connect(server.addr(door)).await.unwrap();
+            let stream = client.connect(server.addr(transport)).await.unwrap();
             assert_eq!(stream.get_ref().1.protocol_version(), Some(spoken));
-            client.open(&server, door).await.unwrap();
+            client.open(&server, transport).await.unwrap();
         }
     }
 }
@@ -54,11 +54,11 @@ async fn links_lead_to_https() {
 async fn plaintext_is_not_answered() {
     let ca = Ca::new("ca");
     let (server, _dir) = serve(&ca.server(), None).await;
-    for door in Door::BOTH {
-        let url = format!("http://{}/healthz", server.addr(door));
-        server.doors.http.get(url).send().await.unwrap_err();
+    for transport in Transport::BOTH {
+        let url = format!("http://{}/healthz", server.addr(transport));
+        server.transports.http.get(url).send().await.unwrap_err();
     }
-    let plain = tonic_health::pb::health_client::HealthClient::new(server.doors.channel.clone())
+    let plain = tonic_health::pb::health_client::HealthClient::new(server.transports.channel.clone())
         .check(tonic_health::pb::HealthCheckRequest::default())
         .await;
     plain.unwrap_err();
@@ -68,8 +68,8 @@ async fn plaintext_is_not_answered() {
 async fn a_client_does_not_trust_a_server_of_an_unknown_ca() {
     let (ca, other) = (Ca::new("ca"), Ca::new("other"));
     let (server, _dir) = serve(&ca.server(), None).await;
-    for door in Door::BOTH {
-        let refused = TlsClient::new(&other, None).connect(server.addr(door)).await;
+    for transport in Transport::BOTH {
+        let refused = TlsClient::new(&other, None).connect(server.addr(transport)).await;
         let error = refused.unwrap_err().into_inner().unwrap();
         assert_eq!(
             error.downcast_ref(),
@@ -81,26 +81,34 @@ async fn a_client_does_not_trust_a_server_of_an_unknown_ca() {
 }
 
 #[tokio::test]
-async fn each_door_says_what_it_speaks() {
+async fn each_transport_says_what_it_speaks() {
     let ca = Ca::new("ca");
     let (server, _dir) = serve(&ca.server(), None).await;
     let client = TlsClient::new(&ca, None);
-    for (door, offered, spoken) in [
-        (Door::Grpc, &["http/1.1", "h2"][..], "h2"),
-        (Door::Rest, &["http/1.1", "h2"], "h2"),
-        (Door::Rest, &["http/1.1"], "http/1.1"),
+    for (transport, offered, spoken) in [
+        (Transport::Grpc, &["http/1.1", "h2"][..], "h2"),
+        (Transport::Rest, &["http/1.1", "h2"], "h2"),
+        (Transport::Rest, &["http/1.1"], "http/1.1"),
     ] {
-        let stream = client.clone().offering(offered).connect(server.addr(door)).await;
+        let stream = client
+            .clone()
+            .offering(offered)
+            .connect(server.addr(transport))
+            .await;
         let stream = stream.unwrap();
         assert_eq!(
             stream.get_ref().1.alpn_protocol(),
             Some(spoken.as_bytes()),
-            "{door:?}"
+            "{transport:?}"
         );
     }
-    for (door, offered) in [(Door::Grpc, "http/1.1"), (Door::Rest, "spdy/3")] {
-        let alert = client.clone().offering(&[offered]).alert(server.addr(door)).await;
-        assert_eq!(alert, AlertDescription::NoApplicationProtocol, "{door:?}");
+    for (transport, offered) in [(Transport::Grpc, "http/1.1"), (Transport::Rest, "spdy/3")] {
+        let alert = client
+            .clone()
+            .offering(&[offered])
+            .alert(server.addr(transport))
+            .await;
+        assert_eq!(alert, AlertDescription::NoApplicationProtocol, "{transport:?}");
     }
 }
 
@@ -143,15 +151,19 @@ async fn with_a_client_ca_only_its_valid_client_certificates_are_let_in() {
             AlertDescription::UnsupportedCertificate,
         ),
     ];
-    for door in Door::BOTH {
+    for transport in Transport::BOTH {
         for versions in [&[&version::TLS12], &[&version::TLS13]] {
             for (case, shown, alert) in &cases {
                 let client = TlsClient::speaking(versions, &ca, shown.as_ref());
-                assert_eq!(client.alert(server.addr(door)).await, *alert, "{door:?} {case}");
-                client.open(&server, door).await.err().expect(case);
+                assert_eq!(
+                    client.alert(server.addr(transport)).await,
+                    *alert,
+                    "{transport:?} {case}"
+                );
+                client.open(&server, transport).await.err().expect(case);
             }
             let client = TlsClient::speaking(versions, &ca, Some(&good));
-            client.open(&server, door).await.unwrap();
+            client.open(&server, transport).await.unwrap();
         }
     }
 }
@@ -167,7 +179,7 @@ async fn a_client_certificate_is_verified_on_each_connection() {
             let stream = client.connect(server.rest_addr).await.unwrap();
             let kind = stream.get_ref().1.handshake_kind();
             assert_eq!(kind, Some(rustls::HandshakeKind::Full));
-            crate::support::tls_client::Session::on(stream, Door::Rest)
+            crate::support::tls_client::Session::on(stream, Transport::Rest)
                 .await
                 .unwrap();
         }

@@ -8,7 +8,7 @@ use tokio::{
 };
 
 use crate::support::{
-    Db, Door, TestServer,
+    Db, TestServer, Transport,
     certs::Ca,
     tls_client::{Session, TlsClient},
 };
@@ -21,8 +21,8 @@ async fn serve(ca: &Ca) -> (TestServer, tempfile::TempDir) {
 }
 
 /// A handshake that is begun and not ended.
-async fn stalled(server: &TestServer, door: Door) -> TcpStream {
-    let mut stream = TcpStream::connect(server.addr(door)).await.unwrap();
+async fn stalled(server: &TestServer, transport: Transport) -> TcpStream {
+    let mut stream = TcpStream::connect(server.addr(transport)).await.unwrap();
     // The head of a record of 512 bytes, and one of them.
     stream.write_all(&[22, 3, 1, 2, 0, 1]).await.unwrap();
     stream
@@ -32,13 +32,13 @@ async fn stalled(server: &TestServer, door: Door) -> TcpStream {
 async fn a_stalled_handshake_holds_nobody_up() {
     let ca = Ca::new("ca");
     let (server, _dir) = serve(&ca).await;
-    for door in Door::BOTH {
+    for transport in Transport::BOTH {
         let mut all = Vec::new();
         for _ in 0..20 {
-            all.push(stalled(&server, door).await);
+            all.push(stalled(&server, transport).await);
         }
         let before = Instant::now();
-        TlsClient::new(&ca, None).open(&server, door).await.unwrap();
+        TlsClient::new(&ca, None).open(&server, transport).await.unwrap();
         assert!(before.elapsed() < Duration::from_secs(5));
     }
 }
@@ -47,14 +47,14 @@ async fn a_stalled_handshake_holds_nobody_up() {
 async fn a_failed_handshake_does_not_hide_one_that_still_runs() {
     let ca = Ca::new("ca");
     let (server, _dir) = serve(&ca).await;
-    for door in Door::BOTH {
-        let slow = TcpStream::connect(server.addr(door)).await.unwrap();
-        let mut broken = TcpStream::connect(server.addr(door)).await.unwrap();
+    for transport in Transport::BOTH {
+        let slow = TcpStream::connect(server.addr(transport)).await.unwrap();
+        let mut broken = TcpStream::connect(server.addr(transport)).await.unwrap();
         broken.write_all(b"no TLS at all").await.unwrap();
         // An error is a way to end too.
         let _alert = broken.read_to_end(&mut Vec::new()).await;
         let stream = TlsClient::new(&ca, None).shake_hands(slow).await.unwrap();
-        Session::on(stream, door).await.unwrap();
+        Session::on(stream, transport).await.unwrap();
     }
 }
 
@@ -63,12 +63,12 @@ async fn a_stalled_handshake_does_not_hold_up_the_end() {
     let ca = Ca::new("ca");
     let (server, _dir) = serve(&ca).await;
     let _stalled = [
-        stalled(&server, Door::Rest).await,
-        stalled(&server, Door::Grpc).await,
+        stalled(&server, Transport::Rest).await,
+        stalled(&server, Transport::Grpc).await,
     ];
     // Behind them, so that they are accepted.
-    for door in Door::BOTH {
-        TlsClient::new(&ca, None).open(&server, door).await.unwrap();
+    for transport in Transport::BOTH {
+        TlsClient::new(&ca, None).open(&server, transport).await.unwrap();
     }
     let before = Instant::now();
     server.stop().await;
@@ -84,25 +84,25 @@ async fn a_connection_on_which_nothing_is_sent_is_closed() {
     let ca = Ca::new("ca");
     let (encrypted, _dir) = serve(&ca).await;
     let plain = TestServer::start(Db::sqlite()).await;
-    let silence = async |server: &TestServer, door| {
-        let mut stream = TcpStream::connect(server.addr(door)).await.unwrap();
+    let silence = async |server: &TestServer, transport| {
+        let mut stream = TcpStream::connect(server.addr(transport)).await.unwrap();
         stream.read_to_end(&mut Vec::new()).await.map(drop)
     };
-    let silence_in_tls = async |door| {
+    let silence_in_tls = async |transport| {
         let mut stream = TlsClient::new(&ca, None)
-            .connect(encrypted.addr(door))
+            .connect(encrypted.addr(transport))
             .await
             .unwrap();
         stream.read_to_end(&mut Vec::new()).await.map(drop)
     };
     let all = async {
         let _closed = tokio::join!(
-            silence(&plain, Door::Rest),
-            silence(&plain, Door::Grpc),
-            silence(&encrypted, Door::Rest),
-            silence(&encrypted, Door::Grpc),
-            silence_in_tls(Door::Rest),
-            silence_in_tls(Door::Grpc),
+            silence(&plain, Transport::Rest),
+            silence(&plain, Transport::Grpc),
+            silence(&encrypted, Transport::Rest),
+            silence(&encrypted, Transport::Grpc),
+            silence_in_tls(Transport::Rest),
+            silence_in_tls(Transport::Grpc),
         );
     };
     let within = Duration::from_secs(20);

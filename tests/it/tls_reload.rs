@@ -6,7 +6,7 @@ use oauth_clients::config::TlsFiles;
 use tempfile::TempDir;
 
 use crate::support::{
-    Db, Door, TestServer,
+    Db, TestServer, Transport,
     certs::{Ca, Pair},
     eventually,
     tls_client::{Session, TlsClient},
@@ -24,7 +24,7 @@ async fn serve(pair: &Pair, client_ca: Option<&Ca>) -> (TestServer, TlsFiles, Te
 }
 
 async fn open_both(client: &TlsClient, server: &TestServer) -> io::Result<[Session; 2]> {
-    let [rest, grpc] = Door::BOTH;
+    let [rest, grpc] = Transport::BOTH;
     Ok([client.open(server, rest).await?, client.open(server, grpc).await?])
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 use crate::support::{
-    Answer, Db, Door, Refused, TestServer, eventually,
+    Answer, Db, Refused, TestServer, Transport, eventually,
     http::COLLECTION,
     issuer::{SigningKey, TestIssuer, good_claims, key_set, refreshed_every, signing_input, trusted_at},
     jwt::now,
@@ -41,11 +41,11 @@ async fn is_ready(server: &TestServer) -> bool {
     server.caller(None).http_get("/readyz").await.status == 200
 }
 
-/// Why a token is refused, which must be the same on both doors.
+/// Why a token is refused, which must be the same on both transports.
 async fn refusal(server: &TestServer, token: &str) -> Option<Vec<String>> {
     let caller = server.caller(Some(token.to_owned()));
-    let rest = caller.list(Door::Rest, json!({})).await;
-    let grpc = caller.list(Door::Grpc, json!({})).await;
+    let rest = caller.list(Transport::Rest, json!({})).await;
+    let grpc = caller.list(Transport::Grpc, json!({})).await;
     let codes = |outcome: Result<Value, Refused>| {
         outcome
             .err()
@@ -66,11 +66,11 @@ async fn accepts(server: &TestServer, token: &str) -> bool {
     }
 }
 
-/// Waits until a token is accepted, or until it is refused. While that changes the doors may answer differently.
+/// Waits until a token is accepted, or until it is refused. While that changes the transports may answer differently.
 async fn becomes(server: &TestServer, accepted: bool, token: &str) {
     eventually("the token is taken differently", async || {
         let caller = server.caller(Some(token.to_owned()));
-        let outcome = caller.list(Door::Rest, json!({})).await;
+        let outcome = caller.list(Transport::Rest, json!({})).await;
         (outcome.is_ok() == accepted).then_some(())
     })
     .await;

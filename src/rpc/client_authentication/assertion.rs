@@ -2,7 +2,7 @@
 
 use super::{ClientAuthentication, NotAuthenticated, sees, tell_client};
 use crate::{
-    auth::CallContext,
+    auth::Caller,
     domain::{
         assertion::ClientAssertion, client::Client, ids::TenantId, metadata::AuthMethod, rejection::Rejection,
     },
@@ -14,7 +14,7 @@ use crate::{
 /// Checks an assertion: what it says, then who it says it is, then the signature, and last that it was never used.
 pub(super) async fn authenticate(
     service: &ClientAuthentication,
-    context: &CallContext,
+    context: &Caller,
     client_id: &str,
     credential: &v1::ClientAssertion,
 ) -> Result<v1::AuthenticatedClient, NotAuthenticated> {
@@ -47,7 +47,7 @@ pub(super) async fn authenticate(
 /// The client that the assertion names, if it may authenticate with one.
 async fn find(
     service: &ClientAuthentication,
-    context: &CallContext,
+    context: &Caller,
     assertion: &ClientAssertion,
 ) -> Result<(TenantId, Client), NotAuthenticated> {
     let record = service.store.find_client(assertion.client_id()).await?;

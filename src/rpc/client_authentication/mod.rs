@@ -10,7 +10,7 @@ use tracing::Span;
 
 use super::{call::split, status::Failure};
 use crate::{
-    auth::CallContext,
+    auth::Caller,
     domain::{
         ids::{ClientId, TenantId},
         rejection::Rejection,
@@ -83,6 +83,6 @@ fn tell_client(id: &ClientId) {
 }
 
 /// Whether a caller sees the clients of a tenant: his own, or all if he is a platform service.
-fn sees(context: &CallContext, tenant: &TenantId) -> bool {
+fn sees(context: &Caller, tenant: &TenantId) -> bool {
     context.is_of_every_tenant() || context.tenant() == tenant
 }

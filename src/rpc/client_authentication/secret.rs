@@ -2,7 +2,7 @@
 
 use super::{ClientAuthentication, NotAuthenticated, sees, tell_client};
 use crate::{
-    auth::CallContext,
+    auth::Caller,
     domain::{ids::ClientId, metadata::AuthMethod, rejection::Rejection, secret::ClientSecret},
     pb::v1,
     store::Owner,
@@ -12,7 +12,7 @@ use crate::{
 /// else the rows say is not looked at before the secret was found right.
 pub(super) async fn authenticate(
     service: &ClientAuthentication,
-    context: &CallContext,
+    context: &Caller,
     client_id: &str,
     secret: &str,
 ) -> Result<v1::AuthenticatedClient, NotAuthenticated> {
@@ -37,7 +37,7 @@ pub(super) async fn authenticate(
     })
 }
 
-fn check(context: &CallContext, owner: Option<&Owner>, matches: bool) -> Result<(), Rejection> {
+fn check(context: &Caller, owner: Option<&Owner>, matches: bool) -> Result<(), Rejection> {
     match owner {
         None => Err(Rejection::UnknownClient),
         Some(owner) if owner.is_deleted => Err(Rejection::Deleted),

@@ -14,7 +14,7 @@ use thiserror::Error;
 use tonic::{Request, Response, Status};
 
 use crate::{
-    auth::CallContext,
+    auth::Caller,
     domain::{client::Change, secret::SecretSeed},
     pb::v1::{self, o_auth_client_service_server::OAuthClientService},
     rpc::{
@@ -28,7 +28,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct OAuthClients {
     store: Store,
-    /// Where the REST door says that the clients are, for the links of a page.
+    /// Where the REST transport says that the clients are, for the links of a page.
     collection_url: String,
 }
 
@@ -121,7 +121,7 @@ impl OAuthClientService for OAuthClients {
 struct NoRandomness;
 
 /// What a change by this caller needs from outside of the domain.
-fn change(context: &CallContext) -> Result<Change, Failure> {
+fn change(context: &Caller) -> Result<Change, Failure> {
     let mut seed = [0; SecretSeed::LEN];
     aws_lc_rs::rand::fill(&mut seed).map_err(|_| Failure::internal(&NoRandomness))?;
     Ok(Change {

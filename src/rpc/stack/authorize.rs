@@ -4,7 +4,7 @@ use http::{HeaderValue, Request, header::WWW_AUTHENTICATE};
 
 use super::{gate::Check, resolve::CalledMethod};
 use crate::{
-    auth::CallContext,
+    auth::Caller,
     pb::{Access, v1::ErrorReason},
     rpc::status::Failure,
 };
@@ -22,7 +22,7 @@ impl Check for Authorize {
         let Some(policy) = policy else {
             return Err(insufficient("", "the method admits nobody".to_owned()));
         };
-        match (&policy.access, extensions.get::<CallContext>()) {
+        match (&policy.access, extensions.get::<Caller>()) {
             (Access::Public, _) => Ok(()),
             (Access::Scope(scope), Some(context)) if context.is_of_every_tenant() && !policy.every_tenant => {
                 let detail = "a token of every tenant is for authenticating clients only";

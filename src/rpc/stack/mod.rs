@@ -1,4 +1,4 @@
-//! The stack of layers that every call passes, on both doors.
+//! The stack of layers that every call passes, on both transports.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -40,14 +40,14 @@ pub struct StackConfig {
     pub call_timeout: Duration,
 }
 
-/// A door with the stack before it.
+/// A transport with the stack before it.
 pub type Stack<B> = BoxCloneSyncService<Request<B>, Response<Body>, Infallible>;
 
-/// Puts the layers before a door. This is the one place that states their order, from the outermost to the innermost.
+/// Puts the layers before a transport. This is the one place that states their order, from the outermost to the innermost.
 ///
-/// None of them reads the body. `door` is the door's own gate: it says which method is called, and its policy. Behind
-/// the layers, `inner` is the gRPC router on one door, and "decode, and call the gRPC router" on the other.
-pub fn stack<C, S, B>(config: StackConfig, door: C, inner: S) -> Stack<B>
+/// None of them reads the body. `transport` is the transport's own gate: it says which method is called, and its policy. Behind
+/// the layers, `inner` is the gRPC router on one transport, and "decode, and call the gRPC router" on the other.
+pub fn stack<C, S, B>(config: StackConfig, transport: C, inner: S) -> Stack<B>
 where
     C: Check,
     S: Service<Request<B>, Response = Response<Body>, Error = Infallible> + Clone + Send + Sync + 'static,
@@ -58,7 +58,7 @@ where
     let authorized = Gate::new(Authorize, limited);
     let authenticated = Gate::new(config.authenticate, authorized);
     let timely = Deadline::new(config.call_timeout, authenticated);
-    let resolved = Gate::new(door, timely);
+    let resolved = Gate::new(transport, timely);
     let caught = CatchPanic::new(resolved);
     let announced = RateLimitHeaders::new(caught);
     let traced = Trace::new(announced);

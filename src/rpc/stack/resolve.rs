@@ -1,4 +1,4 @@
-//! Which method a call on the gRPC door is for.
+//! Which method a call on the gRPC transport is for.
 
 use http::Request;
 

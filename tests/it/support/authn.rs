@@ -3,7 +3,7 @@
 use oauth_clients::auth::dev_key::ALL_SCOPES;
 use serde_json::{Value, json};
 
-use super::{Caller, Door, Refused, TestServer};
+use super::{Caller, Refused, TestServer, Transport};
 
 impl TestServer {
     /// A platform service, which sees every tenant.
@@ -14,12 +14,12 @@ impl TestServer {
 
 impl Caller<'_> {
     pub(crate) async fn lookup(&self, id: &str) -> Result<Value, Refused> {
-        self.call(Door::Grpc, "LookupClient", json!({"clientId": id}))
+        self.call(Transport::Grpc, "LookupClient", json!({"clientId": id}))
             .await
     }
 
     pub(crate) async fn authenticate(&self, request: Value) -> Result<Value, Refused> {
-        self.call(Door::Grpc, "AuthenticateClient", request).await
+        self.call(Transport::Grpc, "AuthenticateClient", request).await
     }
 
     /// Whether a secret is taken.
@@ -30,11 +30,11 @@ impl Caller<'_> {
 
     pub(crate) async fn disable(&self, id: &str, reason: &str) -> Result<Value, Refused> {
         let request = json!({"clientId": id, "reason": reason});
-        self.call(Door::Grpc, "DisableOAuthClient", request).await
+        self.call(Transport::Grpc, "DisableOAuthClient", request).await
     }
 
     pub(crate) async fn enable(&self, id: &str) -> Result<Value, Refused> {
-        self.call(Door::Grpc, "EnableOAuthClient", json!({"clientId": id}))
+        self.call(Transport::Grpc, "EnableOAuthClient", json!({"clientId": id}))
             .await
     }
 }

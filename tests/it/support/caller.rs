@@ -1,4 +1,4 @@
-//! Calls the same operations through either door, with the same JSON in and out.
+//! Calls the same operations through either transport, with the same JSON in and out.
 
 use http::uri::PathAndQuery;
 use oauth_clients::pb::{self, v1::o_auth_client_service_client::OAuthClientServiceClient};
@@ -17,15 +17,15 @@ use super::{Answer, bytes_codec::BytesCodec, http::COLLECTION};
 
 /// One of the two ways to call the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Door {
+pub(crate) enum Transport {
     Rest,
     Grpc,
 }
 
-impl Door {
+impl Transport {
     pub(crate) const BOTH: [Self; 2] = [Self::Rest, Self::Grpc];
 
-    /// The doors that an RPC has.
+    /// The transports that an RPC has.
     pub(crate) fn of(rpc: &str) -> &'static [Self] {
         let options = method(rpc).descriptor.options();
         let http = pb::protos()
@@ -40,15 +40,15 @@ impl Door {
     }
 }
 
-/// The doors of a server.
-pub(crate) struct Doors {
+/// The transports of a server.
+pub(crate) struct Transports {
     pub(crate) http: reqwest::Client,
     pub(crate) rest_url: String,
     pub(crate) channel: Channel,
 }
 
-impl Doors {
-    /// The doors at these URLs. Nothing is connected yet.
+impl Transports {
+    /// The transports at these URLs. Nothing is connected yet.
     pub(crate) fn at(rest_url: String, grpc_url: String) -> Self {
         Self {
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
@@ -58,13 +58,16 @@ impl Doors {
     }
 
     pub(crate) fn caller(&self, token: Option<String>) -> Caller<'_> {
-        Caller { doors: self, token }
+        Caller {
+            transports: self,
+            token,
+        }
     }
 }
 
 /// Who calls.
 pub(crate) struct Caller<'a> {
-    pub(crate) doors: &'a Doors,
+    pub(crate) transports: &'a Transports,
     pub(crate) token: Option<String>,
 }
 
@@ -127,10 +130,15 @@ type Authorized = Box<dyn FnMut(Request<()>) -> Result<Request<()>, Status> + Se
 
 impl Caller<'_> {
     /// Calls an RPC with the JSON of its request, and returns that of its answer.
-    pub(crate) async fn call(&self, door: Door, rpc: &str, request: Value) -> Result<Value, Refused> {
-        match door {
-            Door::Rest => self.call_rest(rpc, &request).await,
-            Door::Grpc => self.call_grpc(rpc, request).await,
+    pub(crate) async fn call(
+        &self,
+        transport: Transport,
+        rpc: &str,
+        request: Value,
+    ) -> Result<Value, Refused> {
+        match transport {
+            Transport::Rest => self.call_rest(rpc, &request).await,
+            Transport::Grpc => self.call_grpc(rpc, request).await,
         }
     }
 
@@ -195,7 +203,7 @@ impl Caller<'_> {
 
     /// The same, with the metadata of the answer.
     pub(crate) async fn exchange(&self, path: &str, message: Vec<u8>) -> Result<Response<Vec<u8>>, Status> {
-        let mut grpc = tonic::client::Grpc::new(self.doors.channel.clone());
+        let mut grpc = tonic::client::Grpc::new(self.transports.channel.clone());
         grpc.ready().await.unwrap();
         let mut request = Request::new(message);
         if let Some(token) = &self.token {
@@ -212,50 +220,66 @@ impl Caller<'_> {
             request.metadata_mut().insert("authorization", bearer(&token));
             Ok(request)
         });
-        OAuthClientServiceClient::with_interceptor(self.doors.channel.clone(), authorize)
+        OAuthClientServiceClient::with_interceptor(self.transports.channel.clone(), authorize)
     }
 
-    pub(crate) async fn create(&self, door: Door, client: Value) -> Value {
-        self.call(door, "CreateOAuthClient", client).await.unwrap()
+    pub(crate) async fn create(&self, transport: Transport, client: Value) -> Value {
+        self.call(transport, "CreateOAuthClient", client).await.unwrap()
     }
 
     /// Creates a client, and returns its id.
     pub(crate) async fn created(&self, client: Value) -> String {
-        let client = self.create(Door::Grpc, client).await;
+        let client = self.create(Transport::Grpc, client).await;
         client["clientId"].as_str().unwrap().to_owned()
     }
 
-    pub(crate) async fn get(&self, door: Door, id: &str) -> Result<Value, Refused> {
-        self.call(door, "GetOAuthClient", json!({"clientId": id})).await
+    pub(crate) async fn get(&self, transport: Transport, id: &str) -> Result<Value, Refused> {
+        self.call(transport, "GetOAuthClient", json!({"clientId": id}))
+            .await
     }
 
     /// The client as it is stored.
     pub(crate) async fn stored(&self, id: &str) -> Value {
-        self.get(Door::Grpc, id).await.unwrap()
+        self.get(Transport::Grpc, id).await.unwrap()
     }
 
-    pub(crate) async fn patch(&self, door: Door, id: &str, operations: Value) -> Result<Value, Refused> {
+    pub(crate) async fn patch(
+        &self,
+        transport: Transport,
+        id: &str,
+        operations: Value,
+    ) -> Result<Value, Refused> {
         let request = json!({"clientId": id, "operations": operations});
-        self.call(door, "PatchOAuthClient", request).await
+        self.call(transport, "PatchOAuthClient", request).await
     }
 
-    pub(crate) async fn delete(&self, door: Door, id: &str, confirm: &str) -> Result<Value, Refused> {
+    pub(crate) async fn delete(
+        &self,
+        transport: Transport,
+        id: &str,
+        confirm: &str,
+    ) -> Result<Value, Refused> {
         let request = json!({"clientId": id, "confirmDelete": confirm});
-        self.call(door, "DeleteOAuthClient", request).await
+        self.call(transport, "DeleteOAuthClient", request).await
     }
 
-    pub(crate) async fn create_secret(&self, door: Door, id: &str) -> Result<Value, Refused> {
-        self.call(door, "CreateClientSecret", json!({"clientId": id}))
+    pub(crate) async fn create_secret(&self, transport: Transport, id: &str) -> Result<Value, Refused> {
+        self.call(transport, "CreateClientSecret", json!({"clientId": id}))
             .await
     }
 
-    pub(crate) async fn delete_secret(&self, door: Door, id: &str, hint: &str) -> Result<Value, Refused> {
+    pub(crate) async fn delete_secret(
+        &self,
+        transport: Transport,
+        id: &str,
+        hint: &str,
+    ) -> Result<Value, Refused> {
         let request = json!({"clientId": id, "hint": hint});
-        self.call(door, "DeleteClientSecret", request).await
+        self.call(transport, "DeleteClientSecret", request).await
     }
 
-    pub(crate) async fn list(&self, door: Door, request: Value) -> Result<Value, Refused> {
-        self.call(door, "ListOAuthClients", request).await
+    pub(crate) async fn list(&self, transport: Transport, request: Value) -> Result<Value, Refused> {
+        self.call(transport, "ListOAuthClients", request).await
     }
 }
 

@@ -1,4 +1,4 @@
-//! Requests and answers of the REST door as text, with what differs from run to run masked.
+//! Requests and answers of the REST transport as text, with what differs from run to run masked.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! The REST door, request by request.
+//! The REST transport, request by request.
 
 use http::HeaderMap;
 use oauth_clients::pb;
@@ -10,7 +10,7 @@ use super::{Caller, Refused};
 /// Where the clients are.
 pub(crate) const COLLECTION: &str = "/api/core/oauth-clients";
 
-/// An answer of the REST door, read to its end.
+/// An answer of the REST transport, read to its end.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -19,10 +19,10 @@ pub(crate) struct Answer {
 }
 
 impl Caller<'_> {
-    /// A request with this caller's token, at a path of the REST door.
+    /// A request with this caller's token, at a path of the REST transport.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let url = format!("{}{path}", self.doors.rest_url);
-        let request = self.doors.http.request(method, url);
+        let url = format!("{}{path}", self.transports.rest_url);
+        let request = self.transports.http.request(method, url);
         match &self.token {
             Some(token) => request.bearer_auth(token),
             None => request,

@@ -7,7 +7,7 @@ use http::HeaderMap;
 use oauth_clients::pb::v1::ListOAuthClientsRequest;
 use tonic_types::StatusExt as _;
 
-use super::{Caller, Db, Door, TestServer, http::COLLECTION, redis::Redis};
+use super::{Caller, Db, TestServer, Transport, http::COLLECTION, redis::Redis};
 
 /// What a caller learns of his quota.
 #[derive(Debug)]
@@ -25,8 +25,8 @@ impl Called {
 }
 
 /// A call of tier 1, which is within the quota or not, and nothing else.
-pub(crate) async fn read(caller: &Caller<'_>, door: Door) -> Called {
-    if door == Door::Rest {
+pub(crate) async fn read(caller: &Caller<'_>, transport: Transport) -> Called {
+    if transport == Transport::Rest {
         let answer = caller.http_get(COLLECTION).await;
         assert!(matches!(answer.status, 200 | 429), "{answer:?}");
         return Called {
@@ -71,10 +71,10 @@ pub(crate) async fn limited(redis: Option<&Redis>, reads: u32, changes: u32) -> 
     .await
 }
 
-/// Calls on both doors at once, and counts those that are let through.
+/// Calls on both transports at once, and counts those that are let through.
 pub(crate) async fn allowed_of(calls: usize, servers: &[&TestServer]) -> usize {
     let admins: Vec<Caller<'_>> = servers.iter().map(|server| server.admin()).collect();
-    let calls = (0..calls).map(|n| read(&admins[n % admins.len()], Door::BOTH[n / admins.len() % 2]));
+    let calls = (0..calls).map(|n| read(&admins[n % admins.len()], Transport::BOTH[n / admins.len() % 2]));
     let answers = join_all(calls).await;
     answers.iter().filter(|called| called.allowed).count()
 }

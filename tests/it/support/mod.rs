@@ -22,7 +22,7 @@ pub(crate) mod server;
 pub(crate) mod tls_client;
 
 pub(crate) use self::{
-    caller::{Caller, Door, Refused},
+    caller::{Caller, Refused, Transport},
     db::Db,
     http::Answer,
     server::TestServer,

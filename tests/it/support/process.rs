@@ -15,7 +15,7 @@ use tokio::{
     process::{Child, ChildStderr, ChildStdout, Command},
 };
 
-use super::caller::Doors;
+use super::caller::Transports;
 
 /// What a command that ended said.
 #[derive(Debug)]
@@ -168,8 +168,8 @@ impl Served {
         }
     }
 
-    pub(crate) fn doors(&self) -> Doors {
-        Doors::at(self.rest.clone(), format!("http://{}", self.grpc))
+    pub(crate) fn transports(&self) -> Transports {
+        Transports::at(self.rest.clone(), format!("http://{}", self.grpc))
     }
 
     /// A token for everything that may be done in a tenant.

@@ -11,11 +11,11 @@ use oauth_clients::{
 use tempfile::TempDir;
 use tokio::{sync::oneshot, task::JoinHandle};
 
-use super::{Caller, Db, caller::Doors};
+use super::{Caller, Db, caller::Transports};
 
 /// A server on a database of its own. It stops when this is dropped.
 pub(crate) struct TestServer {
-    pub(crate) doors: Doors,
+    pub(crate) transports: Transports,
     pub(crate) rest_addr: SocketAddr,
     pub(crate) grpc_addr: SocketAddr,
     key: DevKey,
@@ -43,7 +43,7 @@ impl TestServer {
             let _dropped = stopped.await;
         }));
         Self {
-            doors: Doors::at(format!("http://{rest_addr}"), format!("http://{grpc_addr}")),
+            transports: Transports::at(format!("http://{rest_addr}"), format!("http://{grpc_addr}")),
             rest_addr,
             grpc_addr,
             key: DevKey::load_or_create(data_dir.path()).unwrap(),
@@ -74,7 +74,7 @@ impl TestServer {
     }
 
     pub(crate) fn caller(&self, token: Option<String>) -> Caller<'_> {
-        self.doors.caller(token)
+        self.transports.caller(token)
     }
 
     pub(crate) fn token(&self, tenant: &str, subject: &str, scope: &str) -> String {

@@ -17,15 +17,15 @@ use tonic::transport::{Channel, Endpoint};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use super::{
-    Door, TestServer,
+    TestServer, Transport,
     certs::{Ca, Pair},
 };
 
 impl TestServer {
-    pub(crate) fn addr(&self, door: Door) -> SocketAddr {
-        match door {
-            Door::Rest => self.rest_addr,
-            Door::Grpc => self.grpc_addr,
+    pub(crate) fn addr(&self, transport: Transport) -> SocketAddr {
+        match transport {
+            Transport::Rest => self.rest_addr,
+            Transport::Grpc => self.grpc_addr,
         }
     }
 }
@@ -82,10 +82,10 @@ impl TlsClient {
         connector.connect(name, stream).await
     }
 
-    /// Connects to a door, and asks whether the server is there.
-    pub(crate) async fn open(&self, server: &TestServer, door: Door) -> io::Result<Session> {
-        let stream = self.connect(server.addr(door)).await?;
-        Session::on(stream, door).await
+    /// Connects to a transport, and asks whether the server is there.
+    pub(crate) async fn open(&self, server: &TestServer, transport: Transport) -> io::Result<Session> {
+        let stream = self.connect(server.addr(transport)).await?;
+        Session::on(stream, transport).await
     }
 
     /// The alert with which a server ends the connection. In TLS 1.3 a client is done with the handshake before the
@@ -103,17 +103,17 @@ impl TlsClient {
     }
 }
 
-/// One connection to a door.
+/// One connection to a transport.
 pub(crate) enum Session {
     Rest(Box<TlsStream<TcpStream>>),
     Grpc(Channel),
 }
 
 impl Session {
-    pub(crate) async fn on(stream: TlsStream<TcpStream>, door: Door) -> io::Result<Self> {
-        let mut session = match door {
-            Door::Rest => Self::Rest(Box::new(stream)),
-            Door::Grpc => Self::Grpc(channel(stream).await?),
+    pub(crate) async fn on(stream: TlsStream<TcpStream>, transport: Transport) -> io::Result<Self> {
+        let mut session = match transport {
+            Transport::Rest => Self::Rest(Box::new(stream)),
+            Transport::Grpc => Self::Grpc(channel(stream).await?),
         };
         session.ask().await?;
         Ok(session)
