@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use sea_orm::{ConnectionTrait as _, DbBackend, Statement, Value};
+use sea_orm::{ConnectionTrait as _, Statement, Value};
 
 use super::{Store, detached, error::StoreError};
 use crate::domain::{
@@ -52,20 +52,20 @@ impl Store {
         row.push(assertion.expires_at.as_micros().into());
         row.push(micros(USABLE_AFTER_END).into());
         detached(|_| async move {
-            let backend = store.url.backend();
-            let connection = store.pools.writers.get().await?;
+            let dialect = store.dialect;
+            let connection = store.writer().await?;
             let insert = format!(
                 "INSERT INTO used_assertions (tenant_id, client_id, jti_digest, expires_at) \
                  SELECT $1, $2, $3, $4 WHERE $4 > {now} - $5 ON CONFLICT DO NOTHING",
-                now = now(backend)
+                now = dialect.statement_time
             );
-            let insert = Statement::from_sql_and_values(backend, insert, row);
+            let insert = Statement::from_sql_and_values(dialect.backend, insert, row);
             if connection.execute_raw(insert).await?.rows_affected() == 1 {
                 return Ok(AssertionUse::First);
             }
             let find =
                 "SELECT 1 FROM used_assertions WHERE tenant_id = $1 AND client_id = $2 AND jti_digest = $3";
-            let find = Statement::from_sql_and_values(backend, find, key);
+            let find = Statement::from_sql_and_values(dialect.backend, find, key);
             Ok(match connection.query_one_raw(find).await? {
                 Some(_) => AssertionUse::Replay,
                 None => AssertionUse::TooOld,
@@ -81,17 +81,17 @@ impl Store {
     pub async fn purge_assertions(&self) -> Result<u64, StoreError> {
         let store = self.clone();
         detached(|_| async move {
-            let backend = store.url.backend();
+            let dialect = store.dialect;
             // The whole key: clients choose the same ids as others.
             let sql = format!(
                 "DELETE FROM used_assertions WHERE (tenant_id, client_id, jti_digest) IN (\
                  SELECT tenant_id, client_id, jti_digest FROM used_assertions \
                  WHERE expires_at <= {now} - $1 LIMIT $2)",
-                now = now(backend)
+                now = dialect.statement_time
             );
             let values = [micros(KEPT_AFTER_END).into(), BATCH.into()];
-            let delete = Statement::from_sql_and_values(backend, sql, values);
-            let connection = store.pools.writers.get().await?;
+            let delete = Statement::from_sql_and_values(dialect.backend, sql, values);
+            let connection = store.writer().await?;
             Ok(connection.execute_raw(delete).await?.rows_affected())
         })
         .await
@@ -100,12 +100,4 @@ impl Store {
 
 fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
-}
-
-/// The time of the database when the statement began, in microseconds since 1970.
-const fn now(backend: DbBackend) -> &'static str {
-    match backend {
-        DbBackend::Sqlite => "CAST(unixepoch('subsec') * 1000000 AS INTEGER)",
-        _ => "CAST(extract(epoch FROM statement_timestamp()) * 1000000 AS bigint)",
-    }
 }

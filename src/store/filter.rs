@@ -1,11 +1,11 @@
 //! Filters as conditions of SQL, with every value bound.
 
 use sea_orm::{
-    Condition, DbBackend, ExprTrait as _,
+    Condition, ExprTrait as _,
     sea_query::{Expr, Func, SimpleExpr},
 };
 
-use super::entity::client::Column;
+use super::{dialect::Dialect, entity::client::Column};
 use crate::domain::{
     filter::{Attribute, Comparison, Connective, Filter, Operator},
     metadata::AppType,
@@ -23,8 +23,8 @@ pub(super) enum Selection {
 }
 
 /// Translates a filter for a database.
-pub(super) fn select(filter: &Filter, backend: DbBackend) -> Selection {
-    let translated = filter.fold(|leaf| comparison(leaf, backend), Part::not, Part::connect);
+pub(super) fn select(filter: &Filter, dialect: &Dialect) -> Selection {
+    let translated = filter.fold(|leaf| comparison(leaf, dialect), Part::not, Part::connect);
     match translated {
         Some(Part::Never) => Selection::Nothing,
         Some(Part::Sometimes(expression)) => Selection::Where(Condition::all().add(expression)),
@@ -90,7 +90,7 @@ fn condition(connective: Connective, parts: Vec<SimpleExpr>) -> Condition {
     parts.into_iter().fold(empty, Condition::add)
 }
 
-fn comparison(comparison: &Comparison, backend: DbBackend) -> Part {
+fn comparison(comparison: &Comparison, dialect: &Dialect) -> Part {
     match comparison {
         // Every client has every attribute.
         Comparison::Present(_) => Part::Always,
@@ -103,8 +103,8 @@ fn comparison(comparison: &Comparison, backend: DbBackend) -> Part {
             let value = attribute.comparable(value);
             match attribute {
                 Attribute::AppType => app_type(*operator, &value),
-                Attribute::ClientId => text(Column::ClientId, *operator, &value, backend),
-                Attribute::ClientName => text(Column::ClientNameFolded, *operator, &value, backend),
+                Attribute::ClientId => text(Column::ClientId, *operator, &value, dialect),
+                Attribute::ClientName => text(Column::ClientNameFolded, *operator, &value, dialect),
             }
         }
     }
@@ -129,7 +129,7 @@ fn app_type(operator: Operator, value: &str) -> Part {
     }
 }
 
-fn text(column: Column, operator: Operator, value: &str, backend: DbBackend) -> Part {
+fn text(column: Column, operator: Operator, value: &str, dialect: &Dialect) -> Part {
     if let Some((before, _)) = value.split_once('\0') {
         return text_with_nul(column, operator, before);
     }
@@ -138,7 +138,7 @@ fn text(column: Column, operator: Operator, value: &str, backend: DbBackend) -> 
         Operator::Contains | Operator::StartsWith | Operator::EndsWith if value.is_empty() => {
             return Part::Always;
         }
-        Operator::Equal => equals(own().eq(value), backend),
+        Operator::Equal => (dialect.few_are_equal)(own().eq(value)),
         Operator::NotEqual => own().ne(value),
         Operator::Greater => own().gt(value),
         Operator::GreaterOrEqual => own().gte(value),
@@ -149,40 +149,21 @@ fn text(column: Column, operator: Operator, value: &str, backend: DbBackend) -> 
             Some(end) => own().gte(value).and(own().lt(end)),
             None => own().gte(value),
         },
-        Operator::Contains => contains(own(), value, backend),
-        Operator::EndsWith => contains(end_of(own(), value, backend), value, backend),
+        Operator::Contains => contains(own(), value, dialect),
+        Operator::EndsWith => contains(end_of(own(), value, dialect), value, dialect),
     })
 }
 
-/// SQLite, which plans without counting, takes so many names to be equal that it would rather walk the tenant's clients
-/// in the order of the list. PostgreSQL knows.
-fn equals(comparison: SimpleExpr, backend: DbBackend) -> SimpleExpr {
-    match backend {
-        DbBackend::Sqlite => Func::cust("unlikely").arg(comparison).into(),
-        _ => comparison,
-    }
+/// PostgreSQL expects a third of the rows to match, and so reads them in the order of the list until the page is full. Of
+/// `=` on an expression it expects hardly any to match, and would rather sort those.
+fn contains(text: SimpleExpr, value: &str, dialect: &Dialect) -> SimpleExpr {
+    Expr::expr(Func::cust(dialect.position_function).arg(text).arg(value)).gt(0)
 }
 
-/// PostgreSQL takes a third of the rows to be found so, and so reads them in the order of the list until the page is
-/// full; of `=` on an expression it takes hardly any to be found, and would rather sort what it finds.
-fn contains(text: impl Into<SimpleExpr>, value: &str, backend: DbBackend) -> SimpleExpr {
-    let find = if backend == DbBackend::Postgres {
-        "strpos"
-    } else {
-        "instr"
-    };
-    Expr::expr(Func::cust(find).arg(text).arg(value)).gt(0)
-}
-
-/// As many characters as the value has, at the end of a text.
-fn end_of(text: impl Into<SimpleExpr>, value: &str, backend: DbBackend) -> SimpleExpr {
+/// The end of a text, as long as a value.
+fn end_of(text: SimpleExpr, value: &str, dialect: &Dialect) -> SimpleExpr {
     let length = i32::try_from(value.chars().count()).unwrap_or(i32::MAX);
-    let (end, length) = if backend == DbBackend::Postgres {
-        ("right", length)
-    } else {
-        ("substr", -length)
-    };
-    Func::cust(end).arg(text).arg(length).into()
+    (dialect.last_characters)(text, length)
 }
 
 /// No client has U+0000 anywhere, and PostgreSQL cannot even be asked: so it is compared with what stands before it,
@@ -215,7 +196,7 @@ mod tests {
     use super::*;
 
     fn sql(filter: &str) -> String {
-        match select(&Filter::parse(filter).unwrap(), DbBackend::Sqlite) {
+        match select(&Filter::parse(filter).unwrap(), &crate::store::sqlite::DIALECT) {
             Selection::All => "all".to_owned(),
             Selection::Nothing => "nothing".to_owned(),
             Selection::Where(condition) => {

@@ -1,19 +1,19 @@
 //! Pages of a tenant's clients, found by the place where they begin (keyset pagination), never by counting rows.
 
 use sea_orm::{
-    ColumnTrait as _, Condition, ConnectionTrait as _, DbBackend, DbErr, EntityTrait as _, ExprTrait as _,
-    Order, PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, QueryTrait as _, Select,
-    Value, sea_query::Expr,
+    ColumnTrait as _, Condition, ConnectionTrait as _, DbErr, EntityTrait as _, ExprTrait as _, Order,
+    PaginatorTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, QueryTrait as _, Select, Value,
+    sea_query::Expr,
 };
 
 use super::{
     Store,
-    clients::with_secrets,
     connection::Connection,
     detached,
     entity::client::{Column, Entity, Model},
     error::StoreError,
     filter::{self, Selection},
+    rows::with_secrets,
 };
 use crate::domain::{
     client::Client,
@@ -67,20 +67,15 @@ impl Store {
         };
         let (walk, from) = walk_from(&request.start);
         let query = query.beyond(walk, from, request.limit.get() + 1);
-        let backend = self.url.backend();
-        let (explain, column) = match backend {
-            DbBackend::Sqlite => ("EXPLAIN QUERY PLAN", "detail"),
-            _ => ("EXPLAIN (COSTS OFF)", "QUERY PLAN"),
-        };
-        let mut statement = query.build(backend);
-        statement.sql = format!("{explain} {}", statement.sql);
+        let mut statement = query.build(self.dialect.backend);
+        statement.sql = format!("{} {}", self.dialect.explain, statement.sql);
         let store = self.clone();
         detached(|_| async move {
             let connection = store.reader().await?.without_cache();
             let rows = connection.query_all_raw(statement).await?;
             Ok(rows
                 .iter()
-                .map(|row| row.try_get("", column))
+                .map(|row| row.try_get("", store.dialect.explanation))
                 .collect::<Result<_, _>>()?)
         })
         .await
@@ -88,8 +83,8 @@ impl Store {
 
     /// The queries for a list; nothing when it can have no client.
     fn list_query<'a>(&self, tenant: &'a TenantId, list: &'a List) -> Option<ListQuery<'a>> {
-        let backend = self.url.backend();
-        let selected = match list.filter.as_ref().map(|filter| filter::select(filter, backend)) {
+        let select = |filter| filter::select(filter, self.dialect);
+        let selected = match list.filter.as_ref().map(select) {
             None | Some(Selection::All) => None,
             Some(Selection::Nothing) => return None,
             Some(Selection::Where(condition)) => Some(condition),

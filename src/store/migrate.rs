@@ -6,13 +6,15 @@ use oauth_clients_migrations::{
     MigrationTrait, Migrator, MigratorTrait as _, SchemaManager, seaql_migrations,
 };
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait as _, QueryOrder as _, Set,
+    ConnectionTrait, DatabaseConnection, DbErr, EntityTrait as _, QueryOrder as _, Set,
     SqliteTransactionMode, SqlxPostgresConnector, SqlxSqliteConnector, Statement, TransactionOptions,
     TransactionTrait as _,
     sqlx::{postgres::PgPoolOptions, sqlite::SqlitePoolOptions},
 };
 
-use super::{Claim, Store, detached, error::StoreError, postgres, session::connection_error, sqlite};
+use super::{
+    Claim, Store, detached, dialect::Dialect, error::StoreError, postgres, session::connection_error, sqlite,
+};
 
 /// The migrations that this version has, and those that the database has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,7 +87,7 @@ impl Store {
         let store = self.clone();
         detached(|_| async move {
             let connection = store.reader().await?;
-            Ok(Schema::new(&applied_names(&connection).await?))
+            Ok(Schema::new(&applied_names(&connection, store.dialect).await?))
         })
         .await
     }
@@ -123,7 +125,7 @@ async fn migrate_sqlite(connection: &DatabaseConnection) -> Result<(), DbErr> {
         ..TransactionOptions::default()
     };
     let transaction = connection.begin_with_options(options).await?;
-    while let Some(migration) = next_missing(&transaction).await? {
+    while let Some(migration) = next_missing(&transaction, &sqlite::DIALECT).await? {
         apply(migration.as_ref(), &SchemaManager::new(&transaction)).await?;
     }
     transaction.commit().await
@@ -133,7 +135,7 @@ async fn migrate_postgres(connection: &DatabaseConnection) -> Result<(), DbErr> 
     loop {
         // The lock belongs to the session, which may be another one than for the migration before.
         postgres::lock_migrations(connection).await?;
-        let Some(migration) = next_missing(connection).await? else {
+        let Some(migration) = next_missing(connection, &postgres::DIALECT).await? else {
             return Ok(());
         };
         if migration.use_transaction() == Some(false) {
@@ -146,8 +148,11 @@ async fn migrate_postgres(connection: &DatabaseConnection) -> Result<(), DbErr> 
     }
 }
 
-async fn next_missing(connection: &impl ConnectionTrait) -> Result<Option<Box<dyn MigrationTrait>>, DbErr> {
-    let applied = applied_names(connection).await?;
+async fn next_missing(
+    connection: &impl ConnectionTrait,
+    dialect: &Dialect,
+) -> Result<Option<Box<dyn MigrationTrait>>, DbErr> {
+    let applied = applied_names(connection, dialect).await?;
     let mut migrations = Migrator::migrations().into_iter();
     Ok(migrations.find(|migration| !applied.iter().any(|name| name == migration.name())))
 }
@@ -167,17 +172,9 @@ async fn apply(migration: &dyn MigrationTrait, manager: &SchemaManager<'_>) -> R
 }
 
 /// The names of the migrations that the database has, oldest first.
-async fn applied_names(connection: &impl ConnectionTrait) -> Result<Vec<String>, DbErr> {
-    let backend = connection.get_database_backend();
-    let sql = match backend {
-        DbBackend::Sqlite => {
-            "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'seaql_migrations')"
-        }
-        _ => "SELECT to_regclass('seaql_migrations') IS NOT NULL",
-    };
-    let row = connection
-        .query_one_raw(Statement::from_string(backend, sql))
-        .await?;
+async fn applied_names(connection: &impl ConnectionTrait, dialect: &Dialect) -> Result<Vec<String>, DbErr> {
+    let query = Statement::from_string(dialect.backend, dialect.has_migrations);
+    let row = connection.query_one_raw(query).await?;
     let any = row.map(|row| row.try_get_by_index(0)).transpose()?;
     if any != Some(true) {
         return Ok(Vec::new());

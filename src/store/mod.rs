@@ -1,25 +1,27 @@
 //! The clients in the database: SQLite or PostgreSQL, from one code path. Every function takes the tenant first, and
-//! every query has it as its first condition, but for `lookup` and `presented`.
+//! every query has it as its first condition, but for `read::find_client` and `credential`.
 
 mod assertions;
-mod clients;
 mod connection;
+mod credential;
+mod dialect;
 mod entity;
 mod error;
 #[cfg(test)]
 mod faults;
 mod filter;
 mod list;
-mod lookup;
 mod migrate;
 mod pool;
 mod postgres;
-mod presented;
+mod read;
+mod rows;
 mod secrets;
 mod session;
 mod sqlite;
 mod transaction;
 mod url;
+mod write;
 
 use std::{
     fmt,
@@ -29,19 +31,19 @@ use std::{
     time::Duration,
 };
 
-use sea_orm::{ConnectionTrait as _, DbBackend};
+use sea_orm::ConnectionTrait as _;
 use tracing::Instrument as _;
 
 pub use self::{
     assertions::AssertionUse,
+    credential::{Owner, StoredCredential},
     error::{Corrupt, StoreError, Unsuitable, UpdateError},
-    lookup::ClientRecord,
     migrate::{MigrationState, Schema},
-    presented::{Owner, PresentedSecret},
+    read::ClientRecord,
     sqlite::{Claim, ClaimError},
     url::{DatabaseUrl, InvalidDatabaseUrl},
 };
-use self::{connection::Connection, error::driver_error, pool::Pools};
+use self::{connection::Connection, dialect::Dialect, error::driver_error, pool::Pools};
 
 /// How long a call waits for the database at most, whatever it waits for.
 const TIMEOUT: Duration = Duration::from_secs(4);
@@ -63,6 +65,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub struct Store {
     url: DatabaseUrl,
+    dialect: &'static Dialect,
     pools: Arc<Pools>,
 }
 
@@ -91,6 +94,7 @@ impl Store {
     pub async fn connect(url: &DatabaseUrl, connections: Option<NonZeroU32>) -> Result<Self, StoreError> {
         Ok(Self {
             url: url.clone(),
+            dialect: url.dialect(),
             pools: Arc::new(Pools::open(url, connections).await?),
         })
     }
@@ -110,19 +114,14 @@ impl Store {
         }
     }
 
-    /// Has PostgreSQL count what is in its tables, for its query planner, which it does by itself after a while. SQLite
-    /// plans better without: with counts it may skip through the tenants instead of looking one up.
+    /// Has the database collect the statistics that its query planner needs, if it needs any. PostgreSQL does so by itself
+    /// after a while.
     ///
     /// # Errors
     /// If the database cannot be reached.
     pub async fn analyze(&self) -> Result<(), StoreError> {
-        if self.url.backend() == DbBackend::Postgres {
-            self.pools
-                .writers
-                .get()
-                .await?
-                .execute_unprepared("ANALYZE")
-                .await?;
+        if let Some(analyze) = self.dialect.analyze {
+            self.writer().await?.execute_unprepared(analyze).await?;
         }
         Ok(())
     }
@@ -139,6 +138,11 @@ impl Store {
     /// Takes a connection for reading.
     async fn reader(&self) -> Result<Connection, StoreError> {
         self.pools.readers.get().await
+    }
+
+    /// Takes a connection for writing.
+    async fn writer(&self) -> Result<Connection, StoreError> {
+        self.pools.writers.get().await
     }
 }
 

@@ -1,32 +1,52 @@
 //! What is particular to PostgreSQL: how connections are set up, what the server must be like, and the lock that lets one
 //! process migrate.
 
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
 
 use sea_orm::{
     ConnectionTrait, DbBackend, DbErr, Statement,
+    sea_query::Func,
     sqlx::{self, ConnectOptions as _, Connection as _, PgConnection, Row as _, postgres::PgConnectOptions},
 };
 use uuid::Uuid;
 
 use super::{
-    LOCK_TIMEOUT, STATEMENT_TIMEOUT, STATEMENTS_KEPT, driver_error,
+    LOCK_TIMEOUT, STATEMENT_TIMEOUT, STATEMENTS_KEPT, credential,
+    dialect::Dialect,
+    driver_error,
     error::{StoreError, Unsuitable},
     url::DatabaseUrl,
 };
 
 /// How many connections a server has at most, unless told otherwise.
 pub(super) const DEFAULT_CONNECTIONS: u32 = 16;
-/// What begins a transaction that reads, and sees one state of the database.
-pub(super) const BEGIN_READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-/// What begins a transaction that writes.
-pub(super) const BEGIN_WRITE: &str = "BEGIN";
 /// How long a transaction in which nothing happens is left open by the database.
 const IDLE_IN_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
 /// A number that no other user of the database takes for an advisory lock.
 const MIGRATION_LOCK: i64 = 0x6f61_7574_6863_6c69;
 /// How often the lock is tried again that another process holds.
 const LOCK_POLL: Duration = Duration::from_millis(100);
+
+/// The statements of PostgreSQL.
+pub(super) static DIALECT: Dialect = Dialect {
+    backend: DbBackend::Postgres,
+    begin_read: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+    begin_write: "BEGIN",
+    statement_time: "CAST(extract(epoch FROM statement_timestamp()) * 1000000 AS bigint)",
+    find_credential: LazyLock::new(|| {
+        credential::query(
+            "json_agg(json_build_array(hint, encode(hash, 'hex'), created_at, created_by))::text",
+        )
+    }),
+    has_migrations: "SELECT to_regclass('seaql_migrations') IS NOT NULL",
+    analyze: Some("ANALYZE"),
+    explain: "EXPLAIN (COSTS OFF)",
+    explanation: "QUERY PLAN",
+    position_function: "strpos",
+    last_characters: |text, count| Func::cust("right").arg(text).arg(count).into(),
+    // Its statistics tell.
+    few_are_equal: |comparison| comparison,
+};
 
 /// Returns the options of a connection. No start-up parameter is sent that a connection pooler refuses by default.
 pub(super) fn options(url: &DatabaseUrl) -> Result<PgConnectOptions, sqlx::Error> {

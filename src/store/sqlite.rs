@@ -6,29 +6,54 @@ use std::{
     io,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
+    sync::LazyLock,
     time::Duration,
 };
 
-use sea_orm::sqlx::{
-    self, ConnectOptions as _, Connection as _, Row as _, SqliteConnection,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+use sea_orm::{
+    DbBackend,
+    sea_query::Func,
+    sqlx::{
+        self, ConnectOptions as _, Connection as _, Row as _, SqliteConnection,
+        sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+    },
 };
 use thiserror::Error;
 
 use super::{
-    LOCK_TIMEOUT, STATEMENTS_KEPT, driver_error,
+    LOCK_TIMEOUT, STATEMENTS_KEPT, credential,
+    dialect::Dialect,
+    driver_error,
     error::{StoreError, Unsuitable},
     url::DatabaseUrl,
 };
 
 /// How many connections read, unless told otherwise. Beside them there is one that writes, as SQLite has one writer.
 pub(super) const DEFAULT_READERS: u32 = 4;
-/// What begins a transaction that reads.
-pub(super) const BEGIN_READ: &str = "BEGIN DEFERRED";
-/// What begins a transaction that writes: the writer from its first moment, so that it never has to wait half-way.
-pub(super) const BEGIN_WRITE: &str = "BEGIN IMMEDIATE";
 /// How often a lock that another process holds is tried again.
 const LOCK_POLL: Duration = Duration::from_millis(50);
+
+/// The statements of SQLite.
+pub(super) static DIALECT: Dialect = Dialect {
+    backend: DbBackend::Sqlite,
+    begin_read: "BEGIN DEFERRED",
+    // The writer from its first moment, so that it never waits for a lock half-way.
+    begin_write: "BEGIN IMMEDIATE",
+    statement_time: "CAST(unixepoch('subsec') * 1000000 AS INTEGER)",
+    find_credential: LazyLock::new(|| {
+        credential::query("json_group_array(json_array(hint, hex(hash), created_at, created_by))")
+    }),
+    has_migrations: "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'seaql_migrations')",
+    // With statistics, SQLite may skip through the tenants instead of looking one up.
+    analyze: None,
+    explain: "EXPLAIN QUERY PLAN",
+    explanation: "detail",
+    position_function: "instr",
+    last_characters: |text, count| Func::cust("substr").arg(text).arg(-count).into(),
+    // Without statistics, SQLite expects so many names to be equal that it would rather walk the tenant's clients in the
+    // order of the list.
+    few_are_equal: |comparison| Func::cust("unlikely").arg(comparison).into(),
+};
 
 /// Returns the options of a connection to a file.
 pub(super) fn options(url: &DatabaseUrl) -> Result<SqliteConnectOptions, sqlx::Error> {

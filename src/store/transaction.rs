@@ -2,33 +2,25 @@
 
 use std::ops::Deref;
 
-use sea_orm::{DbBackend, DbErr};
+use sea_orm::DbErr;
 
-use super::{Store, connection::Connection, error::StoreError, postgres, sqlite};
+use super::{Store, connection::Connection, error::StoreError};
 
 /// A transaction. It reads and writes as the connection that it derefs to, and has to be [ended](Self::end): one that is
 /// dropped takes its connection with it.
 pub(super) struct Transaction(Connection);
 
 impl Store {
-    /// Begins a transaction that reads, and sees one state of the database.
+    /// Begins a transaction that reads one state of the database.
     pub(super) async fn begin_read(&self, connection: Connection) -> Result<Transaction, StoreError> {
-        let begin = match self.url.backend() {
-            DbBackend::Sqlite => sqlite::BEGIN_READ,
-            _ => postgres::BEGIN_READ,
-        };
-        connection.begin(begin).await?;
+        connection.begin(self.dialect.begin_read).await?;
         Ok(Transaction(connection))
     }
 
     /// Begins a transaction that may write.
     pub(super) async fn begin_write(&self) -> Result<Transaction, StoreError> {
-        let begin = match self.url.backend() {
-            DbBackend::Sqlite => sqlite::BEGIN_WRITE,
-            _ => postgres::BEGIN_WRITE,
-        };
-        let connection = self.pools.writers.get().await?;
-        connection.begin(begin).await?;
+        let connection = self.writer().await?;
+        connection.begin(self.dialect.begin_write).await?;
         Ok(Transaction(connection))
     }
 }

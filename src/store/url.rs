@@ -13,6 +13,8 @@ use sea_orm::{
 };
 use thiserror::Error;
 
+use super::{dialect::Dialect, postgres, sqlite};
+
 /// The URL of a database. Its `Debug` and `Display` omit user and password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DatabaseUrl {
@@ -85,8 +87,12 @@ impl DatabaseUrl {
         Some(resolved.unwrap_or_else(|_| path.to_owned()))
     }
 
-    pub(super) fn backend(&self) -> DbBackend {
-        self.backend
+    pub(super) fn dialect(&self) -> &'static Dialect {
+        if self.is_sqlite() {
+            &sqlite::DIALECT
+        } else {
+            &postgres::DIALECT
+        }
     }
 
     /// The whole URL, password included.

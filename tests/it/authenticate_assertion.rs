@@ -283,7 +283,7 @@ async fn what_breaks_a_rule_is_rejected(server: TestServer) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_log_tells_each_cause() {
     let dir = tempfile::tempdir().unwrap();
-    let served = Served::start(dir.path(), &["--log-format", "json"]).await;
+    let mut served = Served::start(dir.path(), &["--log-format", "json"]).await;
     let transports = served.transports();
     let admin = transports.caller(Some(served.token_of("acme")));
     let client = Client::create_by(&admin).await;
@@ -295,6 +295,8 @@ async fn the_log_tells_each_cause() {
     let used = client.assertion(json!({}));
     assert!(admin.takes_assertion(&used).await);
     assert!(!admin.takes_assertion(&used).await);
+    served.terminate().await;
+    assert_eq!(served.exit_code().await, Some(0));
     let causes = causes_in(&served.log());
     let expected = broken.iter().map(|(cause, _)| *cause).chain(["replayed"]);
     let both = expected.zip(&causes).enumerate();

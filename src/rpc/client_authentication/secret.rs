@@ -19,7 +19,7 @@ pub(super) async fn authenticate(
     let (hint, secret) = ClientSecret::parse(secret).ok_or(Rejection::MalformedSecret)?;
     let id = ClientId::parse(client_id).map_err(|_| Rejection::UnknownClient)?;
     tell_client(&id);
-    let found = service.store.find_secret(&id, &hint).await?;
+    let found = service.store.find_credential(&id, &hint).await?;
     let owner = found.owner.as_ref();
     let tenant = owner.map_or(context.tenant(), |owner| &owner.tenant).clone();
     let matches = secret.matches(&tenant, &id, &hint, found.hash.as_ref());

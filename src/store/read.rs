@@ -1,17 +1,17 @@
-//! Finding a client by its id alone, whatever its tenant and state, for authorization servers. This and the
-//! query for a presented secret are the only ones that do not begin with a tenant.
+//! Reading one client: of a tenant, for administrators; or by its identifier alone, whatever its tenant and state, for
+//! authorization servers. The latter and the query for a stored credential are the only ones that do not begin with a
+//! tenant.
 
-use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _};
+use sea_orm::{ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QueryOrder as _};
 
 use super::{
-    Store,
-    clients::from_row,
-    detached,
+    Store, detached,
     entity::{
         client::{Column, Entity, Model},
         secret,
     },
     error::{Corrupt, StoreError},
+    rows::{existing, from_row},
     secrets,
 };
 use crate::domain::{
@@ -19,7 +19,7 @@ use crate::domain::{
     ids::{ClientId, TenantId},
 };
 
-/// A client of some tenant, in some state, as its rows say it.
+/// The rows of a client of some tenant, in some state.
 #[derive(Debug)]
 pub struct ClientRecord {
     row: Model,
@@ -27,16 +27,31 @@ pub struct ClientRecord {
 }
 
 impl Store {
-    /// Finds a client of any tenant, also a deleted one.
+    /// Reads a client that is not deleted.
     ///
     /// # Errors
-    /// When the database cannot be reached.
+    /// If the tenant has no client with this identifier, or the database cannot be reached.
+    pub async fn get_client(&self, tenant: &TenantId, id: &ClientId) -> Result<Client, StoreError> {
+        let found = self.read(existing(tenant, id)).await?;
+        found.ok_or(StoreError::ClientNotFound)?.into_client()
+    }
+
+    /// Finds a client of any tenant, deleted or not.
+    ///
+    /// # Errors
+    /// If the database cannot be reached.
     pub async fn find_client(&self, id: &ClientId) -> Result<Option<ClientRecord>, StoreError> {
-        let (store, id) = (self.clone(), id.as_str().to_owned());
+        self.read(Condition::all().add(Column::ClientId.eq(id.as_str())))
+            .await
+    }
+
+    /// Reads the one client that a condition selects, in one query, so that the client and its secrets are of one state.
+    async fn read(&self, condition: Condition) -> Result<Option<ClientRecord>, StoreError> {
+        let store = self.clone();
         detached(|_| async move {
             let connection = store.reader().await?;
             let mut found = Entity::find()
-                .filter(Column::ClientId.eq(id))
+                .filter(condition)
                 .find_with_related(secret::Entity)
                 .order_by_asc(secret::Column::CreatedAt)
                 .all(&connection)
@@ -52,28 +67,28 @@ impl ClientRecord {
         Self { row, secrets }
     }
 
-    /// The tenant that owns the client.
+    /// Returns the tenant that owns the client.
     ///
     /// # Errors
-    /// When the row holds none.
+    /// If the row is corrupt.
     pub fn tenant(&self) -> Result<TenantId, StoreError> {
         tenant(&self.row.tenant_id, &self.row.client_id)
     }
 
-    /// Whether the client was deleted.
+    /// Returns `true` if the client is deleted.
     pub fn is_deleted(&self) -> bool {
         self.row.deleted_at.is_some()
     }
 
-    /// Whether the client is disabled.
+    /// Returns `true` if the client is disabled.
     pub fn is_disabled(&self) -> bool {
         self.row.disable_tag.is_some()
     }
 
-    /// The client.
+    /// Returns the client.
     ///
     /// # Errors
-    /// When its rows do not say one.
+    /// If its rows are corrupt.
     pub fn into_client(self) -> Result<Client, StoreError> {
         let secrets = self
             .secrets
@@ -84,7 +99,7 @@ impl ClientRecord {
     }
 }
 
-/// The tenant of a client's row.
+/// Parses the tenant of a client's row.
 pub(super) fn tenant(name: &str, client_id: &str) -> Result<TenantId, StoreError> {
     let corrupt = |_| Corrupt {
         table: "oauth_clients",

@@ -1,18 +1,16 @@
-//! What is kept of a secret that a client presents, in one query that takes as long, but for
-//! microseconds, whatever it finds.
+//! The stored credential of a client: one query, which takes as long, but for microseconds, whatever it finds.
 
-use std::{fmt, sync::LazyLock};
+use std::fmt;
 
 use sea_orm::{
-    ConnectionTrait as _, DbBackend, DbErr, FromQueryResult as _, IdenStatic as _, Iterable as _,
-    QueryResult, Statement,
+    ConnectionTrait as _, DbErr, FromQueryResult as _, IdenStatic as _, Iterable as _, QueryResult, Statement,
 };
 
 use super::{
     Store, detached,
     entity::{client, secret},
     error::{Corrupt, StoreError},
-    lookup::{ClientRecord, tenant},
+    read::{ClientRecord, tenant},
 };
 use crate::domain::{
     client::Client,
@@ -20,15 +18,15 @@ use crate::domain::{
     secret::{Hint, SecretHash},
 };
 
-/// Before the columns of the client.
+/// The prefix of the client's columns.
 const CLIENT: &str = "client_";
 
-/// What a client's secret is to be compared with. The rest of the client is not read before that was done, so that it
-/// takes as long, but for microseconds, to refuse one as to find none.
-pub struct PresentedSecret {
+/// The stored counterpart of a secret that a client presents. The rest of the client is not decoded before the secret
+/// has been compared, so that rejecting a client takes as long, but for microseconds, as finding none.
+pub struct StoredCredential {
     /// The state of the client, if there is one.
     pub owner: Option<Owner>,
-    /// What is kept of the secret that has the hint.
+    /// The hash of the secret with the presented hint, if there is one.
     pub hash: Option<SecretHash>,
     row: QueryResult,
 }
@@ -36,47 +34,37 @@ pub struct PresentedSecret {
 /// The state of a client.
 #[derive(Debug)]
 pub struct Owner {
-    /// Who owns it.
+    /// The tenant that owns the client.
     pub tenant: TenantId,
-    /// Whether it was deleted.
+    /// Is `true` if the client is deleted.
     pub is_deleted: bool,
-    /// Whether it is disabled.
+    /// Is `true` if the client is disabled.
     pub is_disabled: bool,
 }
 
 impl Store {
-    /// Finds what a client of any tenant and state, and its secret of this hint, are to be compared with.
+    /// Finds the stored credential of a client of any tenant and state.
     ///
     /// # Errors
-    /// When the database cannot be reached.
-    pub async fn find_secret(&self, id: &ClientId, hint: &Hint) -> Result<PresentedSecret, StoreError> {
+    /// If the database cannot be reached.
+    pub async fn find_credential(&self, id: &ClientId, hint: &Hint) -> Result<StoredCredential, StoreError> {
         let (store, id, hint) = (self.clone(), id.clone(), hint.clone());
         detached(|_| async move {
-            let backend = store.url.backend();
             let values = [id.as_str().into(), hint.as_str().into()];
-            let sql = if backend == DbBackend::Sqlite {
-                &SQLITE
-            } else {
-                &POSTGRES
-            };
-            let query = Statement::from_sql_and_values(backend, sql.as_str(), values);
+            let query = store.dialect.find_credential.as_str();
+            let query = Statement::from_sql_and_values(store.dialect.backend, query, values);
             let row = store.reader().await?.query_one_raw(query).await?;
             let always = || DbErr::RecordNotFound("a row that is always there".to_owned());
-            PresentedSecret::read(&id, row.ok_or_else(always)?)
+            StoredCredential::read(&id, row.ok_or_else(always)?)
         })
         .await
     }
 }
 
-static SQLITE: LazyLock<String> =
-    LazyLock::new(|| sql("json_group_array(json_array(hint, hex(hash), created_at, created_by))"));
-static POSTGRES: LazyLock<String> = LazyLock::new(|| {
-    sql("json_agg(json_build_array(hint, encode(hash, 'hex'), created_at, created_by))::text")
-});
-
-/// There is always one row. Its columns of the client and its list of secrets, which are much to read, are empty unless
-/// there is a secret of the hint.
-fn sql(secrets: &str) -> String {
+/// Returns the query for a credential, with an aggregate that makes the secrets of a client a JSON array of `[hint, hash in
+/// hexadecimal, created_at, created_by]`. The query always finds one row, whose columns of the client and list of secrets,
+/// which take long to read, are empty unless the client has a secret with the hint.
+pub(super) fn query(secrets_as_json: &str) -> String {
     let client = client::Column::iter().map(|column| {
         let name = column.as_str();
         format!("client.{name} AS {CLIENT}{name}")
@@ -84,7 +72,7 @@ fn sql(secrets: &str) -> String {
     let client = client.collect::<Vec<_>>().join(", ");
     format!(
         "SELECT owner.tenant_id, owner.deleted_at, owner.disable_tag, named.hash, {client}, \
-         (SELECT {secrets} FROM oauth_client_secrets AS secret \
+         (SELECT {secrets_as_json} FROM oauth_client_secrets AS secret \
          WHERE secret.tenant_id = named.tenant_id AND secret.client_id = named.client_id) AS secrets \
          FROM (SELECT 1) AS always \
          LEFT JOIN oauth_clients AS owner ON owner.client_id = $1 \
@@ -95,7 +83,7 @@ fn sql(secrets: &str) -> String {
     )
 }
 
-impl PresentedSecret {
+impl StoredCredential {
     fn read(id: &ClientId, row: QueryResult) -> Result<Self, StoreError> {
         let owner: Option<String> = row.try_get("", "tenant_id")?;
         let owner = owner.map(|name| {
@@ -114,10 +102,10 @@ impl PresentedSecret {
         })
     }
 
-    /// The client, once its secret was found right.
+    /// Returns the client, whose secret has been compared by now.
     ///
     /// # Errors
-    /// When its rows do not say one.
+    /// If its rows are corrupt.
     pub fn into_client(self) -> Result<Client, StoreError> {
         let client = client::Model::from_query_result(&self.row, CLIENT)?;
         let secrets: String = self.row.try_get("", "secrets")?;
@@ -138,7 +126,7 @@ fn read_secrets(client: &client::Model, json: &str) -> Option<Vec<secret::Model>
             tenant_id: client.tenant_id.clone(),
             client_id: client.client_id.clone(),
             hint,
-            hash: from_hex(&hash)?,
+            hash: hex::decode(hash).ok()?,
             created_at,
             created_by,
         })
@@ -148,38 +136,11 @@ fn read_secrets(client: &client::Model, json: &str) -> Option<Vec<secret::Model>
     Some(secrets)
 }
 
-fn from_hex(digits: &str) -> Option<Vec<u8>> {
-    let digit = |byte: &u8| {
-        char::from(*byte)
-            .to_digit(16)
-            .and_then(|digit| u8::try_from(digit).ok())
-    };
-    let pairs = digits.as_bytes().chunks(2);
-    pairs
-        .map(|pair| match pair {
-            [high, low] => Some(digit(high)? << 4 | digit(low)?),
-            _ => None,
-        })
-        .collect()
-}
-
-/// Without the row, which holds hashes.
-impl fmt::Debug for PresentedSecret {
+/// Omits the row, which holds hashes.
+impl fmt::Debug for StoredCredential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PresentedSecret")
+        f.debug_struct("StoredCredential")
             .field("owner", &self.owner)
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hexadecimal_digits_are_bytes() {
-        assert_eq!(from_hex("00fFA0"), Some(vec![0, 255, 160]));
-        assert_eq!(from_hex("0"), None);
-        assert_eq!(from_hex("0g"), None);
     }
 }

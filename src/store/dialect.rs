@@ -1,0 +1,33 @@
+//! The differences between SQLite and PostgreSQL that show in statements. Each database states its own, in `sqlite.rs`
+//! and `postgres.rs`; everything else in the store is the same for both.
+
+use std::sync::LazyLock;
+
+use sea_orm::{DbBackend, sea_query::SimpleExpr};
+
+/// The statements and functions of one kind of database.
+pub(super) struct Dialect {
+    pub(super) backend: DbBackend,
+    /// Begins a transaction that reads one state of the database.
+    pub(super) begin_read: &'static str,
+    /// Begins a transaction that writes.
+    pub(super) begin_write: &'static str,
+    /// The time at which the statement began, in microseconds since 1970.
+    pub(super) statement_time: &'static str,
+    /// Finds a [stored credential](super::StoredCredential).
+    pub(super) find_credential: LazyLock<String>,
+    /// Returns `true` if there is a table of migrations.
+    pub(super) has_migrations: &'static str,
+    /// Counts the rows for the query planner, where that makes better plans.
+    pub(super) analyze: Option<&'static str>,
+    /// Explains a query when it stands before it.
+    pub(super) explain: &'static str,
+    /// The column of the explanation.
+    pub(super) explanation: &'static str,
+    /// The function that finds a text in another one, and returns its position from 1, or 0.
+    pub(super) position_function: &'static str,
+    /// The last characters of a text, as many as the number says.
+    pub(super) last_characters: fn(SimpleExpr, i32) -> SimpleExpr,
+    /// Tells the query planner that few rows are equal.
+    pub(super) few_are_equal: fn(SimpleExpr) -> SimpleExpr,
+}
