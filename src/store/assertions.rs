@@ -1,5 +1,5 @@
-//! Assertions that clients have used, kept until no server could accept them any more. Which those are, the clock of the
-//! database decides: it is one for all servers, whose own clocks may differ, or jump.
+//! Used assertions, kept until no server could accept them any more. The clock of the database decides how long: it is one
+//! for all servers, whose own clocks may differ, or jump.
 
 use std::time::Duration;
 
@@ -11,28 +11,27 @@ use crate::domain::{
     ids::{ClientId, TenantId},
 };
 
-/// How many rows are deleted at once, so that no deletion takes long.
+/// The most rows that one statement deletes, so that none takes long.
 const BATCH: i64 = 1_000;
-/// How long after its end an assertion is not used any more: a server whose clock is so far behind may still accept it.
+/// The longest that an assertion can be used after its end: a server whose clock is that far behind still accepts it.
 const USABLE_AFTER_END: Duration = Duration::from_mins(5);
-/// How long after its end a used assertion is deleted. It is longer than an insertion can take that began when the
-/// assertion was still usable.
+/// The age after its end at which a used assertion is purged. The difference to [`USABLE_AFTER_END`] is longer than an
+/// insertion can take, so no insertion finds a purged assertion unused.
 const KEPT_AFTER_END: Duration = Duration::from_mins(6);
 
-/// What became of the use of an assertion.
+/// The outcome of using an assertion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AssertionUse {
-    /// It was used for the first time.
+    /// The assertion was never used before.
     First,
-    /// It was used before.
+    /// The assertion was used before.
     Replay,
-    /// By the clock of the database, its end is so long ago that it may have been used and forgotten.
+    /// The assertion may have been used and purged: its end is that long ago by the clock of the database.
     TooOld,
 }
 
 impl Store {
-    /// Notes that a client uses an assertion. Of several uses at once, also through other servers, exactly one is the
-    /// first.
+    /// Records the use of an assertion. Of several concurrent uses, on one replica or several, exactly one is the first.
     ///
     /// # Errors
     /// If the database cannot be reached.
@@ -74,7 +73,7 @@ impl Store {
         .await
     }
 
-    /// Deletes used assertions that no server accepts any more, up to a thousand, and returns how many they were.
+    /// Deletes up to a thousand used assertions that no server accepts any more, and returns their number.
     ///
     /// # Errors
     /// If the database cannot be reached.
@@ -82,7 +81,7 @@ impl Store {
         let store = self.clone();
         detached(|_| async move {
             let dialect = store.dialect;
-            // The whole key: clients choose the same ids as others.
+            // By the whole key, as different clients may choose the same `jti`.
             let sql = format!(
                 "DELETE FROM used_assertions WHERE (tenant_id, client_id, jti_digest) IN (\
                  SELECT tenant_id, client_id, jti_digest FROM used_assertions \

@@ -1,6 +1,5 @@
-//! A connection that a piece of work has for itself. It goes back to the pool only if everything that it did came to an
-//! end and succeeded: a connection on which a statement failed, was cut off, or left a transaction open is dropped, and
-//! with it whatever the database and the driver disagree about.
+//! Connections that are returned to the pool only in a known state. A connection on which a statement failed or was
+//! cancelled, or a transaction was left open, is dropped, and with it whatever the database and the driver disagree about.
 
 use std::mem;
 
@@ -21,7 +20,7 @@ pub(super) struct Connection {
 }
 
 struct Held {
-    /// Absent only while it is dropped.
+    /// Is `None` only while this is dropped.
     session: Option<Object<Connector>>,
     state: State,
 }
@@ -48,7 +47,7 @@ impl Connection {
         }
     }
 
-    /// Prepares statements for one use: the database need not remember texts that do not come again.
+    /// Prepares statements for one use, for texts that may never come again.
     pub(super) fn without_cache(self) -> Self {
         Self {
             prepared: Prepared::Once,
@@ -58,23 +57,25 @@ impl Connection {
 
     /// Begins a transaction with a statement.
     pub(super) async fn begin(&self, sql: &'static str) -> Result<(), DbErr> {
-        self.turn(State::Idle, sql, State::InTransaction).await
+        self.transition(State::Idle, sql, State::InTransaction).await
     }
 
     pub(super) async fn commit(&self) -> Result<(), DbErr> {
-        self.turn(State::InTransaction, "COMMIT", State::Idle).await
+        self.transition(State::InTransaction, "COMMIT", State::Idle).await
     }
 
     pub(super) async fn roll_back(&self) -> Result<(), DbErr> {
-        self.turn(State::InTransaction, "ROLLBACK", State::Idle).await
+        self.transition(State::InTransaction, "ROLLBACK", State::Idle)
+            .await
     }
 
-    async fn turn(&self, from: State, sql: &'static str, to: State) -> Result<(), DbErr> {
+    /// Executes a statement that ends one state and begins another.
+    async fn transition(&self, from: State, sql: &'static str, to: State) -> Result<(), DbErr> {
         let mut held = self.held.lock().await;
         held.verify_files()?;
         let session = held.begin_statement(Some(from))?;
         if self.backend == DbBackend::Sqlite {
-            // Compiled once.
+            // Kept prepared, as every transaction needs it.
             let statement = Statement::from_string(self.backend, sql);
             session.execute(statement, Prepared::Kept).await?;
         } else {
@@ -85,7 +86,7 @@ impl Connection {
 }
 
 impl Held {
-    /// Returns the session for a statement. Until that [ends](Self::end_statement) the state is unknown.
+    /// Returns the session for a statement. The state is unknown until the statement [ends](Self::end_statement).
     fn begin_statement(&mut self, expected: Option<State>) -> Result<&mut Session, DbErr> {
         let state = mem::replace(&mut self.state, State::Unknown);
         let usable = expected.map_or(state != State::Unknown, |expected| state == expected);
@@ -95,8 +96,8 @@ impl Held {
         }
     }
 
-    /// Notes that a statement succeeded. Outside a transaction, whatever it wrote is committed now: before a caller
-    /// hears of it, the files that hold it must still be those that others find.
+    /// Records that a statement succeeded. Outside a transaction, whatever it wrote is committed by now: before that is
+    /// acknowledged, the files that hold it must still be those that other processes find.
     fn end_statement(&mut self, state: State) -> Result<(), DbErr> {
         if state == State::Idle {
             self.verify_files()?;
@@ -120,13 +121,13 @@ impl Drop for Held {
         if self.state != State::Idle
             && let Some(session) = self.session.take()
         {
-            // The pool makes another.
+            // The pool opens another one.
             drop(Object::take(session));
         }
     }
 }
 
-/// The connection is not in the state that a statement needs: an earlier one failed.
+/// Returns the error of a connection on which an earlier statement failed.
 fn unusable() -> DbErr {
     DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed)
 }

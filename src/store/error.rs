@@ -1,43 +1,43 @@
-//! What can go wrong in the database, in the terms of the callers.
+//! Errors of the store, in the terms of its callers.
 
 use std::sync::Arc;
 
 use sea_orm::{DbErr, RuntimeErr, sqlx};
 use thiserror::Error;
 
-/// Why the store did not do what it was asked.
+/// An error of the store.
 #[derive(Debug, Error)]
 pub enum StoreError {
     /// The tenant has no such client.
     #[error("the tenant has no such client")]
     ClientNotFound,
-    /// Another change of the client was faster. Nothing was written.
-    #[error("another change of the client was faster")]
+    /// A concurrent change of the client won. Nothing was written.
+    #[error("a concurrent change of the client won")]
     ConcurrentChange,
-    /// The database cannot be reached, or is overloaded.
+    /// The database cannot be reached, is overloaded, or cannot write at the moment.
     #[error("the database cannot be reached")]
     Unavailable(#[source] DbErr),
     /// The database did not answer in time.
     #[error("the database did not answer in time")]
     TimedOut,
-    /// A row does not say what a client is.
+    /// A row holds a value that this service never writes.
     #[error("a record is corrupt")]
     Corrupt(#[from] Corrupt),
-    /// The database refused what it should not refuse.
-    #[error("the database refused")]
+    /// The database refused a statement that it should accept: a bug.
+    #[error("the database refused a statement")]
     Database(#[source] DbErr),
-    /// The database is not one that this service can keep its promises on.
+    /// The database is not suitable for this service.
     #[error(transparent)]
     Unsuitable(#[from] Unsuitable),
 }
 
-/// A database that this service cannot keep its promises on.
+/// An unsuitable database.
 #[derive(Debug, Error)]
 pub enum Unsuitable {
-    /// Its text is not UTF-8.
+    /// Its text is not in UTF-8.
     #[error("its encoding is {encoding}, and must be UTF-8: create the database with that encoding")]
     Encoding {
-        /// The encoding, as the database names it.
+        /// The encoding, by the name that the database gives it.
         encoding: String,
     },
     /// Each transaction may run in another session, without the prepared statements and the time limits of its own.
@@ -47,25 +47,25 @@ pub enum Unsuitable {
     TransactionPooling,
 }
 
-/// A row does not say what a client is: somebody else has written it.
+/// A row holds a value that this service never writes.
 #[derive(Debug, Error)]
 #[error("{table}.{column} of the client {client_id} has a value that is never written")]
 pub struct Corrupt {
-    /// The table of the row.
+    /// The table.
     pub table: &'static str,
     /// The column.
     pub column: &'static str,
-    /// The client that the row is about.
+    /// The client that the row belongs to.
     pub client_id: String,
 }
 
-/// Why a client was not changed.
+/// An error of a change of a client.
 #[derive(Debug, Error)]
 pub enum UpdateError<E> {
-    /// The change itself is not allowed. Nothing was written.
+    /// The change is not allowed. Nothing was written.
     #[error("the change is refused")]
     Refused(#[source] E),
-    /// The store could not do it.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }

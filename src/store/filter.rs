@@ -11,12 +11,12 @@ use crate::domain::{
     metadata::AppType,
 };
 
-/// Which clients a filter selects.
+/// The clients that a filter selects.
 #[derive(Debug, Clone)]
 pub(super) enum Selection {
-    /// All of them, so there is no condition.
+    /// All of them: there is no condition.
     All,
-    /// None, so there is no query.
+    /// No client: there is no query.
     Nothing,
     /// Those for which this holds.
     Where(Condition),
@@ -33,7 +33,7 @@ pub(super) fn select(filter: &Filter, dialect: &Dialect) -> Selection {
     }
 }
 
-/// What a part of a filter comes to. What no row can decide is decided here, so that it costs no query.
+/// The translation of a part of a filter. Whatever does not depend on a row is decided here, without a query.
 #[derive(Debug, Clone)]
 enum Part {
     Always,
@@ -71,7 +71,7 @@ impl Part {
         }
     }
 
-    /// The parts to put beside others under a connective.
+    /// Returns the operands to add to those of others under a connective.
     fn parts(self, connective: Connective) -> Vec<SimpleExpr> {
         match self {
             Self::Both(own, parts) if own == connective => parts,
@@ -110,7 +110,7 @@ fn comparison(comparison: &Comparison, dialect: &Dialect) -> Part {
     }
 }
 
-/// There are four types only, so what they compare to is known beforehand.
+/// Compares the type. There are four, so the outcome for each is known beforehand.
 fn app_type(operator: Operator, value: &str) -> Part {
     let mut all = AppType::ALL.map(AppType::as_str);
     all.sort_unstable();
@@ -121,7 +121,7 @@ fn app_type(operator: Operator, value: &str) -> Part {
         [] => Part::Never,
         [only] => Part::Sometimes(own().eq(*only)),
         _ if selected.len() == all.len() => Part::Always,
-        // Neighbours are a range, at whose begin an index is entered.
+        // Neighbours are one range of an index.
         [first, .., last] if all.windows(selected.len()).any(|window| window == selected) => {
             Part::Sometimes(own().gte(*first).and(own().lte(*last)))
         }
@@ -144,7 +144,7 @@ fn text(column: Column, operator: Operator, value: &str, dialect: &Dialect) -> P
         Operator::GreaterOrEqual => own().gte(value),
         Operator::Less => own().lt(value),
         Operator::LessOrEqual => own().lte(value),
-        // As a range, which an index answers.
+        // One range of an index.
         Operator::StartsWith => match after_prefix(value) {
             Some(end) => own().gte(value).and(own().lt(end)),
             None => own().gte(value),
@@ -166,8 +166,8 @@ fn end_of(text: SimpleExpr, value: &str, dialect: &Dialect) -> SimpleExpr {
     (dialect.last_characters)(text, length)
 }
 
-/// No client has U+0000 anywhere, and PostgreSQL cannot even be asked: so it is compared with what stands before it,
-/// which is the greatest text that is less.
+/// Compares with a text that contains U+0000, which no client has and PostgreSQL cannot store: the part before it is the
+/// greatest text that is less.
 fn text_with_nul(column: Column, operator: Operator, before: &str) -> Part {
     let own = Expr::col(column);
     match operator {
@@ -178,13 +178,13 @@ fn text_with_nul(column: Column, operator: Operator, before: &str) -> Part {
     }
 }
 
-/// The least text that is greater than every text with this prefix: the prefix with its last character replaced by the
-/// next. Nothing if there is none.
+/// Returns the least text that is greater than every text with this prefix: the prefix with its last character replaced
+/// by the next one. `None` if there is no next one.
 fn after_prefix(prefix: &str) -> Option<String> {
     let kept = prefix.trim_end_matches(char::MAX);
     let last = kept.chars().next_back()?;
     let start = kept.strip_suffix(last)?;
-    // The range leaves the surrogates out, which are no characters.
+    // The range skips the surrogates, which are not characters.
     let next = (last..=char::MAX).nth(1)?;
     Some(format!("{start}{next}"))
 }

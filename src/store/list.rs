@@ -1,4 +1,4 @@
-//! Pages of a tenant's clients, found by the place where they begin (keyset pagination), never by counting rows.
+//! Pages of a tenant's clients, found by their position in the order (keyset pagination), never by counting rows.
 
 use sea_orm::{
     ColumnTrait as _, Condition, ConnectionTrait as _, DbErr, EntityTrait as _, ExprTrait as _, Order,
@@ -26,7 +26,7 @@ impl Store {
     /// Reads a page of the tenant's clients.
     ///
     /// # Errors
-    /// When the database cannot be reached.
+    /// If the database cannot be reached.
     pub async fn list_clients(&self, tenant: &TenantId, request: &PageRequest) -> Result<Page, StoreError> {
         let (store, tenant, request) = (self.clone(), tenant.clone(), request.clone());
         detached(|_| async move {
@@ -52,11 +52,11 @@ impl Store {
         .await
     }
 
-    /// How the database would read a page: the lines of its query plan, for tests and measurements. None when the page
-    /// needs no query.
+    /// Returns the lines of the query plan of a page, for tests and measurements. There are none if the page needs no
+    /// query.
     ///
     /// # Errors
-    /// When the database cannot be reached.
+    /// If the database cannot be reached.
     pub async fn explain_page(
         &self,
         tenant: &TenantId,
@@ -81,7 +81,7 @@ impl Store {
         .await
     }
 
-    /// The queries for a list; nothing when it can have no client.
+    /// Returns the queries for a list, or `None` if no client can be in it.
     fn list_query<'a>(&self, tenant: &'a TenantId, list: &'a List) -> Option<ListQuery<'a>> {
         let select = |filter| filter::select(filter, self.dialect);
         let selected = match list.filter.as_ref().map(select) {
@@ -97,14 +97,14 @@ impl Store {
     }
 }
 
-/// Which way a list is walked.
+/// The direction in which a list is walked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Walk {
     Forward,
     Backward,
 }
 
-/// Which way a page is read, and from where.
+/// Returns the direction and the position from which a page is read.
 fn walk_from(start: &Start) -> (Walk, Option<&Position>) {
     match start {
         Start::First => (Walk::Forward, None),
@@ -121,7 +121,7 @@ struct ListQuery<'a> {
 }
 
 impl ListQuery<'_> {
-    /// Every client of the list. The filter is one operand of a conjunction, so it cannot reach past the tenant.
+    /// Selects every client of the list. The filter is one operand of a conjunction, so it cannot reach beyond the tenant.
     fn all(&self) -> Select<Entity> {
         let all = Entity::find()
             .filter(Column::TenantId.eq(self.tenant.as_str()))
@@ -132,7 +132,7 @@ impl ListQuery<'_> {
         }
     }
 
-    /// The clients beyond a place, nearest first.
+    /// Selects the clients beyond a position, nearest first.
     fn beyond(&self, walk: Walk, from: Option<&Position>, limit: u64) -> Select<Entity> {
         let field = self.list.sort.field;
         let direction = match walk {
@@ -147,14 +147,14 @@ impl ListQuery<'_> {
     }
 }
 
-/// Reads a list in one state of the database.
+/// Reads a list from one state of the database.
 struct Reader<'a> {
     query: ListQuery<'a>,
     snapshot: &'a Connection,
 }
 
 impl Reader<'_> {
-    /// The page, with the total if it is asked for.
+    /// Returns the page, with the total if it is requested.
     async fn read(&self, request: &PageRequest) -> Result<Page, StoreError> {
         let page = self.page(request).await?;
         let total = if request.count {
@@ -168,7 +168,7 @@ impl Reader<'_> {
     async fn page(&self, request: &PageRequest) -> Result<Page, StoreError> {
         let (walk, from) = walk_from(&request.start);
         let limit = request.limit.get();
-        // One more than fits tells whether any follow.
+        // One more than fits shows whether any follow.
         let mut rows = self.walk(walk, from, limit + 1).await?;
         let more = rows.len() as u64 > limit;
         rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
@@ -195,15 +195,15 @@ impl Reader<'_> {
         })
     }
 
-    /// The place beside the outermost client of the page, if any client lies further out.
+    /// Returns the position of the outermost client of the page, if a client lies beyond it.
     fn beside(&self, outermost: Option<&Client>, more: bool) -> Option<Position> {
         outermost
             .filter(|_| more)
             .map(|client| self.query.list.position(client))
     }
 
-    /// The place on the side of the page that the walk came from, if any client lies there. Of an empty page that is
-    /// the other side of the place where it began.
+    /// Returns the position on the side of the page from which the walk came, if a client lies there. For an empty page
+    /// that is the other side of its start.
     async fn behind(
         &self,
         walk: Walk,
@@ -253,7 +253,7 @@ fn ordered(query: Select<Entity>, field: SortField, direction: Direction) -> Sel
     }
 }
 
-/// A comparison of the whole sort key at once, which an index answers with one range.
+/// Compares the whole sort key at once, which is one range of an index.
 fn is_beyond(field: SortField, direction: Direction, position: &Position) -> Condition {
     let value: Value = match &position.value {
         SortValue::Text(text) => text.as_str().into(),

@@ -1,4 +1,4 @@
-//! The schema: where it stands, and how it is brought up to date.
+//! The state of the schema, and its migration.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -16,27 +16,27 @@ use super::{
     Claim, Store, detached, dialect::Dialect, error::StoreError, postgres, session::connection_error, sqlite,
 };
 
-/// The migrations that this version has, and those that the database has.
+/// The migrations of this version and of the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schema {
     /// Each migration by its name, oldest first.
     pub migrations: Vec<(String, MigrationState)>,
 }
 
-/// Where a migration stands.
+/// The state of a migration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MigrationState {
     /// The database has it.
     Applied,
     /// The database lacks it.
     Missing,
-    /// The database has it, and this version does not know it: a newer version has applied it. As migrations only add
-    /// to the schema, this version still works.
+    /// A newer version has applied it, and this version does not know it. As migrations only add to the schema, this
+    /// version still works.
     Newer,
 }
 
 impl MigrationState {
-    /// The state as a word.
+    /// Returns the state as a word.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Applied => "applied",
@@ -69,7 +69,7 @@ impl Schema {
         }
     }
 
-    /// Returns how many migrations are in a state.
+    /// Returns the number of migrations in a state.
     pub fn count(&self, state: MigrationState) -> usize {
         self.migrations
             .iter()
@@ -79,7 +79,7 @@ impl Schema {
 }
 
 impl Store {
-    /// Returns where the schema stands.
+    /// Returns the state of the schema.
     ///
     /// # Errors
     /// If the database cannot be reached.
@@ -99,7 +99,7 @@ impl Store {
     /// # Errors
     /// If the database cannot be reached, or refuses.
     pub async fn migrate(&self, _claim: &Claim) -> Result<(), StoreError> {
-        // A connection of its own, as a migration may take longer than a call.
+        // A connection of its own, without the time limits of requests.
         if self.url.is_sqlite() {
             let options = sqlite::options(&self.url).map_err(connection_error)?;
             let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options);
@@ -118,7 +118,7 @@ impl Store {
     }
 }
 
-/// Several migrations are one transaction, so that a process that is killed leaves the old schema or the new one.
+/// Applies all migrations in one transaction, so that a process that is killed leaves the old schema or the new one.
 async fn migrate_sqlite(connection: &DatabaseConnection) -> Result<(), DbErr> {
     let options = TransactionOptions {
         sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
@@ -133,7 +133,7 @@ async fn migrate_sqlite(connection: &DatabaseConnection) -> Result<(), DbErr> {
 
 async fn migrate_postgres(connection: &DatabaseConnection) -> Result<(), DbErr> {
     loop {
-        // The lock belongs to the session, which may be another one than for the migration before.
+        // The lock belongs to the session, which may have been replaced since the last migration.
         postgres::lock_migrations(connection).await?;
         let Some(migration) = next_missing(connection, &postgres::DIALECT).await? else {
             return Ok(());
@@ -171,7 +171,7 @@ async fn apply(migration: &dyn MigrationTrait, manager: &SchemaManager<'_>) -> R
     Ok(())
 }
 
-/// The names of the migrations that the database has, oldest first.
+/// Returns the names of the applied migrations, oldest first.
 async fn applied_names(connection: &impl ConnectionTrait, dialect: &Dialect) -> Result<Vec<String>, DbErr> {
     let query = Statement::from_string(dialect.backend, dialect.has_migrations);
     let row = connection.query_one_raw(query).await?;

@@ -1,5 +1,5 @@
-//! The clients in the database: SQLite or PostgreSQL, from one code path. Every function takes the tenant first, and
-//! every query has it as its first condition, but for `read::find_client` and `credential`.
+//! The clients in the database, SQLite or PostgreSQL. Every function takes the tenant first, and every query has it as its
+//! first condition, except `find_client` and `find_credential`, which are for authorization servers.
 
 mod assertions;
 mod connection;
@@ -45,20 +45,20 @@ pub use self::{
 };
 use self::{connection::Connection, dialect::Dialect, error::driver_error, pool::Pools};
 
-/// How long a call waits for the database at most, whatever it waits for.
+/// The longest that a request waits for the database.
 const TIMEOUT: Duration = Duration::from_secs(4);
-/// How long work may go on for which nobody waits any more.
+/// The longest that work goes on for which no request waits any more.
 const ABANDONED: Duration = Duration::from_secs(7);
-/// How long a statement may take.
+/// The longest that a statement may take.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(4);
-/// How long a statement waits for a lock.
+/// The longest that a statement waits for a lock.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(3);
-/// How many prepared statements a connection keeps: more than there are, as those whose text depends on a filter are
-/// not kept.
+/// The most prepared statements that a connection keeps. There are fewer, as those whose text depends on a filter are not
+/// kept.
 const STATEMENTS_KEPT: usize = 64;
-/// How long the database has to say that it is there.
+/// The longest that the database may take to answer the readiness probe.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long the connections have to end.
+/// The longest that the connections may take to end.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The clients of every tenant. Cheap to clone.
@@ -69,10 +69,10 @@ pub struct Store {
     pools: Arc<Pools>,
 }
 
-/// Why the database cannot be used at the moment.
+/// A reason for which the database cannot be used at the moment.
 #[derive(Debug, thiserror::Error)]
 pub enum NotReady {
-    /// It does not answer, or its file is not the one that was opened.
+    /// It cannot be reached, or its file is not the one that was opened.
     #[error(transparent)]
     Database(#[from] StoreError),
     /// It does not answer within a second.
@@ -81,16 +81,16 @@ pub enum NotReady {
     /// Its schema lacks migrations.
     #[error("the schema lacks {missing} migrations")]
     NotMigrated {
-        /// How many.
+        /// Their number.
         missing: usize,
     },
 }
 
 impl Store {
-    /// Connects to a database, with so many connections at most, or as many as suit the kind of database.
+    /// Connects to a database, with at most `connections`, or as many as suit the kind of database.
     ///
     /// # Errors
-    /// If it cannot be reached, or is not one that this service can keep its promises on.
+    /// If it cannot be reached, or is unsuitable.
     pub async fn connect(url: &DatabaseUrl, connections: Option<NonZeroU32>) -> Result<Self, StoreError> {
         Ok(Self {
             url: url.clone(),
@@ -99,11 +99,11 @@ impl Store {
         })
     }
 
-    /// Checks that the database can be used: it answers within a second, has every migration, and is the one that was
-    /// opened.
+    /// Checks that the database is ready: it answers within a second, has every migration of this version, and is the one
+    /// that was opened.
     ///
     /// # Errors
-    /// The first reason why not.
+    /// The first reason for which it is not.
     pub async fn check_ready(&self) -> Result<(), NotReady> {
         self.pools.verify_files()?;
         let schema = tokio::time::timeout(PROBE_TIMEOUT, self.schema()).await;
@@ -126,7 +126,7 @@ impl Store {
         Ok(())
     }
 
-    /// Ends the connections.
+    /// Closes the connections.
     pub async fn close(self) {
         for pool in [&self.pools.readers, &self.pools.writers] {
             if tokio::time::timeout(CLOSE_TIMEOUT, pool.close()).await.is_err() {
@@ -154,12 +154,13 @@ impl fmt::Debug for Store {
     }
 }
 
-/// Whether anybody waits for the outcome of some work.
+/// Knows whether a request still waits for the outcome of its work.
 #[derive(Debug)]
 struct Waiting(Weak<()>);
 
 impl Waiting {
-    /// Asks before what cannot be taken back: a caller who was told that his time is over should not find it done.
+    /// Checks before a commit that the request still waits: a caller that was told that its deadline has passed should not
+    /// find the change made.
     fn check(&self) -> Result<(), StoreError> {
         if self.0.strong_count() > 0 {
             Ok(())
@@ -169,8 +170,8 @@ impl Waiting {
     }
 }
 
-/// Does work of the store in a task of its own, and waits for it until its time is over. The work itself is never cut
-/// off half-way by a caller who does not wait: a connection could go back to the pool in the middle of a transaction.
+/// Runs work in a task of its own, and waits for it until its deadline. A request that is given up does not cancel the work
+/// half-way, which would cost a connection.
 async fn detached<T, E, F>(work: impl FnOnce(Waiting) -> F) -> Result<T, E>
 where
     T: Send + 'static,
@@ -179,7 +180,7 @@ where
 {
     let here = Arc::new(());
     let work = work(Waiting(Arc::downgrade(&here)));
-    // Work that hangs on a database that is gone for good has to end at some time too.
+    // Work that hangs on a lost database has to end at some time too.
     let task = tokio::spawn(tokio::time::timeout(ABANDONED, work).in_current_span());
     let outcome = tokio::time::timeout(TIMEOUT, task).await;
     drop(here);

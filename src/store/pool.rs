@@ -1,5 +1,5 @@
-//! Pools of connections. A connection that comes back from a piece of work in good order is used again as it is, without
-//! a word to the database; any other is dropped (see [`Connection`]).
+//! Connection pools. A connection that is returned in a known state is reused without asking the database about it; any
+//! other is dropped (see [`Connection`]).
 
 use std::{
     num::NonZeroU32,
@@ -22,21 +22,21 @@ use super::{
     url::DatabaseUrl,
 };
 
-/// How long work waits for a connection, and how long the database has to make a new one.
+/// The longest wait for a free connection, and the longest time to open one.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
-/// Connections that were not used for so long are asked whether they still work, so that no call fails because the
-/// database was restarted. On a busy connection that would cost a round trip a query.
+/// The idle time after which a connection is tested before it is used, so that no request fails because the database was
+/// restarted. Testing every time would cost a round trip a query.
 const TEST_AFTER_IDLE: Duration = Duration::from_millis(500);
-/// How long a connection has to answer that it works.
+/// The longest time that the test may take.
 const TEST_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long a connection is used, so that none keeps for ever what a session collects.
+/// The age at which a connection is replaced, as sessions accumulate memory.
 const MAX_AGE: Duration = Duration::from_mins(30);
 
 /// A pool of connections to one database.
 #[derive(Clone)]
 pub(super) struct Pool(deadpool::managed::Pool<Connector>);
 
-/// Makes the connections of a pool.
+/// Opens the connections of a pool.
 pub(super) enum Connector {
     Sqlite {
         options: SqliteConnectOptions,
@@ -48,9 +48,9 @@ pub(super) enum Connector {
 
 /// The pools for reading and for writing.
 pub(super) struct Pools {
-    /// On SQLite these connections never wait for the writer.
+    /// On SQLite, these connections never wait for the writer.
     pub(super) readers: Pool,
-    /// On SQLite this is one connection, as SQLite has one writer: writers queue here, in order.
+    /// On SQLite, this is one connection, as SQLite has one writer: writers queue here, in order.
     pub(super) writers: Pool,
     /// A connection to SQLite that is never used. As long as one is open, SQLite keeps the files beside the database.
     _anchor: Option<Mutex<SqliteConnection>>,
@@ -79,7 +79,7 @@ impl Pools {
             });
         };
         let options = sqlite::options(url).map_err(connection_error)?;
-        // It makes the database if it is missing. From now on that is an error.
+        // This creates the database if it is missing. From here on, a missing file is an error.
         let mut anchor = sqlite::connect(&options).await.map_err(connection_error)?;
         sqlite::check(&mut anchor).await?;
         let options = options.create_if_missing(false);
@@ -112,7 +112,7 @@ impl Pool {
         Ok(Self(pool.map_err(io_error)?))
     }
 
-    /// Takes a connection, or waits for one in turn.
+    /// Takes a connection, or waits in line for one.
     pub(super) async fn get(&self) -> Result<Connection, StoreError> {
         match self.0.get().await {
             Ok(session) => Ok(Connection::new(session)),
@@ -122,7 +122,7 @@ impl Pool {
         }
     }
 
-    /// Ends the connections that nobody uses, in good order, and hands out none from now on.
+    /// Closes the pool, and gracefully ends the connections that are not in use.
     pub(super) async fn close(&self) {
         let idle = self.0.retain(|_, _| false).removed;
         self.0.close();

@@ -1,4 +1,4 @@
-//! The secrets of clients, as rows.
+//! Secrets as rows, and rows as secrets.
 
 use std::collections::HashMap;
 
@@ -17,14 +17,14 @@ use crate::domain::{
     timestamp::Timestamp,
 };
 
-/// The secrets of several clients, each client's oldest first.
+/// Reads the secrets of several clients, each client's oldest first.
 pub(super) async fn read(
     tenant: &TenantId,
     clients: impl IntoIterator<Item = String>,
     connection: &impl ConnectionTrait,
 ) -> Result<HashMap<String, Vec<StoredSecret>>, StoreError> {
     let mut clients: Vec<String> = clients.into_iter().collect();
-    // The last one again and again, so that the statement has one of few lengths, and few are prepared.
+    // Repeating the last one gives the statement one of few lengths, so that few are prepared.
     if let Some(last) = clients.last().cloned() {
         clients.resize(clients.len().next_power_of_two(), last);
     }
@@ -42,7 +42,7 @@ pub(super) async fn read(
     Ok(secrets)
 }
 
-/// Writes the difference between the secrets that a client had and those that it has.
+/// Writes the difference between the secrets of a client before and after a change.
 pub(super) async fn write_difference(
     tenant: &TenantId,
     before: &[StoredSecret],

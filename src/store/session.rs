@@ -1,5 +1,5 @@
-//! One session with a database: statements in, rows out. The driver does no more here than that: transactions are begun
-//! and ended by plain statements, so that it is the database that refuses to begin one inside another.
+//! Sessions with a database: statements in, rows out. Transactions are begun and ended by plain statements rather than by the
+//! driver, so that it is the database that refuses to begin one inside another.
 
 use std::sync::Arc;
 
@@ -15,12 +15,12 @@ use sea_query_sqlx::SqlxValues;
 
 use super::sqlite::DatabaseFiles;
 
-/// Remembers a prepared statement for the next time, or not.
+/// The lifetime of a prepared statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Prepared {
-    /// For statements of which there are few.
+    /// It is kept for the next time, for texts of which there are few.
     Kept,
-    /// For statements whose text callers choose, of which there is no end.
+    /// It is used once, for texts that callers choose, of which there is no end.
     Once,
 }
 
@@ -28,7 +28,7 @@ pub(super) enum Prepared {
 pub(super) enum Session {
     Sqlite {
         connection: SqliteConnection,
-        /// The files that must hold what is written, where this session may write.
+        /// The files that must still be those of the database when a write is acknowledged; `None` on readers.
         files: Option<Arc<DatabaseFiles>>,
     },
     Postgres(PgConnection),
@@ -115,7 +115,7 @@ impl Session {
         outcome.map_err(connection_error)
     }
 
-    /// Ends the session in good order.
+    /// Ends the session gracefully.
     pub(super) async fn close(self) -> Result<(), DbErr> {
         let outcome = match self {
             Self::Sqlite { connection, .. } => connection.close().await,
@@ -138,7 +138,7 @@ pub(super) fn connection_error(error: sqlx::Error) -> DbErr {
     DbErr::Conn(RuntimeErr::SqlxError(Arc::new(error)))
 }
 
-/// An error of the operating system below the driver.
+/// Wraps an error of the operating system as one of the driver.
 pub(super) fn io_error(error: impl std::error::Error + Send + Sync + 'static) -> DbErr {
     connection_error(sqlx::Error::Io(std::io::Error::other(error)))
 }

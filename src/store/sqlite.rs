@@ -1,5 +1,4 @@
-//! What is particular to SQLite: how connections are set up, which files hold the database, and the lock that gives a
-//! database to one process.
+//! SQLite: its statements, connections, files, and the lock that gives a database to one process.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -28,9 +27,9 @@ use super::{
     url::DatabaseUrl,
 };
 
-/// How many connections read, unless told otherwise. Beside them there is one that writes, as SQLite has one writer.
+/// The default number of connections that read. Beside them there is one that writes, as SQLite has one writer.
 pub(super) const DEFAULT_READERS: u32 = 4;
-/// How often a lock that another process holds is tried again.
+/// The interval at which a lock is tried that another process holds.
 const LOCK_POLL: Duration = Duration::from_millis(50);
 
 /// The statements of SQLite.
@@ -69,7 +68,7 @@ pub(super) fn options(url: &DatabaseUrl) -> Result<SqliteConnectOptions, sqlx::E
         .disable_statement_logging())
 }
 
-/// Opens a connection, and makes sure that the database is set up and read, so that all of its files exist.
+/// Opens a connection and reads from it, so that all files of the database exist.
 pub(super) async fn connect(options: &SqliteConnectOptions) -> Result<SqliteConnection, sqlx::Error> {
     let mut connection = SqliteConnection::connect_with(options).await?;
     sqlx::raw_sql("SELECT count(*) FROM sqlite_schema")
@@ -78,7 +77,7 @@ pub(super) async fn connect(options: &SqliteConnectOptions) -> Result<SqliteConn
     Ok(connection)
 }
 
-/// Refuses a file that this service cannot keep its promises on.
+/// Refuses an unsuitable file.
 pub(super) async fn check(connection: &mut SqliteConnection) -> Result<(), StoreError> {
     // In UTF-16 text is not ordered by code point.
     let query = sqlx::query("PRAGMA encoding").fetch_one(connection).await;
@@ -90,13 +89,13 @@ pub(super) async fn check(connection: &mut SqliteConnection) -> Result<(), Store
     }
 }
 
-/// The files of a database as they were when it was opened: the database, its log, and the index of the log. A
-/// connection keeps the files that it opened, also when their names lead elsewhere by now: then what it writes is in
-/// files that nobody finds.
+/// The files of a database as they were when it was opened: the database, its log, and the index of the log. A connection
+/// goes on using the files that it opened when their names lead elsewhere, and then writes to files that no other process
+/// finds.
 #[derive(Debug)]
 pub(super) struct DatabaseFiles([(PathBuf, Option<FileId>); 3]);
 
-/// A file, whatever its name: the device and the number on it.
+/// The identity of a file, whatever its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct FileId {
     device: u64,
@@ -124,7 +123,7 @@ impl DatabaseFiles {
     /// Checks that the names still lead to the same files.
     ///
     /// # Errors
-    /// Names the first that does not.
+    /// The first name that does not.
     pub(super) fn verify(&self) -> Result<(), FileReplaced> {
         match self.0.iter().find(|(path, id)| FileId::of(path) != *id) {
             None => Ok(()),
@@ -143,10 +142,10 @@ impl FileId {
     }
 }
 
-/// The right to serve or to migrate a database, which is for one process at a time on SQLite, and for everybody on
-/// PostgreSQL. It ends when this is dropped, and with the process.
+/// The right to serve or to migrate a database. On SQLite one process has it at a time, on PostgreSQL every process. It
+/// ends when this is dropped, and with the process.
 #[derive(Debug)]
-pub struct Claim(#[expect(dead_code, reason = "its lock ends with it")] Option<File>);
+pub struct Claim(#[expect(dead_code, reason = "dropping it unlocks it")] Option<File>);
 
 /// The database cannot be claimed.
 #[derive(Debug, Error)]
@@ -156,10 +155,10 @@ pub enum ClaimError {
         "another process serves or migrates it: SQLite is for one process, which holds the lock on {}", path.display()
     )]
     Held {
-        /// The file that is locked.
+        /// The lock file.
         path: PathBuf,
     },
-    /// The file to lock cannot be opened or locked.
+    /// The lock file cannot be opened or locked.
     #[error("{} cannot be locked", path.display())]
     Unlockable {
         /// The file.
@@ -170,10 +169,10 @@ pub enum ClaimError {
 }
 
 impl Claim {
-    /// Claims a database, waiting for another process to end for so long at most, or without an end.
+    /// Claims a database, waiting up to `patience` for another process to end, or without a limit.
     ///
     /// # Errors
-    /// If another process still has it, or the file to lock cannot be opened.
+    /// If another process still has the claim, or the lock file cannot be opened.
     pub async fn acquire(url: &DatabaseUrl, patience: Option<Duration>) -> Result<Self, ClaimError> {
         let Some(database) = url.sqlite_path() else {
             return Ok(Self(None));
@@ -197,14 +196,14 @@ impl Claim {
     }
 }
 
-/// The file whose name is that of another with something after it.
+/// Returns the path of the file beside another one, whose name has a suffix.
 fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
 }
 
-/// Locks a file, which is made if it is missing and never deleted. `None` if another process has the lock.
+/// Locks a file, which is created if it is missing, and never deleted. Returns `None` if another process has the lock.
 fn try_lock(path: &Path) -> Result<Option<File>, ClaimError> {
     let error = |source| ClaimError::Unlockable {
         path: path.to_owned(),

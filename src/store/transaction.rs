@@ -6,8 +6,8 @@ use sea_orm::DbErr;
 
 use super::{Store, connection::Connection, error::StoreError};
 
-/// A transaction. It reads and writes as the connection that it derefs to, and has to be [ended](Self::end): one that is
-/// dropped takes its connection with it.
+/// A transaction, used through the connection that it derefs to. It has to be [ended](Self::end): one that is dropped
+/// takes its connection with it.
 pub(super) struct Transaction(Connection);
 
 impl Store {
@@ -26,16 +26,16 @@ impl Store {
 }
 
 impl Transaction {
-    /// Commits what was done if the outcome is good, and rolls it back if not.
+    /// Commits if the outcome is `Ok`, and rolls back otherwise.
     ///
     /// # Errors
-    /// That of the outcome; or the database did not commit.
+    /// The error of the outcome, or that of the commit.
     pub(super) async fn end<T, E: From<DbErr>>(self, outcome: Result<T, E>) -> Result<T, E> {
         match &outcome {
             Ok(_) => self.commit().await?,
             Err(_) => {
                 if let Err(error) = self.roll_back().await {
-                    // What failed may have ended the transaction already. The connection is dropped either way.
+                    // The failure may have ended the transaction already. The connection is dropped either way.
                     tracing::debug!(%error, "transaction not rolled back");
                 }
             }

@@ -20,15 +20,15 @@ impl Store {
     /// Adds a client.
     ///
     /// # Errors
-    /// When the database cannot be reached.
+    /// If the database cannot be reached.
     pub async fn insert_client(&self, tenant: &TenantId, client: &Client) -> Result<(), StoreError> {
         self.insert_clients(tenant, std::slice::from_ref(client)).await
     }
 
-    /// Adds several clients, all or none. A database takes about a thousand at once.
+    /// Adds several clients, all or none. A database accepts about a thousand at once.
     ///
     /// # Errors
-    /// When the database cannot be reached, or refuses so many.
+    /// If the database cannot be reached, or refuses so many.
     pub async fn insert_clients(&self, tenant: &TenantId, clients: &[Client]) -> Result<(), StoreError> {
         let (store, tenant, clients) = (self.clone(), tenant.clone(), clients.to_vec());
         detached(|waiting| async move {
@@ -39,11 +39,11 @@ impl Store {
         .await
     }
 
-    /// Changes a client: reads it, lets `change` act on it, and writes what is different, all in one transaction that
-    /// other changes of the client wait for. When `change` refuses, or changes nothing, nothing is written.
+    /// Changes a client: reads it, applies `change`, and writes the difference, in one transaction for which other changes
+    /// of the client wait. If `change` refuses, or changes nothing, nothing is written.
     ///
     /// # Errors
-    /// What `change` said; or the tenant has no client with this id, or the database cannot be reached.
+    /// The error of `change`; or the tenant has no client with this identifier, or the database cannot be reached.
     pub async fn update_client<T, E>(
         &self,
         tenant: &TenantId,
