@@ -7,6 +7,8 @@ use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
+use crate::config::DEFAULT_GRPC_ADDR;
+
 use super::{
     CliError,
     probe_tls::{ClientPair, ProbeTls},
@@ -25,7 +27,7 @@ pub(super) struct Healthcheck {
         long,
         env = "OAUTH_CLIENTS_GRPC_ADDR",
         value_name = "ADDR",
-        default_value = "127.0.0.1:50051"
+        default_value_t = DEFAULT_GRPC_ADDR
     )]
     grpc_addr: SocketAddr,
     /// The certificate of the server (PEM), which alone is trusted. Without it, plaintext is spoken.

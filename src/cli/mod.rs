@@ -182,8 +182,8 @@ fn parse(args: Vec<OsString>) -> Result<Cli, CliError> {
 
 impl Place {
     /// The database that is said, or the SQLite file of the data directory, which is made when it is missing.
-    fn database_url(&self, database: Database) -> Result<DatabaseUrl, CliError> {
-        if let Some(UrlText(url)) = database.database_url {
+    fn database_url(&self, database: &Database) -> Result<DatabaseUrl, CliError> {
+        if let Some(UrlText(url)) = &database.database_url {
             let rule = "must be sqlite:PATH or postgres://USER:PASSWORD@HOST:PORT/DATABASE";
             return url.parse().map_err(|_| CliError::Key {
                 key: "--database-url",

@@ -56,6 +56,23 @@ pub struct Quotas {
     pub tier2_per_minute: u32,
 }
 
+impl Quotas {
+    /// No limit at all.
+    pub const UNLIMITED: Self = Self {
+        tier1_per_minute: 0,
+        tier2_per_minute: 0,
+    };
+}
+
+impl Default for Quotas {
+    fn default() -> Self {
+        Self {
+            tier1_per_minute: 1_000,
+            tier2_per_minute: 100,
+        }
+    }
+}
+
 /// Refuses calls over the quota of their tier. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct RateLimit(Arc<Limiters>);

@@ -11,18 +11,14 @@ mod readiness;
 mod rest;
 mod tls;
 
-use std::{
-    future::Future,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
-    time::Duration,
-};
+use std::{future::Future, net::SocketAddr, time::Duration};
 
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 use tower::util::{BoxCloneSyncService, MapResponse};
 
 pub use self::{error::ServerError, tls::TlsError};
 use self::{
-    issuer::{IssuerTrust, trust},
+    issuer::{TrustedIssuer, trusted_issuer},
     listener::Listener,
     purge::purge_assertions,
     readiness::{Readiness, keep_ready},
@@ -30,7 +26,7 @@ use self::{
 };
 use crate::{
     auth::{Authenticate, KeyKeeper, TokenVerifier},
-    config::{RestAddr, ServerConfig},
+    config::{DEFAULT_REST_ADDR, RestAddr, ServerConfig},
     gateway::Gateway,
     limits::RateLimit,
     pb::{self, Protos},
@@ -44,8 +40,6 @@ use crate::{
 
 /// How large the headers of a call may be. More than a token may have, so that who sends a longer one is told so.
 const MAX_HEADER_BYTES: u32 = 256 * 1024;
-/// Where links lead to when nothing says where the REST transport is.
-const DEFAULT_REST_ADDR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 /// How long a server waits for another process that uses its SQLite file, such as the one that it replaces.
 const CLAIM_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -56,7 +50,7 @@ pub struct Server {
     protos: &'static Protos,
     store: Store,
     claim: Claim,
-    issuer: IssuerTrust,
+    issuer: TrustedIssuer,
     tls: Option<Tls>,
     grpc: TcpListener,
     rest: Option<TcpListener>,
@@ -74,7 +68,7 @@ impl Server {
             return Err(ServerError::Plaintext { addr });
         }
         let protos = pb::protos()?;
-        let issuer = trust(&config.issuer).await?;
+        let issuer = trusted_issuer(config.issuer.clone()).await?;
         let tls = config.tls.clone().map(Tls::load).transpose()?;
         let (store, claim) = open_store(&config).await?;
         let (grpc, grpc_addr) = listen(config.grpc_addr).await?;
@@ -126,7 +120,7 @@ impl Server {
         let public_url = self.public_url();
         let (health, health_service) = tonic_health::server::health_reporter();
         let readiness = Readiness::new(health);
-        let IssuerTrust { keys, rules, keeper } = self.issuer;
+        let TrustedIssuer { keys, rules, keeper } = self.issuer;
         readiness.set(keys.are_known()).await;
         let rate_limit = match self.config.redis_url {
             Some(redis) => RateLimit::shared(self.config.quotas, redis)
