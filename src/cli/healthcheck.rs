@@ -7,11 +7,10 @@ use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-use crate::config::DEFAULT_GRPC_ADDR;
-
-use super::{
-    CliError,
-    probe_tls::{ClientPair, ProbeTls},
+use super::CliError;
+use crate::{
+    config::DEFAULT_GRPC_ADDR,
+    tls::{ClientFiles, ProbeTls},
 };
 
 /// How long the server has for its answer.
@@ -70,7 +69,7 @@ impl Healthcheck {
     fn tls(&self) -> Result<Option<ProbeTls>, CliError> {
         let key = |key, rule| CliError::Key { key, rule };
         let client = match (&self.tls_client_cert, &self.tls_client_key) {
-            (Some(cert), Some(key)) => Some(ClientPair {
+            (Some(cert), Some(key)) => Some(ClientFiles {
                 cert: cert.clone(),
                 key: key.clone(),
             }),

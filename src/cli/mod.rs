@@ -4,7 +4,6 @@
 mod file;
 mod healthcheck;
 mod migrate;
-mod probe_tls;
 mod serve;
 mod tls;
 mod token;
@@ -22,10 +21,11 @@ use thiserror::Error;
 
 use crate::{
     auth::dev_key::DevKeyError,
-    bounded::{self, OUTPUT_LIMIT},
+    io::bounded::{self, OUTPUT_LIMIT},
     server::ServerError,
     store::{ClaimError, DatabaseUrl, StoreError},
     telemetry::TelemetryError,
+    tls::TlsError,
 };
 
 /// The registry of OAuth 2.0 clients.
@@ -119,8 +119,8 @@ enum CliError {
     DevKey(#[from] DevKeyError),
     #[error("not ready: {0}")]
     NotReady(&'static str),
-    #[error("TLS cannot be spoken to the server")]
-    ProbeTls(#[from] probe_tls::ProbeTlsError),
+    #[error("TLS cannot be set up")]
+    Tls(#[from] TlsError),
     #[error("standard output cannot be written")]
     Output(#[from] io::Error),
 }

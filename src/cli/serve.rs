@@ -20,12 +20,12 @@ use crate::{
         DEFAULT_TENANT_CLAIM, KeyLocation, TokenRules,
         dev_key::{ALL_SCOPES, DevKey, DevToken},
     },
-    bounded::{self, OUTPUT_LIMIT},
     config::{
         DEFAULT_CALL_TIMEOUT, DEFAULT_DRAIN_TIMEOUT, DEFAULT_GRPC_ADDR, DEFAULT_JWKS_REFRESH,
         DEFAULT_REST_ADDR, ExternalIssuer, Issuer, MIN_JWKS_REFRESH, PublicUrl, RestAddr, ServerConfig,
         TlsFiles,
     },
+    io::bounded::{self, OUTPUT_LIMIT},
     limits::{MAX_PER_MINUTE, Quotas, RedisUrl},
     server::Server,
     telemetry::{LogFormat, Telemetry},

@@ -3,7 +3,6 @@
 mod issuer;
 mod public_url;
 mod rest_addr;
-mod tls_files;
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -16,8 +15,8 @@ pub use self::{
     issuer::{ExternalIssuer, Issuer},
     public_url::{InvalidPublicUrl, PublicUrl},
     rest_addr::{InvalidRestAddr, RestAddr},
-    tls_files::TlsFiles,
 };
+pub use crate::tls::TlsFiles;
 use crate::{
     limits::{Quotas, RedisUrl},
     store::DatabaseUrl,

@@ -29,12 +29,12 @@ use self::{
 use crate::{
     auth::Caller,
     domain::ids::{Subject, TenantId},
-    metrics::{self, DecidedBy},
     pb::{RateTier, v1::ErrorReason},
     rpc::{
         stack::{gate::Check, resolve::CalledMethod},
         status::Failure,
     },
+    telemetry::metrics::{self, DecidedBy},
 };
 
 /// How often idle callers are forgotten.

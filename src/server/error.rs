@@ -5,12 +5,12 @@ use std::{io, net::SocketAddr};
 use thiserror::Error;
 use tokio::task::JoinError;
 
-use super::tls::TlsError;
 use crate::{
     auth::{SourceError, dev_key::DevKeyError},
     gateway::BindingError,
     pb::PolicyError,
     store::{ClaimError, StoreError},
+    tls::TlsError,
 };
 
 /// Why a server does not start, or ends early.

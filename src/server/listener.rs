@@ -11,7 +11,8 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::{connection::Connection, tls::CurrentTls};
+use super::connection::Connection;
+use crate::tls::CurrentTls;
 
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);

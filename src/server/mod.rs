@@ -9,21 +9,20 @@ mod listener;
 mod purge;
 mod readiness;
 mod rest;
-mod tls;
 
 use std::{future::Future, net::SocketAddr, time::Duration};
 
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 use tower::util::{BoxCloneSyncService, MapResponse};
 
-pub use self::{error::ServerError, tls::TlsError};
+pub use self::error::ServerError;
 use self::{
     issuer::{TrustedIssuer, trusted_issuer},
     listener::Listener,
     purge::purge_assertions,
     readiness::{Readiness, keep_ready},
-    tls::Tls,
 };
+pub use crate::tls::TlsError;
 use crate::{
     auth::{Authenticate, KeyKeeper, TokenVerifier},
     config::{DEFAULT_REST_ADDR, RestAddr, ServerConfig},
@@ -36,6 +35,7 @@ use crate::{
         stack::{StackConfig, normalize::normalize},
     },
     store::{Claim, MigrationState, Store},
+    tls::ListenerTls,
 };
 
 /// How large the headers of a call may be. More than a token may have, so that who sends a longer one is told so.
@@ -51,7 +51,7 @@ pub struct Server {
     store: Store,
     claim: Claim,
     issuer: TrustedIssuer,
-    tls: Option<Tls>,
+    tls: Option<ListenerTls>,
     grpc: TcpListener,
     rest: Option<TcpListener>,
     grpc_addr: SocketAddr,
@@ -69,7 +69,7 @@ impl Server {
         }
         let protos = pb::protos()?;
         let issuer = trusted_issuer(config.issuer.clone()).await?;
-        let tls = config.tls.clone().map(Tls::load).transpose()?;
+        let tls = config.tls.clone().map(ListenerTls::load).transpose()?;
         let (store, claim) = open_store(&config).await?;
         let (grpc, grpc_addr) = listen(config.grpc_addr).await?;
         let (rest, rest_addr) = match config.rest_addr {
@@ -142,7 +142,7 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let mut transports = Transports::new();
         if let Some(listener) = self.rest {
-            let listener = Listener::new(listener, self.tls.as_ref().map(Tls::rest));
+            let listener = Listener::new(listener, self.tls.as_ref().map(ListenerTls::rest));
             let in_process = BoxCloneSyncService::new(MapResponse::new(routes.clone(), normalize));
             let gateway = Gateway::new(self.protos, stack_config.clone(), in_process)?;
             transports.spawn(rest::serve(
@@ -153,7 +153,7 @@ impl Server {
                 stopped.clone(),
             ));
         }
-        let listener = Listener::new(self.grpc, self.tls.as_ref().map(Tls::grpc));
+        let listener = Listener::new(self.grpc, self.tls.as_ref().map(ListenerTls::grpc));
         transports.spawn(grpc::serve(listener, self.protos, stack_config, routes, stopped));
         let mut probing = JoinSet::new();
         probing.spawn(keep_ready(self.store.clone(), keys, readiness.clone()));
