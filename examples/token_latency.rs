@@ -26,13 +26,14 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use clap::Parser;
 use oauth_clients::{
     auth::{IssuerKeys, KeyLocation, KeySet, TokenRules, TokenVerifier},
-    config::{Issuer, RestAddr, ServerConfig},
+    config::{ExternalIssuer, Issuer, RestAddr, ServerConfig},
     limits::Quotas,
     pb::v1::{
         CreateOAuthClientRequest, GetOAuthClientRequest,
         o_auth_client_service_client::OAuthClientServiceClient,
     },
     server::Server,
+    store::DatabaseUrl,
 };
 use serde_json::{Value, json};
 use tonic::{
@@ -91,14 +92,7 @@ async fn main() -> Outcome<()> {
 type Times = (Vec<Duration>, Vec<Duration>);
 
 async fn verifying(keys: &str, tokens: &[String]) -> Outcome<Times> {
-    let rules = TokenRules {
-        issuer: ISSUER.to_owned(),
-        audience: AUDIENCE.to_owned(),
-        tenant_claim: "tenant_id".to_owned(),
-        scope_claim: None,
-        require_at_jwt: true,
-    };
-    let verifier = TokenVerifier::new(IssuerKeys::fixed(KeySet::from_json(keys.as_bytes())?), rules);
+    let verifier = TokenVerifier::new(IssuerKeys::fixed(KeySet::from_json(keys.as_bytes())?), rules());
     let (seen, unseen) = tokens.split_last().ok_or("no tokens")?;
     verifier.verify(seen).await?;
     let mut times = Times::default();
@@ -113,37 +107,25 @@ async fn verifying(keys: &str, tokens: &[String]) -> Outcome<Times> {
     Ok(times)
 }
 
+fn rules() -> TokenRules {
+    TokenRules {
+        require_at_jwt: true,
+        ..TokenRules::new(ISSUER, AUDIENCE)
+    }
+}
+
 async fn calling(keys: &str, tokens: &[String]) -> Outcome<Times> {
     let dir = tempfile::tempdir()?;
     let jwks = dir.path().join("jwks.json");
     std::fs::write(&jwks, keys)?;
     let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
+    let database = DatabaseUrl::sqlite_file(&dir.path().join("clients.db"));
+    let issuer = ExternalIssuer::new(rules(), KeyLocation::File(jwks));
     let server = Server::bind(ServerConfig {
         grpc_addr: any_port,
         rest_addr: RestAddr::Off,
-        tls: None,
-        allow_plaintext: false,
-        public_url: None,
-        redis_url: None,
-        database_url: format!("sqlite:{}", dir.path().join("clients.db").display()).parse()?,
-        database_connections: None,
-        migrate: false,
-        issuer: Issuer::External {
-            issuer: ISSUER.to_owned(),
-            audience: AUDIENCE.to_owned(),
-            keys: KeyLocation::File(jwks),
-            jwks_refresh: Duration::from_mins(5),
-            tenant_claim: "tenant_id".to_owned(),
-            scope_claim: None,
-            require_at_jwt: true,
-        },
-        quotas: Quotas {
-            tier1_per_minute: 0,
-            tier2_per_minute: 0,
-        },
-        call_timeout: Duration::from_secs(10),
-        drain_delay: Duration::ZERO,
-        drain_timeout: Duration::from_secs(1),
+        quotas: Quotas::UNLIMITED,
+        ..ServerConfig::new(database, Issuer::External(issuer))
     })
     .await?;
     let channel = Endpoint::from_shared(format!("http://{}", server.grpc_addr()))?.connect_lazy();

@@ -1,35 +1,34 @@
 //! A registry of OAuth 2.0 clients for a multi-tenant platform: gRPC and REST over SQLite or PostgreSQL.
 //!
 //! The protos are the single source of truth: a method's REST path, success status, scope and rate tier are options on
-//! that method, and [`pb`] reads them out of the compiled descriptors when the server starts. Every call passes one
-//! stack of tower layers ([`rpc::stack`]), whichever transport it comes through.
+//! that method, and [`pb`] reads them from the compiled descriptors when the server starts. Every request passes one
+//! stack of tower layers ([`rpc::stack`]), on either transport.
 //!
-//! | module | what it is |
+//! | module | contents |
 //! |---|---|
-//! | [`domain`] | what a client is and which rules it keeps; pure |
+//! | [`domain`] | clients and their rules; pure |
 //! | [`store`] | the clients in the database |
-//! | [`auth`] | bearer tokens: who calls |
-//! | [`limits`] | how often one may call |
-//! | [`rpc`] | the gRPC transport: the stack of layers, and a handler an RPC |
-//! | [`gateway`] | the REST transport: a transcoder from HTTP and JSON to the same stack |
-//! | [`server`] | puts it all together, runs it and ends it |
-//! | [`pem`], [`watch`] | certificates and keys from files, and files that change |
-//! | [`config`], [`cli`], [`telemetry`], [`metrics`] | the process around it |
+//! | [`auth`] | bearer tokens and their callers |
+//! | [`limits`] | rate limits |
+//! | [`rpc`] | the gRPC transport: the stack of layers, and one handler per method |
+//! | [`gateway`] | the REST transport: transcodes HTTP and JSON to the same stack |
+//! | [`server`] | assembles, serves and drains |
+//! | [`config`] | the configuration of a server |
+//! | [`cli`] | the command line |
+//! | `tls`, `telemetry`, `io` | certificates; logs, traces and metrics; blocking input and output |
 //!
-//! `ARCHITECTURE.md` follows one call from the socket to the database and back.
+//! `ARCHITECTURE.md` follows one request from the socket to the database and back.
 
 pub mod auth;
-mod bounded;
 pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod gateway;
+mod io;
 pub mod limits;
-pub mod metrics;
 pub mod pb;
-pub mod pem;
 pub mod rpc;
 pub mod server;
 pub mod store;
-pub mod telemetry;
-pub mod watch;
+mod telemetry;
+mod tls;

@@ -60,26 +60,15 @@ impl Registry {
         let files = tempfile::tempdir()?;
         let database = database.unwrap_or_else(|| DatabaseUrl::sqlite_file(&files.path().join("clients.db")));
         let key = DevKey::load_or_create(files.path())?;
+        let issuer = Issuer::Development {
+            data_dir: files.path().to_owned(),
+        };
         let server = Server::bind(ServerConfig {
             grpc_addr: ANY_PORT,
             rest_addr: RestAddr::On(ANY_PORT),
-            tls: None,
-            allow_plaintext: false,
-            public_url: None,
-            redis_url: None,
-            database_url: database.clone(),
-            database_connections: None,
             migrate: true,
-            issuer: Issuer::Development {
-                data_dir: files.path().to_owned(),
-            },
-            quotas: Quotas {
-                tier1_per_minute: 0,
-                tier2_per_minute: 0,
-            },
-            call_timeout: Duration::from_secs(10),
-            drain_delay: Duration::ZERO,
-            drain_timeout: Duration::from_secs(1),
+            quotas: Quotas::UNLIMITED,
+            ..ServerConfig::new(database.clone(), issuer)
         })
         .await?;
         let rest = server.rest_addr().ok_or("the REST transport is closed")?;

@@ -18,7 +18,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::json;
 use thiserror::Error;
 
-use super::{KeySet, KeySetError, TokenRules};
+use super::{DEFAULT_TENANT_CLAIM, KeySet, KeySetError, TokenRules};
 
 /// The scopes of every method, for a token that may do everything.
 pub const ALL_SCOPES: &str = "oauth-clients:read oauth-clients:write oauth-clients:authenticate";
@@ -26,7 +26,6 @@ pub const ALL_SCOPES: &str = "oauth-clients:read oauth-clients:write oauth-clien
 const FILE_NAME: &str = "dev-signing-key.p8";
 const ISSUER: &str = "oauth-clients-dev";
 const AUDIENCE: &str = "oauth-clients";
-const TENANT_CLAIM: &str = "tenant_id";
 
 /// A P-256 key in a file of the data directory, for `ES256` tokens.
 #[derive(Debug)]
@@ -120,13 +119,7 @@ impl DevKey {
 
     /// What this key's tokens say.
     pub fn rules() -> TokenRules {
-        TokenRules {
-            issuer: ISSUER.to_owned(),
-            audience: AUDIENCE.to_owned(),
-            tenant_claim: TENANT_CLAIM.to_owned(),
-            scope_claim: None,
-            require_at_jwt: false,
-        }
+        TokenRules::new(ISSUER, AUDIENCE)
     }
 
     /// Signs a token.
@@ -144,7 +137,7 @@ impl DevKey {
             "exp": (now + token.lifetime).as_secs(),
         });
         if let Some(claims) = claims.as_object_mut() {
-            claims.insert(TENANT_CLAIM.to_owned(), token.tenant.into());
+            claims.insert(DEFAULT_TENANT_CLAIM.to_owned(), token.tenant.into());
         }
         let header = Header {
             typ: Some("at+jwt".to_owned()),

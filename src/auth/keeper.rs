@@ -12,12 +12,10 @@ use super::{
     source::{KeySource, SourceError},
     verified::VerifiedTokens,
 };
-use crate::rpc::status::chain;
+use crate::{io::poll::POLL_INTERVAL, rpc::status::chain};
 
 /// Between two readings that unknown keys cause, and before the next try after a failed one.
 const MIN_INTERVAL: Duration = Duration::from_secs(10);
-/// How often a file is looked at.
-const FILE_INTERVAL: Duration = Duration::from_secs(1);
 /// How many calls may wait in line for the keeper. More wait for their place in it.
 const MAX_ASKING: usize = 64;
 
@@ -77,7 +75,7 @@ impl IssuerKeys {
         let mut keeper = KeyKeeper {
             source: KeySource::open(&location)?,
             interval: match location {
-                KeyLocation::File(_) => FILE_INTERVAL,
+                KeyLocation::File(_) => POLL_INTERVAL,
                 KeyLocation::Url(_) => refresh,
             },
             location,
@@ -256,20 +254,20 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_same_keys_leave_the_verified_tokens_in_memory() {
         let (_dir, path) = dir("a");
-        let keys = keep(&path, FILE_INTERVAL).await;
+        let keys = keep(&path, POLL_INTERVAL).await;
         let old = keys.trust().unwrap();
         write(&path, "a");
-        tokio::time::sleep(FILE_INTERVAL * 3).await;
+        tokio::time::sleep(POLL_INTERVAL * 3).await;
         assert!(Arc::ptr_eq(&keys.trust().unwrap(), &old));
         write(&path, "b");
-        tokio::time::sleep(FILE_INTERVAL * 3).await;
+        tokio::time::sleep(POLL_INTERVAL * 3).await;
         assert!(!Arc::ptr_eq(&keys.trust().unwrap(), &old));
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_keeper_ends_with_the_last_who_needs_its_keys() {
         let (_dir, path) = dir("a");
-        let (keys, keeper) = IssuerKeys::at(KeyLocation::File(path), FILE_INTERVAL)
+        let (keys, keeper) = IssuerKeys::at(KeyLocation::File(path), POLL_INTERVAL)
             .await
             .unwrap();
         let running = tokio::spawn(keeper.run());

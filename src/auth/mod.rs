@@ -14,4 +14,5 @@ pub use context::Caller;
 pub use keeper::{IssuerKeys, KeyKeeper};
 pub use keys::{KeySet, KeySetError};
 pub use source::{InvalidJwksUrl, JwksUrl, KeyLocation, SourceError};
+pub(crate) use token::DEFAULT_TENANT_CLAIM;
 pub use token::{TokenError, TokenRules, TokenVerifier};

@@ -6,7 +6,7 @@ use reqwest::{StatusCode, Url, redirect::Policy};
 use thiserror::Error;
 
 use super::KeySetError;
-use crate::watch::{self, UnreadableFile};
+use crate::io::file::{self, UnreadableFile};
 
 /// How long the issuer has to send its keys.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
@@ -103,7 +103,7 @@ impl KeySource {
 
     pub(super) async fn read(&self) -> Result<Vec<u8>, SourceError> {
         match self {
-            Self::File(path) => Ok(watch::read_now(path).await?),
+            Self::File(path) => Ok(file::read(path).await?),
             Self::Url { url, http } => fetch(http, url).await,
         }
     }

@@ -36,6 +36,22 @@ pub struct TokenRules {
     pub require_at_jwt: bool,
 }
 
+/// The default of [`TokenRules::tenant_claim`].
+pub(crate) const DEFAULT_TENANT_CLAIM: &str = "tenant_id";
+
+impl TokenRules {
+    /// Creates rules for the tokens of an issuer for an audience, with the default names of claims and any `typ`.
+    pub fn new(issuer: impl Into<String>, audience: impl Into<String>) -> Self {
+        Self {
+            issuer: issuer.into(),
+            audience: audience.into(),
+            tenant_claim: DEFAULT_TENANT_CLAIM.to_owned(),
+            scope_claim: None,
+            require_at_jwt: false,
+        }
+    }
+}
+
 /// Accepts tokens that one issuer signed for this service.
 #[derive(Debug)]
 pub struct TokenVerifier {

@@ -7,9 +7,10 @@ use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-use super::{
-    CliError,
-    probe_tls::{ClientPair, ProbeTls},
+use super::CliError;
+use crate::{
+    config::DEFAULT_GRPC_ADDR,
+    tls::{ClientFiles, ProbeTls},
 };
 
 /// How long the server has for its answer.
@@ -25,7 +26,7 @@ pub(super) struct Healthcheck {
         long,
         env = "OAUTH_CLIENTS_GRPC_ADDR",
         value_name = "ADDR",
-        default_value = "127.0.0.1:50051"
+        default_value_t = DEFAULT_GRPC_ADDR
     )]
     grpc_addr: SocketAddr,
     /// The certificate of the server (PEM), which alone is trusted. Without it, plaintext is spoken.
@@ -68,7 +69,7 @@ impl Healthcheck {
     fn tls(&self) -> Result<Option<ProbeTls>, CliError> {
         let key = |key, rule| CliError::Key { key, rule };
         let client = match (&self.tls_client_cert, &self.tls_client_key) {
-            (Some(cert), Some(key)) => Some(ClientPair {
+            (Some(cert), Some(key)) => Some(ClientFiles {
                 cert: cert.clone(),
                 key: key.clone(),
             }),

@@ -31,7 +31,7 @@ enum Action {
 
 impl Migrate {
     pub(super) async fn run(self) -> Result<(), CliError> {
-        let url = self.place.database_url(self.database)?;
+        let url = self.place.database_url(&self.database)?;
         let store = match self.action {
             Action::Up => {
                 let claim = claim(&url).await?;

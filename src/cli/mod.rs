@@ -4,7 +4,6 @@
 mod file;
 mod healthcheck;
 mod migrate;
-mod probe_tls;
 mod serve;
 mod tls;
 mod token;
@@ -22,10 +21,11 @@ use thiserror::Error;
 
 use crate::{
     auth::dev_key::DevKeyError,
-    bounded::{self, OUTPUT_LIMIT},
+    io::bounded::{self, OUTPUT_LIMIT},
     server::ServerError,
     store::{ClaimError, DatabaseUrl, StoreError},
     telemetry::TelemetryError,
+    tls::TlsError,
 };
 
 /// The registry of OAuth 2.0 clients.
@@ -119,8 +119,8 @@ enum CliError {
     DevKey(#[from] DevKeyError),
     #[error("not ready: {0}")]
     NotReady(&'static str),
-    #[error("TLS cannot be spoken to the server")]
-    ProbeTls(#[from] probe_tls::ProbeTlsError),
+    #[error("TLS cannot be set up")]
+    Tls(#[from] TlsError),
     #[error("standard output cannot be written")]
     Output(#[from] io::Error),
 }
@@ -182,8 +182,8 @@ fn parse(args: Vec<OsString>) -> Result<Cli, CliError> {
 
 impl Place {
     /// The database that is said, or the SQLite file of the data directory, which is made when it is missing.
-    fn database_url(&self, database: Database) -> Result<DatabaseUrl, CliError> {
-        if let Some(UrlText(url)) = database.database_url {
+    fn database_url(&self, database: &Database) -> Result<DatabaseUrl, CliError> {
+        if let Some(UrlText(url)) = &database.database_url {
             let rule = "must be sqlite:PATH or postgres://USER:PASSWORD@HOST:PORT/DATABASE";
             return url.parse().map_err(|_| CliError::Key {
                 key: "--database-url",

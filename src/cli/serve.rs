@@ -17,11 +17,15 @@ use super::{
 };
 use crate::{
     auth::{
-        KeyLocation,
+        DEFAULT_TENANT_CLAIM, KeyLocation, TokenRules,
         dev_key::{ALL_SCOPES, DevKey, DevToken},
     },
-    bounded::{self, OUTPUT_LIMIT},
-    config::{Issuer, PublicUrl, RestAddr, ServerConfig, TlsFiles},
+    config::{
+        DEFAULT_CALL_TIMEOUT, DEFAULT_DRAIN_TIMEOUT, DEFAULT_GRPC_ADDR, DEFAULT_JWKS_REFRESH,
+        DEFAULT_REST_ADDR, ExternalIssuer, Issuer, MIN_JWKS_REFRESH, PublicUrl, RestAddr, ServerConfig,
+        TlsFiles,
+    },
+    io::bounded::{self, OUTPUT_LIMIT},
     limits::{MAX_PER_MINUTE, Quotas, RedisUrl},
     server::Server,
     telemetry::{LogFormat, Telemetry},
@@ -29,9 +33,6 @@ use crate::{
 
 /// How long the token that `--dev` prints is valid.
 const DEV_TOKEN_LIFETIME: Duration = Duration::from_hours(24);
-
-/// How often the keys of an issuer may be fetched.
-const MIN_JWKS_REFRESH: Duration = Duration::from_secs(10);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Serve {
@@ -47,7 +48,7 @@ pub(super) struct Serve {
         long,
         env = "OAUTH_CLIENTS_GRPC_ADDR",
         value_name = "ADDR",
-        default_value = "127.0.0.1:50051"
+        default_value_t = DEFAULT_GRPC_ADDR
     )]
     grpc_addr: SocketAddr,
     /// Where the REST transport listens, or off.
@@ -55,7 +56,7 @@ pub(super) struct Serve {
         long,
         env = "OAUTH_CLIENTS_REST_ADDR",
         value_name = "ADDR",
-        default_value = "127.0.0.1:8080"
+        default_value_t = RestAddr::On(DEFAULT_REST_ADDR)
     )]
     rest_addr: RestAddr,
     #[command(flatten)]
@@ -97,7 +98,7 @@ pub(super) struct Serve {
         long,
         env = "OAUTH_CLIENTS_JWKS_REFRESH",
         value_name = "DURATION",
-        default_value = "5m"
+        default_value_t = DEFAULT_JWKS_REFRESH.into()
     )]
     jwks_refresh: humantime::Duration,
     /// Accept only tokens that say of themselves that they are access tokens: typ at+jwt (RFC 9068 section 2.1).
@@ -108,7 +109,7 @@ pub(super) struct Serve {
         long,
         env = "OAUTH_CLIENTS_TENANT_CLAIM",
         value_name = "NAME",
-        default_value = "tenant_id"
+        default_value = DEFAULT_TENANT_CLAIM
     )]
     tenant_claim: String,
     /// The claim of a token that holds the scopes [default: scope, or else scp].
@@ -119,7 +120,7 @@ pub(super) struct Serve {
         long,
         env = "OAUTH_CLIENTS_TIER1_PER_MINUTE",
         value_name = "N",
-        default_value_t = 1_000,
+        default_value_t = Quotas::default().tier1_per_minute,
         value_parser = clap::value_parser!(u32).range(..=i64::from(MAX_PER_MINUTE))
     )]
     tier1_per_minute: u32,
@@ -128,7 +129,7 @@ pub(super) struct Serve {
         long,
         env = "OAUTH_CLIENTS_TIER2_PER_MINUTE",
         value_name = "N",
-        default_value_t = 100,
+        default_value_t = Quotas::default().tier2_per_minute,
         value_parser = clap::value_parser!(u32).range(..=i64::from(MAX_PER_MINUTE))
     )]
     tier2_per_minute: u32,
@@ -145,7 +146,7 @@ pub(super) struct Serve {
         long,
         env = "OAUTH_CLIENTS_CALL_TIMEOUT",
         value_name = "DURATION",
-        default_value = "10s"
+        default_value_t = DEFAULT_CALL_TIMEOUT.into()
     )]
     call_timeout: humantime::Duration,
     /// On SIGTERM, how long to say "not ready" before refusing work [default: 5s, with --dev 0s].
@@ -156,7 +157,7 @@ pub(super) struct Serve {
         long,
         env = "OAUTH_CLIENTS_DRAIN_TIMEOUT",
         value_name = "DURATION",
-        default_value = "20s"
+        default_value_t = DEFAULT_DRAIN_TIMEOUT.into()
     )]
     drain_timeout: humantime::Duration,
     /// How log lines look.
@@ -199,20 +200,15 @@ impl Serve {
     }
 
     pub(super) fn config(self) -> Result<ServerConfig, CliError> {
-        let default_delay = if self.dev {
-            Duration::ZERO
-        } else {
-            Duration::from_secs(5)
-        };
+        let issuer = self.issuer()?;
+        let defaults = ServerConfig::new(self.place.database_url(&self.database)?, issuer);
         Ok(ServerConfig {
-            issuer: self.issuer()?,
             redis_url: self.redis_url()?,
             grpc_addr: self.grpc_addr,
             rest_addr: self.rest_addr,
             tls: self.tls.files()?,
             allow_plaintext: self.tls.allow_plaintext,
             public_url: self.public_url,
-            database_url: self.place.database_url(self.database)?,
             database_connections: self.database_connections.and_then(NonZeroU32::new),
             migrate: self.migrate,
             quotas: Quotas {
@@ -220,8 +216,9 @@ impl Serve {
                 tier2_per_minute: self.tier2_per_minute,
             },
             call_timeout: self.call_timeout.into(),
-            drain_delay: self.drain_delay.map_or(default_delay, Into::into),
+            drain_delay: self.drain_delay.map_or(defaults.drain_delay, Into::into),
             drain_timeout: self.drain_timeout.into(),
+            ..defaults
         })
     }
 
@@ -266,17 +263,19 @@ impl Serve {
                 .filter(|value| !value.is_empty())
                 .ok_or(key(name, missing))
         };
-        Ok(Issuer::External {
-            issuer: said(&self.issuer, "--issuer")?,
-            audience: said(&self.audience, "--audience")?,
+        Ok(Issuer::External(ExternalIssuer {
+            rules: TokenRules {
+                issuer: said(&self.issuer, "--issuer")?,
+                audience: said(&self.audience, "--audience")?,
+                tenant_claim: self.tenant_claim.clone(),
+                scope_claim: self.scope_claim.clone(),
+                require_at_jwt: self.require_at_jwt,
+            },
             keys: self.key_location()?,
             jwks_refresh: Some(self.jwks_refresh.into())
                 .filter(|refresh| *refresh >= MIN_JWKS_REFRESH)
                 .ok_or(key("--jwks-refresh", "must be 10s or more"))?,
-            tenant_claim: self.tenant_claim.clone(),
-            scope_claim: self.scope_claim.clone(),
-            require_at_jwt: self.require_at_jwt,
-        })
+        }))
     }
 
     fn key_location(&self) -> Result<KeyLocation, CliError> {

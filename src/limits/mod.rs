@@ -29,12 +29,12 @@ use self::{
 use crate::{
     auth::Caller,
     domain::ids::{Subject, TenantId},
-    metrics::{self, DecidedBy},
     pb::{RateTier, v1::ErrorReason},
     rpc::{
         stack::{gate::Check, resolve::CalledMethod},
         status::Failure,
     },
+    telemetry::metrics::{self, DecidedBy},
 };
 
 /// How often idle callers are forgotten.
@@ -54,6 +54,23 @@ pub struct Quotas {
     pub tier1_per_minute: u32,
     /// Of changes.
     pub tier2_per_minute: u32,
+}
+
+impl Quotas {
+    /// No limit at all.
+    pub const UNLIMITED: Self = Self {
+        tier1_per_minute: 0,
+        tier2_per_minute: 0,
+    };
+}
+
+impl Default for Quotas {
+    fn default() -> Self {
+        Self {
+            tier1_per_minute: 1_000,
+            tier2_per_minute: 100,
+        }
+    }
 }
 
 /// Refuses calls over the quota of their tier. Cheap to clone.

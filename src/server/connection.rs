@@ -1,4 +1,4 @@
-//! A connection as the transports serve it, with TLS or without.
+//! A connection of a transport, with or without TLS.
 
 use std::{
     io,
@@ -13,36 +13,35 @@ use tokio::{
 };
 use tonic::transport::server::Connected;
 
-/// How long the other side may take to say which HTTP it speaks. From then on, the limits of HTTP hold.
+/// The maximum time until a peer has sent enough to tell its version of HTTP. From then on, the limits of HTTP apply.
 const BEGIN_TIMEOUT: Duration = Duration::from_secs(15);
-/// The length of the preface of HTTP/2 (RFC 9113 section 3.4), less than any request of HTTP/1.1 that
-/// names its host.
+/// The length of the HTTP/2 preface (RFC 9113 section 3.4). It is shorter than any HTTP/1.1 request with a host.
 const BEGIN_BYTES: usize = 24;
 
-/// How often an HTTP/2 connection is asked whether the other side is there.
+/// The interval between HTTP/2 keep-alive pings.
 pub(super) const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
-/// How long the other side may take to say so.
+/// The maximum time until a ping is acknowledged.
 pub(super) const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What bytes go over.
+/// A byte stream.
 trait Io: AsyncRead + AsyncWrite + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Send> Io for T {}
 
-/// A connection, which fails when it does not begin in time, or not before its listener ends.
+/// A connection. It fails if it does not begin in time, or before its listener ends.
 pub(super) struct Connection {
     io: Pin<Box<dyn Io>>,
     begin: Option<Begin>,
 }
 
-/// What is awaited of a connection before it has begun.
+/// The state of a connection that has not begun.
 struct Begin {
     missing_bytes: usize,
     late: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
 impl Connection {
-    /// A connection of a listener, which lives as long as the other end of `listening`.
+    /// Creates a connection of a listener, which has ended once the sender of `listening` is dropped.
     pub(super) fn new(
         io: impl AsyncRead + AsyncWrite + Send + 'static,
         mut listening: watch::Receiver<()>,
@@ -140,7 +139,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_that_has_begun_may_rest_and_outlives_its_listener() {
+    async fn a_connection_that_has_begun_may_be_idle_and_outlives_its_listener() {
         let listening = watch::Sender::new(());
         let (mut client, server) = tokio::io::duplex(64);
         let mut connection = Connection::new(server, listening.subscribe());

@@ -1,70 +1,70 @@
-//! Why a server does not start, or ends early.
+//! The errors of a server.
 
 use std::{io, net::SocketAddr};
 
 use thiserror::Error;
 use tokio::task::JoinError;
 
-use super::tls::TlsError;
 use crate::{
     auth::{SourceError, dev_key::DevKeyError},
     gateway::BindingError,
     pb::PolicyError,
     store::{ClaimError, StoreError},
+    tls::TlsError,
 };
 
-/// Why a server does not start, or ends early.
+/// A server cannot start, or ended early.
 #[derive(Debug, Error)]
 pub enum ServerError {
-    /// The protos do not say everything.
+    /// The protos lack an option.
     #[error("the protos are incomplete")]
     Policy(#[from] &'static PolicyError),
-    /// An annotation makes no sense.
+    /// An HTTP binding of the protos is invalid.
     #[error("the protos are contradictory")]
     Binding(#[from] BindingError),
-    /// The reflection service cannot be made.
-    #[error("the descriptors cannot be served")]
+    /// The reflection service cannot be built.
+    #[error("the reflection service cannot be built")]
     Reflection(#[from] tonic_reflection::server::Error),
-    /// The address is not free, or not this machine's.
+    /// The address is in use, or not one of this machine.
     #[error("cannot listen on {addr}")]
     Listen {
         /// The address.
         addr: SocketAddr,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// A transport would be open to other machines, and nothing encrypts what goes through it.
+    /// A transport would speak plaintext outside loopback.
     #[error(
-        "{addr} is outside loopback and would speak plaintext: give --tls-cert and --tls-key, or, where a proxy or a mesh \
-         encrypts, --allow-plaintext"
+        "{addr} is not a loopback address and must be encrypted: use --tls-cert and --tls-key, or --allow-plaintext behind a \
+         proxy or mesh that encrypts"
     )]
     Plaintext {
         /// The address.
         addr: SocketAddr,
     },
-    /// The TLS files cannot be used.
+    /// TLS cannot be set up.
     #[error("TLS cannot be set up")]
     Tls(#[from] TlsError),
-    /// The development key cannot be had.
+    /// The development key cannot be read or created.
     #[error(transparent)]
     DevKey(#[from] DevKeyError),
-    /// The issuer's keys cannot be had.
-    #[error("the keys of the issuer cannot be had")]
+    /// The keys of the issuer cannot be read.
+    #[error("the keys of the issuer cannot be read")]
     Keys(#[from] SourceError),
-    /// The database cannot be reached.
+    /// The database cannot be reached, or is not suitable.
     #[error("the database {url} cannot be used")]
     Database {
-        /// Where it is, without user and password.
+        /// The URL, without user and password.
         url: String,
-        /// Why.
+        /// The cause.
         source: StoreError,
     },
     /// Another process uses the database, or it cannot be locked.
     #[error("the database {url} cannot be used")]
     Claim {
-        /// Where it is, without user and password.
+        /// The URL, without user and password.
         url: String,
-        /// Why.
+        /// The cause.
         source: ClaimError,
     },
     /// The schema lacks migrations of this version.
@@ -72,12 +72,12 @@ pub enum ServerError {
         "the schema of {url} lacks {missing} migrations: run `oauth-clients migrate up`, or serve with --migrate"
     )]
     NotMigrated {
-        /// Where it is, without user and password.
+        /// The URL, without user and password.
         url: String,
-        /// How many.
+        /// The number of missing migrations.
         missing: usize,
     },
-    /// The operating system gives no thread.
+    /// A thread cannot be started.
     #[error("a thread cannot be started")]
     Thread(#[source] io::Error),
     /// A listener failed.

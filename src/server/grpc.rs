@@ -1,6 +1,5 @@
-//! The gRPC transport: the router of all services, and the server that listens for it.
+//! The gRPC transport: the router of all services, and the server in front of it.
 
-use tokio::sync::watch;
 use tonic::service::Routes;
 use tonic_health::pb::health_server::{Health, HealthServer};
 use tower::util::MapResponse;
@@ -9,7 +8,7 @@ use super::{
     MAX_HEADER_BYTES, ServerError,
     connection::{KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT},
     listener::Listener,
-    stopped,
+    transports::StopSignal,
 };
 use crate::{
     pb::{
@@ -26,13 +25,13 @@ use crate::{
     },
 };
 
-/// The largest message that is taken.
+/// The size of the largest request message.
 const MAX_MESSAGE_BYTES: usize = 1024 * 1024;
-/// How many calls that were given up may wait to be noticed before the connection is taken for an attack. Callers with
-/// short deadlines share one connection, and give up many calls at once.
+/// The number of reset streams that may be pending before a connection counts as an attack. Callers with short deadlines
+/// that share a connection reset many streams at once.
 const MAX_PENDING_RESETS: usize = 256;
 
-/// Every service of the server.
+/// Returns the router of every service.
 pub(super) fn routes(
     health: HealthServer<impl Health>,
     clients: OAuthClients,
@@ -53,17 +52,17 @@ fn reflection() -> tonic_reflection::server::Builder<'static> {
     tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(pb::DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        // So that tools can show the details of errors.
+        // Tools need it to show the details of errors.
         .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
 }
 
-/// Serves gRPC until it is told to stop and the calls in flight are answered.
+/// Serves gRPC until `stop` completes and the requests in flight are done.
 pub(super) async fn serve(
     listener: Listener,
     protos: &'static Protos,
     config: StackConfig,
     routes: Routes,
-    stop: watch::Receiver<bool>,
+    stop: StopSignal,
 ) -> Result<(), ServerError> {
     let layers = tower::layer::layer_fn(move |routes: Routes| {
         MapResponse::new(
@@ -82,7 +81,7 @@ pub(super) async fn serve(
         .http2_keepalive_timeout(Some(KEEP_ALIVE_TIMEOUT))
         .layer(layers)
         .add_routes(routes)
-        .serve_with_incoming_shutdown(listener.connections(), stopped(stop))
+        .serve_with_incoming_shutdown(listener.connections(), stop.stopped())
         .await
         .map_err(|error| ServerError::Serve(error.into()))
 }

@@ -1,5 +1,5 @@
-//! Serves HTTP/1.1 and HTTP/2. `axum::serve` would do, but that it neither limits how long the head of a
-//! request may take, nor answers a client that closes its half of the connection once it has asked.
+//! Serves HTTP/1.1 and HTTP/2. Unlike `axum::serve`, it limits how long the head of a request may take, and responds to a
+//! peer that closes its half of the connection after the request.
 
 use std::time::Duration;
 
@@ -16,10 +16,10 @@ use super::{
     listener::Listener,
 };
 
-/// How long the head of a request may take, and a connection of HTTP/1.1 may rest before it.
+/// The maximum duration of the head of a request. On HTTP/1.1 the idle time before it counts too.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Serves connections until `stop` is ready and the requests in flight are answered.
+/// Serves connections until `stop` completes and the requests in flight are done.
 pub(super) async fn serve(mut listener: Listener, router: Router, stop: impl Future<Output = ()>) {
     let connections = GracefulShutdown::new();
     let mut stop = std::pin::pin!(stop);
@@ -53,8 +53,8 @@ fn serve_connection(connection: Connection, router: Router, connections: &Gracef
     let watched = connections.watch(connection);
     tokio::spawn(async move {
         if let Err(error) = watched.await {
-            // The other side went away, or did not speak HTTP.
-            tracing::debug!(error, "a connection ended early");
+            // The peer closed it, or did not speak HTTP.
+            tracing::debug!(error, "connection ended early");
         }
     });
 }

@@ -1,4 +1,4 @@
-//! Whose tokens a server accepts.
+//! The issuer that a server trusts.
 
 use super::ServerError;
 use crate::{
@@ -6,41 +6,27 @@ use crate::{
     config::Issuer,
 };
 
-/// Whose tokens are accepted, and who keeps the keys up to date.
+/// An issuer as the server verifies its tokens. The keeper keeps the keys up to date, unless they never change.
 #[derive(Debug)]
-pub(super) struct IssuerTrust {
+pub(super) struct TrustedIssuer {
     pub(super) keys: IssuerKeys,
     pub(super) rules: TokenRules,
     pub(super) keeper: Option<KeyKeeper>,
 }
 
-pub(super) async fn trust(issuer: &Issuer) -> Result<IssuerTrust, ServerError> {
+/// Reads the keys of an issuer, except from a URL, which its keeper fetches while the server runs.
+pub(super) async fn trusted_issuer(issuer: Issuer) -> Result<TrustedIssuer, ServerError> {
     match issuer {
-        Issuer::Development { data_dir } => Ok(IssuerTrust {
-            keys: IssuerKeys::fixed(DevKey::load_or_create(data_dir)?.key_set()?),
+        Issuer::Development { data_dir } => Ok(TrustedIssuer {
+            keys: IssuerKeys::fixed(DevKey::load_or_create(&data_dir)?.key_set()?),
             rules: DevKey::rules(),
             keeper: None,
         }),
-        Issuer::External {
-            issuer,
-            audience,
-            keys,
-            jwks_refresh,
-            tenant_claim,
-            scope_claim,
-            require_at_jwt,
-        } => {
-            let (keys, keeper) = IssuerKeys::at(keys.clone(), *jwks_refresh).await?;
-            let rules = TokenRules {
-                issuer: issuer.clone(),
-                audience: audience.clone(),
-                tenant_claim: tenant_claim.clone(),
-                scope_claim: scope_claim.clone(),
-                require_at_jwt: *require_at_jwt,
-            };
-            Ok(IssuerTrust {
+        Issuer::External(issuer) => {
+            let (keys, keeper) = IssuerKeys::at(issuer.keys, issuer.jwks_refresh).await?;
+            Ok(TrustedIssuer {
                 keys,
-                rules,
+                rules: issuer.rules,
                 keeper: Some(keeper),
             })
         }

@@ -1,4 +1,4 @@
-//! Accepts connections for a transport. TLS handshakes run beside one another, so that none waits for another.
+//! Accepts the connections of a transport. TLS handshakes run concurrently.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -11,20 +11,21 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::{connection::Connection, tls::CurrentTls};
+use super::connection::Connection;
+use crate::tls::CurrentTls;
 
-/// How long a TLS handshake may take.
+/// The maximum duration of a TLS handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long to wait before accepting again when the process has no file descriptors left.
+/// The pause before accepting again after an error, such as a lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Where a transport gets its connections from. When this is dropped, no more are accepted, and handshakes end.
+/// The source of the connections of a transport. When it is dropped, no more are accepted and handshakes end.
 #[derive(Debug)]
 pub(super) struct Listener {
     tcp: TcpListener,
     tls: Option<CurrentTls>,
     handshakes: JoinSet<Option<Connection>>,
-    /// So that connections that have not begun end with this.
+    /// Ends connections that have not begun when this is dropped.
     listening: watch::Sender<()>,
 }
 
@@ -38,7 +39,7 @@ impl Listener {
         }
     }
 
-    /// The next connection that can be served.
+    /// Returns the next connection, with its handshake done.
     pub(super) async fn accept(&mut self) -> Connection {
         loop {
             tokio::select! {
@@ -46,7 +47,7 @@ impl Listener {
                     None => return Connection::new(stream, self.listening.subscribe()),
                     Some(tls) => {
                         let config = tls.borrow().clone();
-                        self.handshakes.spawn(shake_hands(stream, config, self.listening.subscribe()));
+                        self.handshakes.spawn(handshake(stream, config, self.listening.subscribe()));
                     }
                 },
                 Some(ended) = self.handshakes.join_next() => if let Ok(Some(connection)) = ended {
@@ -56,7 +57,7 @@ impl Listener {
         }
     }
 
-    /// All connections, one after the other, as tonic wants them.
+    /// Returns all connections as the stream that tonic takes.
     pub(super) fn connections(self) -> impl Stream<Item = Result<Connection, Infallible>> {
         stream::unfold(self, async |mut listener| {
             let connection = listener.accept().await;
@@ -70,32 +71,32 @@ async fn accept(tcp: &TcpListener) -> TcpStream {
         match tcp.accept().await {
             Ok((stream, _)) => {
                 if let Err(error) = stream.set_nodelay(true) {
-                    tracing::debug!(%error, "a connection keeps Nagle's algorithm");
+                    tracing::debug!(%error, "TCP_NODELAY not set");
                 }
                 return stream;
             }
             Err(error) => {
-                tracing::warn!(%error, "a connection was not accepted");
+                tracing::warn!(%error, "connection not accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
 }
 
-async fn shake_hands(
+async fn handshake(
     stream: TcpStream,
     config: Arc<ServerConfig>,
     listening: watch::Receiver<()>,
 ) -> Option<Connection> {
-    let handshake = TlsAcceptor::from(config).accept(stream);
-    match tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await {
+    let accepted = TlsAcceptor::from(config).accept(stream);
+    match tokio::time::timeout(HANDSHAKE_TIMEOUT, accepted).await {
         Ok(Ok(stream)) => Some(Connection::new(stream, listening)),
         Ok(Err(error)) => {
-            tracing::debug!(%error, "a TLS handshake failed");
+            tracing::debug!(%error, "TLS handshake failed");
             None
         }
         Err(_) => {
-            tracing::debug!("a TLS handshake took too long");
+            tracing::debug!("TLS handshake timed out");
             None
         }
     }
@@ -122,7 +123,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_handshake_that_takes_too_long_is_given_up() {
+    async fn a_slow_handshake_times_out() {
         let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = tcp.local_addr().unwrap();
         let tls = watch::Sender::new(Arc::new(config()));
@@ -132,7 +133,7 @@ mod tests {
         let started = tokio::time::Instant::now();
         let closed = async { client.read_to_end(&mut Vec::new()).await.map(drop) };
         tokio::select! {
-            _ = listener.accept() => unreachable!("nobody shook hands"),
+            _ = listener.accept() => unreachable!("there was no handshake"),
             _ = closed => {}
         }
         assert!(started.elapsed().abs_diff(HANDSHAKE_TIMEOUT) < Duration::from_millis(100));

@@ -1,13 +1,13 @@
-//! Deletes what is kept for a limited time.
+//! Purges expired data.
 
 use std::time::Duration;
 
 use crate::{rpc::status::chain, store::Store};
 
-/// How often used assertions are looked for that no server accepts any more.
+/// The interval at which expired assertions are purged.
 const INTERVAL: Duration = Duration::from_mins(1);
 
-/// Deletes used assertions that have expired, batch by batch, while the server runs. Several servers may do so at once.
+/// Purges used assertions that no replica accepts any more, in batches. Several replicas may do so at once.
 pub(super) async fn purge_assertions(store: Store) {
     let mut interval = tokio::time::interval(INTERVAL);
     loop {
@@ -15,9 +15,9 @@ pub(super) async fn purge_assertions(store: Store) {
         loop {
             match store.purge_assertions().await {
                 Ok(0) => break,
-                Ok(count) => tracing::debug!(count, "expired assertions deleted"),
+                Ok(count) => tracing::debug!(count, "expired assertions purged"),
                 Err(error) => {
-                    tracing::warn!(cause = chain(&error), "expired assertions not deleted");
+                    tracing::warn!(cause = chain(&error), "expired assertions not purged");
                     break;
                 }
             }

@@ -1,4 +1,4 @@
-//! Whether the server should get work, as load balancers ask.
+//! The readiness of a server, for load balancers.
 
 use std::{
     sync::{
@@ -17,7 +17,7 @@ use crate::{
     store::Store,
 };
 
-/// How often the database is asked whether it is there.
+/// The interval at which the database is probed.
 pub(super) const READINESS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The server as a whole, and each of its services.
@@ -27,7 +27,7 @@ const SERVICES: [&str; 3] = [
     client_authentication_service_server::SERVICE_NAME,
 ];
 
-/// Whether this server should get work, as it is said to load balancers.
+/// Whether load balancers should send requests to this server.
 #[derive(Debug, Clone)]
 pub(super) struct Readiness {
     health: HealthReporter,
@@ -35,7 +35,7 @@ pub(super) struct Readiness {
 }
 
 impl Readiness {
-    /// Not ready yet.
+    /// Creates the readiness of a server that is not ready yet.
     pub(super) fn new(health: HealthReporter) -> Self {
         Self {
             health,
@@ -55,7 +55,7 @@ impl Readiness {
         }
     }
 
-    /// Ends the calls that watch the health of a service, which would not end by themselves.
+    /// Ends the streams that watch the health of a service, which would not end by themselves.
     pub(super) async fn close(&self) {
         for service in SERVICES {
             self.health.clone().clear_service_status(service).await;
@@ -67,8 +67,8 @@ impl Readiness {
     }
 }
 
-/// Ready means: the database answers, has the schema of this version, and is the one that was opened; and the keys of
-/// the issuer are known.
+/// Keeps the readiness up to date. A server is ready if the keys of its issuer are known, and its database responds, is the
+/// one that was opened and has every migration.
 pub(super) async fn keep_ready(store: Store, keys: IssuerKeys, readiness: Readiness) {
     keys.known().await;
     let mut interval = tokio::time::interval(READINESS_INTERVAL);
@@ -78,7 +78,7 @@ pub(super) async fn keep_ready(store: Store, keys: IssuerKeys, readiness: Readin
         let ready = outcome.is_ok();
         if ready != readiness.get() {
             let cause = outcome.err().map(|error| chain(&error));
-            tracing::warn!(ready, cause, "the readiness changed");
+            tracing::warn!(ready, cause, "readiness changed");
             readiness.set(ready).await;
         }
     }

@@ -1,14 +1,13 @@
-//! The REST transport: the gateway, and the probes beside it.
+//! The REST transport: the gateway, and the probes of liveness and readiness.
 
 use ::http::{HeaderValue, header::ALLOW};
 use axum::routing::get;
-use tokio::sync::watch;
 
 use super::{
     ServerError, http,
     listener::Listener,
     readiness::{READINESS_INTERVAL, Readiness},
-    stopped,
+    transports::StopSignal,
 };
 use crate::{
     gateway::{self, Gateway},
@@ -16,13 +15,13 @@ use crate::{
     rpc::status::Failure,
 };
 
-/// Serves REST until it is told to stop and the requests in flight are answered.
+/// Serves REST until `stop` completes and the requests in flight are done.
 pub(super) async fn serve(
     listener: Listener,
     protos: &'static Protos,
     gateway: Gateway,
     readiness: Readiness,
-    stop: watch::Receiver<bool>,
+    stop: StopSignal,
 ) -> Result<(), ServerError> {
     let live = || async { "ok\n" };
     let ready = move || async move {
@@ -45,6 +44,6 @@ pub(super) async fn serve(
         .route("/healthz", get(live).fallback(not_allowed))
         .route("/readyz", get(ready).fallback(not_allowed))
         .fallback_service(gateway);
-    http::serve(listener, router, stopped(stop)).await;
+    http::serve(listener, router, stop.stopped()).await;
     Ok(())
 }

@@ -1,5 +1,5 @@
 //! Standard error behind a bounded queue and a thread of its own. A reader that falls behind, or a pipe that nobody
-//! reads, costs log lines, but never holds up a request or the end of the process.
+//! reads, costs log lines but never holds up a request or the end of the process.
 
 use std::{
     io::{self, Write},
@@ -12,21 +12,21 @@ use std::{
 
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 
-use crate::bounded;
+use crate::io::bounded;
 
-/// The most lines that wait to be written.
+/// The capacity of the queue in lines.
 ///
 /// The line of a request has some 400 bytes, so a full queue takes 4 MiB. The fields that callers choose are limited (a
 /// path to 300 bytes, a tenant or a subject to 255 characters) and keep each line under 8 KiB, so callers cannot make
 /// the queue take more than 64 MiB at the level `info`.
 const MAX_LINES: usize = 8_192;
 
-/// The shortest time between two warnings about lost lines.
+/// The minimum time between two warnings about lost lines.
 const WARNING_INTERVAL: Duration = Duration::from_secs(5);
 
-/// The longest that the end of the process waits for the log.
+/// The maximum time that the end of the process waits for the log.
 ///
-/// When standard error is blocked, dropping a [`WorkerGuard`] takes 1 s. When the queue is full too, it takes 100 ms and
+/// If standard error is blocked, dropping a [`WorkerGuard`] takes 1 s. If the queue is full too, it takes 100 ms and
 /// then prints a line on standard output, which may be just as blocked.
 const FLUSH_LIMIT: Duration = Duration::from_secs(2);
 
@@ -65,11 +65,11 @@ impl Drop for LogGuard {
 /// The log lines that were lost since the process started.
 #[derive(Debug, Default)]
 pub(super) struct LostLines {
-    /// Counts those that found the queue full. Set as soon as there is a queue.
+    /// Counts lines that found the queue full. It is set once the queue exists.
     not_queued: OnceLock<ErrorCounter>,
-    /// Counts those that standard error refused: a pipe whose reader has gone, a file on a full disk.
+    /// Counts lines that standard error refused, such as a pipe whose reader is gone or a file on a full disk.
     not_written: AtomicU64,
-    /// The count that the log reported last.
+    /// The count that was logged last.
     reported: AtomicU64,
 }
 
@@ -84,8 +84,8 @@ impl LostLines {
         self.count() != self.reported.load(Ordering::Relaxed)
     }
 
-    /// Logs the count, unless the log has reported it already. It is the total, so that the next warning makes up for one
-    /// that is lost itself.
+    /// Logs the total count unless it was already logged. As it is the total, the next warning makes up for one that is
+    /// lost itself.
     fn report(&self) {
         let count = self.count();
         if self.reported.swap(count, Ordering::Relaxed) != count {
@@ -94,7 +94,7 @@ impl LostLines {
     }
 }
 
-/// Standard error as the queue's thread uses it: one call of `write_all` is one line.
+/// Standard error on the thread of the queue. Each `write_all` is one line.
 struct Stderr {
     lost: Arc<LostLines>,
     reported_at: Option<Instant>,

@@ -193,7 +193,7 @@ async fn the_last_lines_before_the_end_are_written() {
     let lines = lines.await.unwrap();
     assert_eq!(with_message(&lines, "answered"), 400);
     let last = lines.last().unwrap();
-    assert_eq!(last["message"], "the last metrics were not sent", "{last}");
+    assert_eq!(last["message"], "last metrics not sent", "{last}");
 }
 
 #[tokio::test]

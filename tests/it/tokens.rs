@@ -2,17 +2,16 @@
 
 use aws_lc_rs::hmac;
 use http::StatusCode;
-use oauth_clients::{
-    auth::KeyLocation,
-    config::{Issuer, ServerConfig},
-};
+use oauth_clients::{auth::KeyLocation, config::ServerConfig};
 use serde_json::{Value, json};
 use std::time::Duration;
 
 use crate::support::{
     Answer, Db, Refused, TestServer, Transport, eventually,
     http::COLLECTION,
-    issuer::{SigningKey, TestIssuer, good_claims, key_set, refreshed_every, signing_input, trusted_at},
+    issuer::{
+        SigningKey, TestIssuer, external, good_claims, key_set, refreshed_every, signing_input, trusted_at,
+    },
     jwt::now,
     samples::{encode, with},
 };
@@ -249,15 +248,9 @@ async fn a_setting_names_the_claims_of_tenant_and_scopes() {
     let key = SigningKey::new("a", "ES256");
     let issuer = TestIssuer::start(&[&key]).await;
     let server = server_with(&issuer, |config| {
-        if let Issuer::External {
-            tenant_claim,
-            scope_claim,
-            ..
-        } = &mut config.issuer
-        {
-            "https://example.com/tenant".clone_into(tenant_claim);
-            *scope_claim = Some("roles".to_owned());
-        }
+        let rules = &mut external(config).rules;
+        "https://example.com/tenant".clone_into(&mut rules.tenant_claim);
+        rules.scope_claim = Some("roles".to_owned());
     })
     .await;
     let read = "oauth-clients:read";
@@ -293,9 +286,7 @@ async fn a_setting_insists_on_access_tokens() {
     let key = SigningKey::new("a", "ES256");
     let issuer = TestIssuer::start(&[&key]).await;
     let server = server_with(&issuer, |config| {
-        if let Issuer::External { require_at_jwt, .. } = &mut config.issuer {
-            *require_at_jwt = true;
-        }
+        external(config).rules.require_at_jwt = true;
     })
     .await;
     for (typ, accepted) in [

@@ -108,20 +108,11 @@ async fn exchange(
 }
 
 fn config() -> StackConfig {
-    let rules = TokenRules {
-        issuer: String::new(),
-        audience: String::new(),
-        tenant_claim: String::new(),
-        scope_claim: None,
-        require_at_jwt: false,
-    };
+    let rules = TokenRules::new("", "");
     let keys = IssuerKeys::fixed(KeySet::from_json(JWKS).unwrap());
     StackConfig {
         authenticate: Authenticate::new(TokenVerifier::new(keys, rules)),
-        rate_limit: RateLimit::new(Quotas {
-            tier1_per_minute: 0,
-            tier2_per_minute: 0,
-        }),
+        rate_limit: RateLimit::new(Quotas::UNLIMITED),
         call_timeout: Duration::from_mins(1),
     }
 }

@@ -5,12 +5,12 @@ use tonic::Request;
 use super::{ClientAuthentication, NotAuthenticated, assertion, secret, split};
 use crate::{
     domain::metadata::AuthMethod,
-    metrics,
     pb::v1::{
         self, ErrorReason, authenticate_client_request::Credential,
         authenticate_client_response::Result as Answer,
     },
     rpc::status::Failure,
+    telemetry::metrics,
 };
 
 pub(super) async fn authenticate(

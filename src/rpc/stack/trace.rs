@@ -16,7 +16,7 @@ use tracing::{Instrument as _, Span, field::Empty};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use super::request_id::X_REQUEST_ID;
-use crate::metrics;
+use crate::telemetry::metrics;
 
 /// The longest path that is logged whole. No method's path is near that long, but a path may have 64 KiB, and the
 /// memory of the log's queue must not be the caller's choice.

@@ -24,8 +24,8 @@ use aws_lc_rs::{
 use axum::{Router, response::IntoResponse, routing::get};
 use http::{HeaderMap, StatusCode, header::LOCATION};
 use oauth_clients::{
-    auth::KeyLocation,
-    config::{Issuer, ServerConfig},
+    auth::{KeyLocation, TokenRules},
+    config::{ExternalIssuer, Issuer, ServerConfig},
 };
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -269,20 +269,19 @@ impl Drop for TestIssuer {
 
 /// Has a server accept the tokens of the issuer whose keys are at this place.
 pub(crate) fn trusted_at(keys: KeyLocation, config: &mut ServerConfig) {
-    config.issuer = Issuer::External {
-        issuer: ISSUER.to_owned(),
-        audience: AUDIENCE.to_owned(),
-        keys,
-        jwks_refresh: Duration::from_mins(5),
-        tenant_claim: "tenant_id".to_owned(),
-        scope_claim: None,
-        require_at_jwt: false,
-    };
+    let rules = TokenRules::new(ISSUER, AUDIENCE);
+    config.issuer = Issuer::External(ExternalIssuer::new(rules, keys));
 }
 
 /// Has a server fetch keys so often.
 pub(crate) fn refreshed_every(refresh: Duration, config: &mut ServerConfig) {
-    if let Issuer::External { jwks_refresh, .. } = &mut config.issuer {
-        *jwks_refresh = refresh;
+    external(config).jwks_refresh = refresh;
+}
+
+/// The external issuer of a configuration.
+pub(crate) fn external(config: &mut ServerConfig) -> &mut ExternalIssuer {
+    match &mut config.issuer {
+        Issuer::External(issuer) => issuer,
+        Issuer::Development { .. } => panic!("the issuer is the development key"),
     }
 }

@@ -102,25 +102,15 @@ impl TestServer {
 
 pub(crate) fn config(db: &Db, data_dir: &Path) -> ServerConfig {
     let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
+    let issuer = Issuer::Development {
+        data_dir: data_dir.to_owned(),
+    };
     ServerConfig {
         grpc_addr: any_port,
         rest_addr: RestAddr::On(any_port),
-        tls: None,
-        allow_plaintext: false,
-        public_url: None,
-        database_url: db.url(),
-        database_connections: None,
         migrate: true,
-        issuer: Issuer::Development {
-            data_dir: data_dir.to_owned(),
-        },
-        quotas: Quotas {
-            tier1_per_minute: 0,
-            tier2_per_minute: 0,
-        },
-        redis_url: None,
-        call_timeout: Duration::from_secs(10),
-        drain_delay: Duration::ZERO,
+        quotas: Quotas::UNLIMITED,
         drain_timeout: Duration::from_secs(5),
+        ..ServerConfig::new(db.url(), issuer)
     }
 }

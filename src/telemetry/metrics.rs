@@ -1,5 +1,5 @@
-//! What is counted and measured. An instrument is a field here, and a function that says what is recorded and when. No
-//! attribute takes values that callers choose: each value is a time series.
+//! The metrics of the service: a field for each instrument, and a function that records it. No attribute takes values
+//! that callers choose, as each value is a time series.
 
 use std::{sync::LazyLock, time::Duration};
 
@@ -14,7 +14,7 @@ use crate::{
     pb::{self, RateTier, google},
 };
 
-/// The boundaries that the semantic conventions advise, in seconds.
+/// The bucket boundaries that the semantic conventions advise, in seconds.
 const CALL_SECONDS: [f64; 14] = [
     0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
 ];
@@ -25,19 +25,19 @@ struct Instruments {
     client_authentications: Counter<u64>,
 }
 
-/// Made at the first record, when the exporter is set up. Without one they record nothing.
+/// Created at the first record, after the exporter is set up. Without an exporter they record nothing.
 static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| {
     let meter = opentelemetry::global::meter("oauth-clients");
     Instruments {
         call_duration: meter
             .f64_histogram("rpc.server.call.duration")
-            .with_description("How long calls took, on both transports.")
+            .with_description("Duration of requests on both transports.")
             .with_unit("s")
             .with_boundaries(CALL_SECONDS.to_vec())
             .build(),
         limit_decisions: meter
             .u64_counter("oauth_clients.rate_limit.decisions")
-            .with_description("Calls that were counted against a quota.")
+            .with_description("Requests that were counted against a quota.")
             .with_unit("{call}")
             .build(),
         client_authentications: meter
@@ -48,19 +48,18 @@ static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| {
     }
 });
 
-/// Who decided whether a call is within its quota.
+/// The limiter that decided whether a request is within its quota.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DecidedBy {
-    /// This process, as there is no Redis.
+pub(crate) enum DecidedBy {
+    /// This process, as no Redis is configured.
     Process,
-    /// Redis.
     Redis,
-    /// This process, as Redis did not answer.
+    /// This process, as Redis did not respond.
     Fallback,
 }
 
-/// A call was answered: `rpc.server.call.duration` of the semantic conventions for gRPC.
-pub fn call_answered(path: &str, code: Code, duration: Duration) {
+/// Records a completed request: `rpc.server.call.duration` of the semantic conventions for gRPC.
+pub(crate) fn call_answered(path: &str, code: Code, duration: Duration) {
     let attributes = [
         KeyValue::new("rpc.system.name", "grpc"),
         KeyValue::new("rpc.method", method_name(path)),
@@ -71,8 +70,8 @@ pub fn call_answered(path: &str, code: Code, duration: Duration) {
         .record(duration.as_secs_f64(), &attributes);
 }
 
-/// A call was counted against the quota of its tier.
-pub fn limit_decided(tier: RateTier, allowed: bool, by: DecidedBy) {
+/// Records a request that was counted against the quota of its tier.
+pub(crate) fn limit_decided(tier: RateTier, allowed: bool, by: DecidedBy) {
     let by = match by {
         DecidedBy::Process => "process",
         DecidedBy::Redis => "redis",
@@ -86,8 +85,8 @@ pub fn limit_decided(tier: RateTier, allowed: bool, by: DecidedBy) {
     INSTRUMENTS.limit_decisions.add(1, &attributes);
 }
 
-/// A client presented credentials, which hold, or are rejected for a cause.
-pub fn client_authenticated(method: AuthMethod, rejection: Option<Rejection>) {
+/// Records a client that presented credentials, and the rejection if they were not accepted.
+pub(crate) fn client_authenticated(method: AuthMethod, rejection: Option<Rejection>) {
     let outcome = rejection.map_or("authenticated", Rejection::as_str);
     let attributes = [
         KeyValue::new("method", method.as_str()),
@@ -96,8 +95,8 @@ pub fn client_authenticated(method: AuthMethod, rejection: Option<Rejection>) {
     INSTRUMENTS.client_authentications.add(1, &attributes);
 }
 
-/// Observes the log lines that were lost since the process started: `count` is called at each collection.
-pub fn observe_lost_log_lines(count: impl Fn() -> u64 + Send + Sync + 'static) {
+/// Observes the log lines that were lost since the process started. `count` is called at each collection.
+pub(crate) fn observe_lost_log_lines(count: impl Fn() -> u64 + Send + Sync + 'static) {
     // The meter provider keeps the callback; the instrument itself is not needed again.
     let _instrument = opentelemetry::global::meter("oauth-clients")
         .u64_observable_counter("oauth_clients.log.lines_lost")
@@ -107,7 +106,8 @@ pub fn observe_lost_log_lines(count: impl Fn() -> u64 + Send + Sync + 'static) {
         .build();
 }
 
-/// A method by its name, a service that is not ours by its own, and everything else as the conventions say it.
+/// Returns the name of a method, for other services that of the service, and for unknown paths `_OTHER` (semantic
+/// conventions).
 fn method_name(path: &str) -> &'static str {
     let known = pb::protos().ok().and_then(|protos| protos.known_name(path));
     known.unwrap_or("_OTHER")
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_caller_can_make_up_a_method() {
+    fn unknown_methods_share_one_name() {
         for (path, name) in [
             (
                 "/oauth_clients.v1.OAuthClientService/GetOAuthClient",
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_is_named_as_grpc_names_it() {
+    fn a_code_has_its_grpc_name() {
         assert_eq!(code_name(Code::Ok), "OK");
         assert_eq!(code_name(Code::DeadlineExceeded), "DEADLINE_EXCEEDED");
     }

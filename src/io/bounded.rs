@@ -2,7 +2,7 @@
 
 use std::{sync::mpsc, thread, time::Duration};
 
-/// The longest that serving, or ending, waits for output to be read.
+/// The maximum time that the process waits for its output to be read.
 pub(crate) const OUTPUT_LIMIT: Duration = Duration::from_secs(1);
 
 /// Runs blocking work on a thread of its own and waits for its result, for `limit` at most.
@@ -26,7 +26,7 @@ mod tests {
     #[test]
     fn work_is_waited_for_until_the_limit() {
         assert_eq!(within(Duration::from_secs(10), || 1), Some(1));
-        let (_never, forever) = mpsc::channel::<()>();
-        assert_eq!(within(Duration::from_millis(10), move || forever.recv()), None);
+        let (_sender, receiver) = mpsc::channel::<()>();
+        assert_eq!(within(Duration::from_millis(10), move || receiver.recv()), None);
     }
 }

@@ -1,4 +1,4 @@
-//! TLS to a server whose certificate file is at hand: it is trusted because it is that certificate.
+//! TLS of the health probe. It trusts one certificate: that of the server, whose file it has.
 
 use std::{
     io,
@@ -14,62 +14,41 @@ use rustls::{
     crypto::{self, WebPkiSupportedAlgorithms, aws_lc_rs},
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
-use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use crate::{
-    pem::{PemError, PemFile},
-    watch::UnreadableFile,
-};
+use super::{TlsError, pem::PemFile};
 
-/// Why files do not make TLS.
-#[derive(Debug, Error)]
-pub(super) enum ProbeTlsError {
-    #[error(transparent)]
-    Unreadable(#[from] UnreadableFile),
-    #[error(transparent)]
-    Pem(#[from] PemError),
-    #[error("the client certificate {cert} and its private key {key} cannot be used together")]
-    Pair {
-        cert: PathBuf,
-        key: PathBuf,
-        source: Error,
-    },
-    #[error("TLS cannot be spoken")]
-    Provider(#[source] Error),
-}
-
-/// What a client shows when the server asks for a certificate.
+/// The PEM files of a client certificate.
 #[derive(Debug)]
-pub(super) struct ClientPair {
-    pub(super) cert: PathBuf,
-    pub(super) key: PathBuf,
+pub(crate) struct ClientFiles {
+    pub(crate) cert: PathBuf,
+    pub(crate) key: PathBuf,
 }
 
-/// Speaks TLS, in which HTTP/2 is spoken, to the server that has a certificate.
+/// Connects to the server that has one certificate, for HTTP/2 over TLS.
 #[derive(Clone)]
-pub(super) struct ProbeTls(Arc<ClientConfig>);
+pub(crate) struct ProbeTls(Arc<ClientConfig>);
 
 impl ProbeTls {
-    pub(super) fn load(server_cert: &Path, client: Option<&ClientPair>) -> Result<Self, ProbeTlsError> {
+    pub(crate) fn load(server_cert: &Path, client: Option<&ClientFiles>) -> Result<Self, TlsError> {
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let pinned = Pinned {
+        let pinned = PinnedCertificate {
             chain: PemFile::read(server_cert)?.certificates()?,
             algorithms: provider.signature_verification_algorithms,
         };
         let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .map_err(ProbeTlsError::Provider)?
+            .map_err(TlsError::Version)?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(pinned));
         let mut config = match client {
-            Some(ClientPair { cert, key }) => builder
+            Some(ClientFiles { cert, key }) => builder
                 .with_client_auth_cert(
                     PemFile::read(cert)?.certificates()?,
                     PemFile::read(key)?.private_key()?,
                 )
-                .map_err(|source| ProbeTlsError::Pair {
+                .map_err(|source| TlsError::ClientPair {
                     cert: cert.clone(),
                     key: key.clone(),
                     source,
@@ -80,7 +59,7 @@ impl ProbeTls {
         Ok(Self(Arc::new(config)))
     }
 
-    pub(super) async fn connect(self, addr: SocketAddr) -> io::Result<TokioIo<TlsStream<TcpStream>>> {
+    pub(crate) async fn connect(self, addr: SocketAddr) -> io::Result<TokioIo<TlsStream<TcpStream>>> {
         let stream = TcpStream::connect(addr).await?;
         let connector = TlsConnector::from(self.0);
         let stream = connector.connect(ServerName::from(addr.ip()), stream).await?;
@@ -88,14 +67,14 @@ impl ProbeTls {
     }
 }
 
-/// Takes the first certificate of a file, and no other. Names and dates do not matter: the file is trusted itself.
+/// Accepts the first certificate of a file and no other. Names and dates do not matter, as the file itself is trusted.
 #[derive(Debug)]
-struct Pinned {
+struct PinnedCertificate {
     chain: Vec<CertificateDer<'static>>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl ServerCertVerifier for Pinned {
+impl ServerCertVerifier for PinnedCertificate {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,

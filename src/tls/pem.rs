@@ -11,60 +11,53 @@ use rustls::pki_types::{
 };
 use thiserror::Error;
 
-use crate::watch::{self, UnreadableFile};
+use crate::io::file::{self, UnreadableFile};
 
 /// A PEM file does not hold what it should.
 #[derive(Debug, Error)]
 pub enum PemError {
-    /// It is no PEM, or not all of it. What is wrong is not said: it would be told with the line, which may be a key.
+    /// The file is not PEM, or only in part. The parser's error is left out: it quotes the line, which may be a key.
     #[error("{path} is not PEM: each BEGIN and END must be a line of its own, with lines of base64 between")]
     Syntax {
-        /// Which file.
+        /// The file.
         path: PathBuf,
     },
-    /// Nothing in it is a certificate.
+    /// The file holds no certificate.
     #[error("{path} holds no certificate")]
     NoCertificate {
-        /// Which file.
+        /// The file.
         path: PathBuf,
     },
-    /// Nothing in it is a private key in the clear.
+    /// The file holds no unencrypted private key.
     #[error("{path} holds no unencrypted private key (PKCS#8, PKCS#1 or SEC1)")]
     NoPrivateKey {
-        /// Which file.
+        /// The file.
         path: PathBuf,
     },
 }
 
-/// A file as it was read.
+/// The contents of a PEM file.
 #[derive(Clone, PartialEq, Eq)]
-pub struct PemFile {
+pub(super) struct PemFile {
     path: PathBuf,
     contents: Vec<u8>,
 }
 
 impl PemFile {
-    /// Reads a file, whatever is in it.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub fn read(path: &Path) -> Result<Self, UnreadableFile> {
+    /// Reads a file without parsing it.
+    pub(super) fn read(path: &Path) -> Result<Self, UnreadableFile> {
         Ok(Self {
             path: path.to_owned(),
-            contents: watch::read(path)?,
+            contents: file::read_blocking(path)?,
         })
     }
 
-    /// Which file it is.
-    pub fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The certificates in it, at least one.
-    ///
-    /// # Errors
-    /// When there is none, or a broken one.
-    pub fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, PemError> {
+    /// Returns the certificates of the file, at least one.
+    pub(super) fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, PemError> {
         let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&self.contents).collect();
         let certificates = certificates.map_err(|_| self.syntax())?;
         if certificates.is_empty() {
@@ -75,11 +68,8 @@ impl PemFile {
         Ok(certificates)
     }
 
-    /// The first private key in it.
-    ///
-    /// # Errors
-    /// When there is none, or a broken one.
-    pub fn private_key(&self) -> Result<PrivateKeyDer<'static>, PemError> {
+    /// Returns the first private key of the file.
+    pub(super) fn private_key(&self) -> Result<PrivateKeyDer<'static>, PemError> {
         PrivateKeyDer::from_pem_slice(&self.contents).map_err(|error| match error {
             pem::Error::NoItemsFound => PemError::NoPrivateKey {
                 path: self.path.clone(),
@@ -95,7 +85,7 @@ impl PemFile {
     }
 }
 
-/// What it holds may be a private key.
+/// Omits the contents, which may be a private key.
 impl fmt::Debug for PemFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PemFile")
@@ -111,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_wrong_with_a_key_does_not_say_the_key() {
+    fn the_error_of_a_malformed_key_does_not_contain_the_key() {
         let key = rcgen::KeyPair::generate().unwrap().serialize_pem();
         let broken = [
             key.replace('\n', " "),

@@ -1,0 +1,158 @@
+//! The configuration of a server, and its defaults.
+
+mod issuer;
+mod public_url;
+mod rest_addr;
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    num::NonZeroU32,
+    time::Duration,
+};
+
+pub(crate) use self::issuer::{DEFAULT_JWKS_REFRESH, MIN_JWKS_REFRESH};
+pub use self::{
+    issuer::{ExternalIssuer, Issuer},
+    public_url::{InvalidPublicUrl, PublicUrl},
+    rest_addr::{InvalidRestAddr, RestAddr},
+};
+pub use crate::tls::TlsFiles;
+use crate::{
+    limits::{Quotas, RedisUrl},
+    store::DatabaseUrl,
+};
+
+/// The default of [`ServerConfig::grpc_addr`].
+pub(crate) const DEFAULT_GRPC_ADDR: SocketAddr = loopback(50051);
+/// The default of [`ServerConfig::rest_addr`].
+pub(crate) const DEFAULT_REST_ADDR: SocketAddr = loopback(8080);
+/// The default of [`ServerConfig::call_timeout`].
+pub(crate) const DEFAULT_CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// The default of [`ServerConfig::drain_delay`] with an external issuer.
+pub(crate) const DEFAULT_DRAIN_DELAY: Duration = Duration::from_secs(5);
+/// The default of [`ServerConfig::drain_delay`] with the development key.
+pub(crate) const DEV_DRAIN_DELAY: Duration = Duration::ZERO;
+/// The default of [`ServerConfig::drain_timeout`].
+pub(crate) const DEFAULT_DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The configuration of a server.
+#[derive(Debug, Clone)]
+pub struct ServerConfig {
+    /// The address that the gRPC transport listens on.
+    pub grpc_addr: SocketAddr,
+    /// The address that the REST transport listens on.
+    pub rest_addr: RestAddr,
+    /// The files with which both transports speak TLS; `None` for plaintext.
+    pub tls: Option<TlsFiles>,
+    /// Whether the transports may speak plaintext on addresses other than loopback.
+    pub allow_plaintext: bool,
+    /// The base of the links in responses; `None` for the address of the REST transport.
+    pub public_url: Option<PublicUrl>,
+    /// The database.
+    pub database_url: DatabaseUrl,
+    /// The maximum number of database connections: on PostgreSQL of all, on SQLite of those that read. `None` for a
+    /// number that suits the kind of database.
+    pub database_connections: Option<NonZeroU32>,
+    /// Whether a PostgreSQL schema is migrated at startup. A SQLite file always is.
+    pub migrate: bool,
+    /// The issuer whose bearer tokens are accepted.
+    pub issuer: Issuer,
+    /// The rate limits of a caller.
+    pub quotas: Quotas,
+    /// The Redis through which replicas share the rate limits; `None` if each replica limits by itself.
+    pub redis_url: Option<RedisUrl>,
+    /// The maximum duration of a request.
+    pub call_timeout: Duration,
+    /// How long the server reports that it is not ready before it refuses new work, so that load balancers notice.
+    pub drain_delay: Duration,
+    /// How long the server waits for requests in flight before it closes their connections.
+    pub drain_timeout: Duration,
+}
+
+impl ServerConfig {
+    /// Creates a configuration with the defaults of the command line for everything but the database and the issuer.
+    pub fn new(database_url: DatabaseUrl, issuer: Issuer) -> Self {
+        Self {
+            grpc_addr: DEFAULT_GRPC_ADDR,
+            rest_addr: RestAddr::On(DEFAULT_REST_ADDR),
+            tls: None,
+            allow_plaintext: false,
+            public_url: None,
+            database_url,
+            database_connections: None,
+            migrate: false,
+            quotas: Quotas::default(),
+            redis_url: None,
+            call_timeout: DEFAULT_CALL_TIMEOUT,
+            drain_delay: match issuer {
+                Issuer::Development { .. } => DEV_DRAIN_DELAY,
+                Issuer::External(_) => DEFAULT_DRAIN_DELAY,
+            },
+            drain_timeout: DEFAULT_DRAIN_TIMEOUT,
+            issuer,
+        }
+    }
+
+    /// Returns the address of a transport that would speak plaintext outside loopback without being allowed to.
+    pub(crate) fn exposed_plaintext(&self) -> Option<SocketAddr> {
+        if self.tls.is_some() || self.allow_plaintext {
+            return None;
+        }
+        [Some(self.grpc_addr), self.rest_addr.addr()]
+            .into_iter()
+            .flatten()
+            .find(|addr| !addr.ip().to_canonical().is_loopback())
+    }
+}
+
+const fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    fn config(grpc_addr: &str, rest_addr: &str) -> ServerConfig {
+        let data_dir = PathBuf::new();
+        ServerConfig {
+            grpc_addr: grpc_addr.parse().unwrap(),
+            rest_addr: rest_addr.parse().unwrap(),
+            ..ServerConfig::new("sqlite:x".parse().unwrap(), Issuer::Development { data_dir })
+        }
+    }
+
+    #[test]
+    fn a_transport_outside_loopback_is_encrypted_unless_plaintext_is_allowed() {
+        for (grpc, rest, exposed) in [
+            ("127.0.0.1:1", "127.8.9.1:2", None),
+            ("[::1]:1", "[::ffff:127.0.0.1]:2", None),
+            ("127.0.0.1:1", "off", None),
+            ("0.0.0.0:1", "127.0.0.1:2", Some("0.0.0.0:1")),
+            ("192.0.2.1:1", "off", Some("192.0.2.1:1")),
+            ("127.0.0.1:1", "[::]:2", Some("[::]:2")),
+            ("[2001:db8::1]:1", "0.0.0.0:2", Some("[2001:db8::1]:1")),
+        ] {
+            let plain = config(grpc, rest);
+            let exposed = exposed.map(|addr| addr.parse().unwrap());
+            assert_eq!(plain.exposed_plaintext(), exposed, "{grpc} {rest}");
+            let allowed = ServerConfig {
+                allow_plaintext: true,
+                ..plain.clone()
+            };
+            assert_eq!(allowed.exposed_plaintext(), None);
+            let files = TlsFiles {
+                cert: PathBuf::new(),
+                key: PathBuf::new(),
+                client_ca: None,
+            };
+            let encrypted = ServerConfig {
+                tls: Some(files),
+                ..plain
+            };
+            assert_eq!(encrypted.exposed_plaintext(), None);
+        }
+    }
+}

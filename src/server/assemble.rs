@@ -1,0 +1,115 @@
+//! Assembles the transports and their background tasks.
+
+use tonic::service::Routes;
+use tonic_health::pb::health_server::{Health, HealthServer};
+use tower::util::{BoxCloneSyncService, MapResponse};
+
+use super::{
+    Server, ServerError, background::Upkeep, drain::Running, grpc, issuer::TrustedIssuer, listener::Listener,
+    readiness::Readiness, rest, transports::Transports,
+};
+use crate::{
+    auth::{Authenticate, TokenVerifier},
+    config::ServerConfig,
+    gateway::Gateway,
+    limits::RateLimit,
+    pb::Protos,
+    rpc::{
+        client_authentication::ClientAuthentication,
+        oauth_client::OAuthClients,
+        stack::{StackConfig, normalize::normalize},
+    },
+    tls::ListenerTls,
+};
+
+/// The services, and the configuration of the stack in front of them.
+struct Api {
+    protos: &'static Protos,
+    stack: StackConfig,
+    routes: Routes,
+}
+
+impl Server {
+    /// Starts the transports and the background tasks.
+    pub(super) async fn assemble(self) -> Result<Running, ServerError> {
+        let (health, health_service) = tonic_health::server::health_reporter();
+        let routes = self.routes(health_service)?;
+        let tls = self.tls.as_ref();
+        let grpc = Listener::new(self.grpc.tcp, tls.map(ListenerTls::grpc));
+        let rest = self
+            .rest
+            .map(|socket| Listener::new(socket.tcp, tls.map(ListenerTls::rest)));
+
+        let TrustedIssuer { keys, rules, keeper } = self.issuer;
+        let readiness = Readiness::new(health);
+        readiness.set(keys.are_known()).await;
+        let rate_limit = rate_limit(&self.config).await?;
+        let stack = StackConfig {
+            authenticate: Authenticate::new(TokenVerifier::new(keys.clone(), rules)),
+            rate_limit: rate_limit.clone(),
+            call_timeout: self.config.call_timeout,
+        };
+        let api = Api {
+            protos: self.protos,
+            stack,
+            routes,
+        };
+        let upkeep = Upkeep {
+            store: self.database.store.clone(),
+            keys,
+            keeper,
+            readiness: readiness.clone(),
+            rate_limit,
+            tls: self.tls,
+        };
+        Ok(Running {
+            transports: api.serve(grpc, rest, &readiness)?,
+            background: upkeep.start(),
+            readiness,
+            database: self.database,
+            drain_delay: self.config.drain_delay,
+            drain_timeout: self.config.drain_timeout,
+        })
+    }
+
+    fn routes(&self, health: HealthServer<impl Health>) -> Result<Routes, ServerError> {
+        let store = &self.database.store;
+        grpc::routes(
+            health,
+            OAuthClients::new(store.clone(), &self.public_url()),
+            ClientAuthentication::new(store.clone()),
+        )
+    }
+}
+
+impl Api {
+    fn serve(
+        self,
+        grpc: Listener,
+        rest: Option<Listener>,
+        readiness: &Readiness,
+    ) -> Result<Transports, ServerError> {
+        let mut transports = Transports::new();
+        if let Some(listener) = rest {
+            let (gateway, readiness) = (self.gateway()?, readiness.clone());
+            transports.spawn(|stop| rest::serve(listener, self.protos, gateway, readiness, stop));
+        }
+        transports.spawn(|stop| grpc::serve(grpc, self.protos, self.stack, self.routes, stop));
+        Ok(transports)
+    }
+
+    fn gateway(&self) -> Result<Gateway, ServerError> {
+        let in_process = MapResponse::new(self.routes.clone(), normalize);
+        let in_process = BoxCloneSyncService::new(in_process);
+        Ok(Gateway::new(self.protos, self.stack.clone(), in_process)?)
+    }
+}
+
+async fn rate_limit(config: &ServerConfig) -> Result<RateLimit, ServerError> {
+    match &config.redis_url {
+        Some(redis) => RateLimit::shared(config.quotas, redis.clone())
+            .await
+            .map_err(ServerError::Thread),
+        None => Ok(RateLimit::new(config.quotas)),
+    }
+}

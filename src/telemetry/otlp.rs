@@ -1,0 +1,78 @@
+//! The export of spans and metrics to an OTLP collector.
+
+use std::env;
+
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_otlp::{ExporterBuildError, MetricExporter, SpanExporter};
+use opentelemetry_sdk::{
+    Resource, metrics::SdkMeterProvider, propagation::TraceContextPropagator, trace::SdkTracerProvider,
+};
+use tracing::Subscriber;
+use tracing_subscriber::{EnvFilter, Layer, registry::LookupSpan};
+
+/// Returns `true` if a collector is configured.
+pub(super) fn is_enabled() -> bool {
+    env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT").is_some_and(|endpoint| !endpoint.is_empty())
+}
+
+/// The exporters. They send what is left when they are dropped.
+#[derive(Debug)]
+pub(super) struct Exporters {
+    traces: SdkTracerProvider,
+    metrics: SdkMeterProvider,
+}
+
+impl Exporters {
+    /// Starts the exporters, which read the environment variables of the OTLP specification.
+    pub(super) fn start() -> Result<Self, ExporterBuildError> {
+        Ok(Self {
+            traces: traces()?,
+            metrics: metrics()?,
+        })
+    }
+
+    /// Returns the layer that exports spans. The exporter's own requests have none: each would cause another.
+    pub(super) fn span_layer<S>(&self) -> impl Layer<S> + use<S>
+    where
+        S: Subscriber + for<'span> LookupSpan<'span>,
+    {
+        tracing_opentelemetry::layer()
+            .with_tracer(self.traces.tracer("oauth-clients"))
+            .with_filter(EnvFilter::new("oauth_clients=info"))
+    }
+}
+
+impl Drop for Exporters {
+    fn drop(&mut self) {
+        if let Err(error) = self.traces.shutdown() {
+            tracing::warn!(%error, "last spans not sent");
+        }
+        if let Err(error) = self.metrics.shutdown() {
+            tracing::warn!(%error, "last metrics not sent");
+        }
+    }
+}
+
+fn traces() -> Result<SdkTracerProvider, ExporterBuildError> {
+    let exporter = SpanExporter::builder().with_tonic().build()?;
+    opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
+    Ok(SdkTracerProvider::builder()
+        .with_batch_exporter(exporter)
+        .with_resource(resource())
+        .build())
+}
+
+/// Returns the meter provider, which sends metrics every minute or `OTEL_METRIC_EXPORT_INTERVAL`.
+fn metrics() -> Result<SdkMeterProvider, ExporterBuildError> {
+    let exporter = MetricExporter::builder().with_tonic().build()?;
+    let metrics = SdkMeterProvider::builder()
+        .with_periodic_exporter(exporter)
+        .with_resource(resource())
+        .build();
+    opentelemetry::global::set_meter_provider(metrics.clone());
+    Ok(metrics)
+}
+
+fn resource() -> Resource {
+    Resource::builder().with_service_name("oauth-clients").build()
+}
