@@ -44,6 +44,7 @@ mod no_leaks;
 mod outages;
 mod patch;
 mod patch_rules;
+mod postgres;
 mod process;
 mod rate_limits;
 mod reflection;
