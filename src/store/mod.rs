@@ -11,6 +11,7 @@ mod list;
 mod lookup;
 mod migrate;
 mod pool;
+mod pooler;
 mod postgres;
 mod presented;
 mod secrets;
