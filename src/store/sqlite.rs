@@ -18,6 +18,7 @@ use thiserror::Error;
 use super::{
     LOCK_TIMEOUT, STATEMENTS_KEPT, driver_error,
     error::{StoreError, Unsuitable},
+    session::connection_error,
     url::DatabaseUrl,
 };
 
@@ -30,12 +31,11 @@ pub(super) const BEGIN_WRITE: &str = "BEGIN IMMEDIATE";
 /// How often a lock that another process holds is tried again.
 const LOCK_POLL: Duration = Duration::from_millis(50);
 
-/// Returns the options of a connection to a file.
+/// Returns the options of a connection to a file, which do not change it.
 pub(super) fn options(url: &DatabaseUrl) -> Result<SqliteConnectOptions, sqlx::Error> {
     let options: SqliteConnectOptions = url.expose().parse()?;
     Ok(options
         .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
         // An acknowledged write survives a power cut.
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
@@ -44,20 +44,24 @@ pub(super) fn options(url: &DatabaseUrl) -> Result<SqliteConnectOptions, sqlx::E
         .disable_statement_logging())
 }
 
-/// Opens a connection, and makes sure that the database is set up and read, so that all of its files exist.
+/// Opens a connection, and makes sure that the database is set to WAL and read, so that all of its files exist.
 pub(super) async fn connect(options: &SqliteConnectOptions) -> Result<SqliteConnection, sqlx::Error> {
-    let mut connection = SqliteConnection::connect_with(options).await?;
+    let options = options.clone().journal_mode(SqliteJournalMode::Wal);
+    let mut connection = SqliteConnection::connect_with(&options).await?;
     sqlx::raw_sql("SELECT count(*) FROM sqlite_schema")
         .execute(&mut connection)
         .await?;
     Ok(connection)
 }
 
-/// Refuses a file that this service cannot keep its promises on.
-pub(super) async fn check(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+/// Refuses a file that this service cannot keep its promises on, and leaves it as it is. A file that is missing is made.
+pub(super) async fn check(options: &SqliteConnectOptions) -> Result<(), StoreError> {
+    let connection = SqliteConnection::connect_with(options).await;
+    let mut connection = connection.map_err(connection_error)?;
     // In UTF-16 text is not ordered by code point.
-    let query = sqlx::query("PRAGMA encoding").fetch_one(connection).await;
+    let query = sqlx::query("PRAGMA encoding").fetch_one(&mut connection).await;
     let encoding: String = query.and_then(|row| row.try_get(0)).map_err(driver_error)?;
+    connection.close().await.map_err(driver_error)?;
     if encoding == "UTF-8" {
         Ok(())
     } else {

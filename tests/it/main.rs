@@ -23,6 +23,7 @@ mod check_order;
 mod concurrency;
 mod create;
 mod create_rules;
+mod databases;
 mod delete;
 mod disable;
 mod drain;
