@@ -40,9 +40,10 @@ pub enum Unsuitable {
         /// The encoding, by the name that the database gives it.
         encoding: String,
     },
-    /// Each transaction may run in another session, without the prepared statements and the time limits of its own.
+    /// Connections share sessions, with prepared statements and time limits of one another.
     #[error(
-        "it is behind a connection pooler in transaction mode: set pool_mode = session for this database in PgBouncer"
+        "it is behind a connection pooler that shares sessions between connections: in PgBouncer, set pool_mode = session \
+         and leave server_reset_query as it is"
     )]
     TransactionPooling,
 }
@@ -137,8 +138,9 @@ fn postgres_kind(code: &str) -> Kind {
     match code {
         // serialization_failure, deadlock_detected
         "40001" | "40P01" => Kind::Conflict,
-        // invalid_sql_statement_name, duplicate_prepared_statement
-        "26000" | "42P05" => Kind::OtherSession,
+        // invalid_sql_statement_name, duplicate_prepared_statement, invalid_binary_representation (of the parameters of
+        // another statement, as the driver does not make mistakes with those of this one)
+        "26000" | "42P05" | "22P03" => Kind::OtherSession,
         // lock_not_available, query_canceled (statement_timeout)
         "55P03" | "57014" => Kind::Away,
         _ => match code.get(..2) {

@@ -13,6 +13,7 @@ mod filter;
 mod list;
 mod migrate;
 mod pool;
+mod pooler;
 mod postgres;
 mod read;
 mod rows;

@@ -79,9 +79,9 @@ impl Pools {
             });
         };
         let options = sqlite::options(url).map_err(connection_error)?;
-        // This creates the database if it is missing. From here on, a missing file is an error.
-        let mut anchor = sqlite::connect(&options).await.map_err(connection_error)?;
-        sqlite::check(&mut anchor).await?;
+        sqlite::check(&options).await?;
+        // From here on, a missing file is an error.
+        let anchor = sqlite::connect(&options).await.map_err(connection_error)?;
         let options = options.create_if_missing(false);
         let files = Arc::new(DatabaseFiles::of(&path));
         let connector = |writes| Connector::Sqlite {
@@ -170,5 +170,22 @@ impl Manager for Connector {
             session.ping().await?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn on_sqlite_the_number_of_connections_is_that_of_the_readers() {
+        let dir = tempfile::tempdir().unwrap();
+        let url = DatabaseUrl::sqlite_file(&dir.path().join("test.db"));
+        for (connections, readers) in [(None, 4), (Some(1), 1), (Some(7), 7)] {
+            let connections = connections.and_then(NonZeroU32::new);
+            let pools = Pools::open(&url, connections).await.unwrap();
+            assert_eq!(pools.readers.0.status().max_size, readers);
+            assert_eq!(pools.writers.0.status().max_size, 1);
+        }
     }
 }

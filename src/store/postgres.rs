@@ -8,13 +8,13 @@ use sea_orm::{
     sea_query::Func,
     sqlx::{self, ConnectOptions as _, Connection as _, PgConnection, Row as _, postgres::PgConnectOptions},
 };
-use uuid::Uuid;
 
 use super::{
     LOCK_TIMEOUT, STATEMENT_TIMEOUT, STATEMENTS_KEPT, credential,
     dialect::Dialect,
     driver_error,
     error::{StoreError, Unsuitable},
+    pooler,
     url::DatabaseUrl,
 };
 
@@ -24,6 +24,8 @@ pub(super) const DEFAULT_CONNECTIONS: u32 = 16;
 const IDLE_IN_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
 /// A number that no other user of the database takes for an advisory lock.
 const MIGRATION_LOCK: i64 = 0x6f61_7574_6863_6c69;
+/// How long it may take to find out what the database is like.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often the lock is tried again that another process holds.
 const LOCK_POLL: Duration = Duration::from_millis(100);
 
@@ -73,61 +75,29 @@ pub(super) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, 
     Ok(connection)
 }
 
-/// Refuses a database that this service cannot keep its promises on.
+/// Refuses a database that this service cannot keep its promises on. Nothing is set on the way: behind a pooler, others
+/// could get the session.
 pub(super) async fn check(options: &PgConnectOptions) -> Result<(), StoreError> {
-    let mut connection = connect(options).await.map_err(driver_error)?;
-    check_encoding(&mut connection).await?;
-    check_sessions(&mut connection, options).await?;
-    connection.close().await.map_err(driver_error)
+    let checks = async {
+        let mut connection = PgConnection::connect_with(options).await.map_err(driver_error)?;
+        check_encoding(&mut connection).await?;
+        pooler::check(connection, options).await
+    };
+    tokio::time::timeout(CHECK_TIMEOUT, checks)
+        .await
+        .map_err(|_| StoreError::TimedOut)?
 }
 
 /// Text is compared by code point, which bytes in another encoding than UTF-8 are not; and some characters could not be
 /// stored.
 async fn check_encoding(connection: &mut PgConnection) -> Result<(), StoreError> {
-    let encoding = first_column(connection, "SHOW server_encoding").await?;
-    match encoding {
-        Some(encoding) if encoding != "UTF8" => Err(Unsuitable::Encoding { encoding }.into()),
-        _ => Ok(()),
-    }
-}
-
-/// A connection pooler that gives each transaction another session loses prepared statements and the limits on time.
-/// It shows when a setting of one connection is seen by another, or lost by its own.
-async fn check_sessions(connection: &mut PgConnection, options: &PgConnectOptions) -> Result<(), StoreError> {
-    const SEEN: &str = "SELECT current_setting('oauth_clients.session', true)";
-    let name = Uuid::now_v7().simple().to_string();
-    let set = format!("SET oauth_clients.session = '{name}'");
-    let named = async |connection: &mut PgConnection| -> Result<bool, StoreError> {
-        Ok(first_column(connection, SEEN).await? == Some(name.clone()))
-    };
-    execute(connection, &set).await?;
-    let mut other = connect(options).await.map_err(driver_error)?;
-    // The transaction keeps a session of the pooler busy, perhaps the one that was named.
-    execute(&mut other, "BEGIN").await?;
-    let kept_apart = !named(&mut other).await? && named(connection).await?;
-    other.close().await.map_err(driver_error)?;
-    if kept_apart {
+    let row = sqlx::raw_sql("SHOW server_encoding").fetch_one(connection).await;
+    let encoding: String = row.and_then(|row| row.try_get(0)).map_err(driver_error)?;
+    if encoding == "UTF8" {
         Ok(())
     } else {
-        Err(Unsuitable::TransactionPooling.into())
+        Err(Unsuitable::Encoding { encoding }.into())
     }
-}
-
-async fn execute(connection: &mut PgConnection, sql: &str) -> Result<(), StoreError> {
-    sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
-        .execute(connection)
-        .await
-        .map_err(driver_error)?;
-    Ok(())
-}
-
-/// Returns a text of the one row that an unprepared statement finds.
-async fn first_column(
-    connection: &mut PgConnection,
-    sql: &'static str,
-) -> Result<Option<String>, StoreError> {
-    let row = sqlx::raw_sql(sql).fetch_one(connection).await;
-    row.and_then(|row| row.try_get(0)).map_err(driver_error)
 }
 
 /// Waits until no other process migrates, and holds others off until the session ends. Between the tries the session has

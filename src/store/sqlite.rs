@@ -24,6 +24,7 @@ use super::{
     dialect::Dialect,
     driver_error,
     error::{StoreError, Unsuitable},
+    session::connection_error,
     url::DatabaseUrl,
 };
 
@@ -54,12 +55,11 @@ pub(super) static DIALECT: Dialect = Dialect {
     few_are_equal: |comparison| Func::cust("unlikely").arg(comparison).into(),
 };
 
-/// Returns the options of a connection to a file.
+/// Returns the options of a connection to a file, which do not change the file.
 pub(super) fn options(url: &DatabaseUrl) -> Result<SqliteConnectOptions, sqlx::Error> {
     let options: SqliteConnectOptions = url.expose().parse()?;
     Ok(options
         .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
         // An acknowledged write survives a power cut.
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
@@ -68,20 +68,24 @@ pub(super) fn options(url: &DatabaseUrl) -> Result<SqliteConnectOptions, sqlx::E
         .disable_statement_logging())
 }
 
-/// Opens a connection and reads from it, so that all files of the database exist.
+/// Opens a connection, sets the database to WAL, and reads from it, so that all of its files exist.
 pub(super) async fn connect(options: &SqliteConnectOptions) -> Result<SqliteConnection, sqlx::Error> {
-    let mut connection = SqliteConnection::connect_with(options).await?;
+    let options = options.clone().journal_mode(SqliteJournalMode::Wal);
+    let mut connection = SqliteConnection::connect_with(&options).await?;
     sqlx::raw_sql("SELECT count(*) FROM sqlite_schema")
         .execute(&mut connection)
         .await?;
     Ok(connection)
 }
 
-/// Refuses an unsuitable file.
-pub(super) async fn check(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+/// Refuses an unsuitable file, and leaves it as it is. A missing file is created.
+pub(super) async fn check(options: &SqliteConnectOptions) -> Result<(), StoreError> {
+    let connection = SqliteConnection::connect_with(options).await;
+    let mut connection = connection.map_err(connection_error)?;
     // In UTF-16 text is not ordered by code point.
-    let query = sqlx::query("PRAGMA encoding").fetch_one(connection).await;
+    let query = sqlx::query("PRAGMA encoding").fetch_one(&mut connection).await;
     let encoding: String = query.and_then(|row| row.try_get(0)).map_err(driver_error)?;
+    connection.close().await.map_err(driver_error)?;
     if encoding == "UTF-8" {
         Ok(())
     } else {

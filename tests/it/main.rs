@@ -1,8 +1,8 @@
 //! The service as its users see it: each rule of the API, on each database, and where it matters through both transports.
 //!
 //! `TEST_POSTGRES_URL`, such as `postgres://postgres@127.0.0.1:5432/postgres`, says where databases for the PostgreSQL
-//! tests may be made; without it they are left out, and so are those with a Redis where `redis-server` is not installed.
-//! With `REQUIRE_REDIS` they fail instead.
+//! tests may be made; without it they are left out, and so are those with a Redis or a PgBouncer where `redis-server` or
+//! `pgbouncer` is not installed. With `REQUIRE_REDIS` and `REQUIRE_PGBOUNCER` they fail instead.
 
 #![expect(
     clippy::expect_used,
@@ -23,6 +23,7 @@ mod check_order;
 mod concurrency;
 mod create;
 mod create_rules;
+mod databases;
 mod delete;
 mod disable;
 mod drain;
@@ -45,6 +46,8 @@ mod no_leaks;
 mod outages;
 mod patch;
 mod patch_rules;
+mod pgbouncer;
+mod postgres;
 mod process;
 mod rate_limits;
 mod reflection;

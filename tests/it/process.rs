@@ -123,7 +123,7 @@ async fn what_makes_no_sense_is_refused_by_its_name() {
         with(&["--jwks-url", "http://issuer.example/jwks"]),
         with(&["--jwks-url", url, "--jwks-refresh", "9s"]),
     );
-    let cases: [(&[&str], &str); 20] = [
+    let cases: [(&[&str], &str); 23] = [
         (&both, "--jwks-url cannot both"),
         (&plain, "--jwks-url"),
         (&often, "--jwks-refresh must be 10s or more"),
@@ -152,6 +152,18 @@ async fn what_makes_no_sense_is_refused_by_its_name() {
         (
             &["serve", "--dev", "--database-url", "mysql://u:pw@h/d"],
             "--database-url",
+        ),
+        (
+            &["serve", "--dev", "--database-connections", "0"],
+            "--database-connections",
+        ),
+        (
+            &["serve", "--dev", "--database-connections", "1001"],
+            "--database-connections",
+        ),
+        (
+            &["serve", "--dev", "--database-connections", "many"],
+            "--database-connections",
         ),
         (
             &["serve", "--dev", "--redis-url", "http://u:hunter2@h"],

@@ -57,6 +57,11 @@ impl Db {
 
     /// A database of the server at `TEST_POSTGRES_URL`, if there is one.
     pub(crate) async fn postgres() -> Option<Self> {
+        Self::postgres_with("").await
+    }
+
+    /// The same, made with options of `CREATE DATABASE`.
+    pub(crate) async fn postgres_with(options: &str) -> Option<Self> {
         static SAID: Once = Once::new();
         let Ok(admin_url) = env::var("TEST_POSTGRES_URL") else {
             SAID.call_once(|| {
@@ -72,7 +77,7 @@ impl Db {
             .rsplit_once('/')
             .expect("TEST_POSTGRES_URL ends with a database");
         let url = format!("{server}/{name}");
-        execute(&admin_url, &format!("CREATE DATABASE {name}")).await;
+        execute(&admin_url, &format!("CREATE DATABASE {name} {options}")).await;
         Some(Self {
             url,
             _kept: Kept::Database {

@@ -9,9 +9,11 @@ pub(crate) mod collector;
 pub(crate) mod db;
 pub(crate) mod golden;
 pub(crate) mod http;
+pub(crate) mod installed;
 pub(crate) mod issuer;
 pub(crate) mod jwt;
 pub(crate) mod limits;
+pub(crate) mod pgbouncer;
 pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod raw;
@@ -20,6 +22,7 @@ pub(crate) mod registry;
 pub(crate) mod samples;
 pub(crate) mod server;
 pub(crate) mod tls_client;
+pub(crate) mod wire;
 
 pub(crate) use self::{
     caller::{Caller, Refused, Transport},

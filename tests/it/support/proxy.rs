@@ -1,4 +1,4 @@
-//! A network between a server and its database that can fail.
+//! A network between a server and its database, which can fail, and sees what is sent.
 
 use std::{
     net::SocketAddr,
@@ -9,13 +9,20 @@ use std::{
     time::Duration,
 };
 
+use oauth_clients::config::ServerConfig;
 use tokio::{
-    io::copy_bidirectional,
-    net::{TcpListener, TcpStream},
+    io::{self, AsyncReadExt as _, AsyncWriteExt as _},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{ReadHalf, WriteHalf},
+    },
     task::JoinHandle,
 };
 
-use super::{Db, TestServer};
+use super::{
+    Db, TestServer,
+    wire::{Recorder, Recording},
+};
 
 /// What the network does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,9 +35,11 @@ pub(crate) enum Network {
     Swallows,
 }
 
-/// A TCP proxy. It ends when this is dropped.
+/// A TCP proxy to PostgreSQL. It ends when this is dropped.
 pub(crate) struct Proxy {
     pub(crate) addr: SocketAddr,
+    /// What was sent to PostgreSQL.
+    pub(crate) sent: Recording,
     network: Arc<AtomicU8>,
     // How many connections there are that work.
     working: Arc<AtomicUsize>,
@@ -43,14 +52,17 @@ impl Proxy {
         let addr = listener.local_addr().unwrap();
         let network = Arc::new(AtomicU8::new(Network::Works as u8));
         let working = Arc::new(AtomicUsize::new(0));
-        let (seen, counted) = (network.clone(), working.clone());
+        let sent = Recording::default();
+        let (seen, counted, recording) = (network.clone(), working.clone(), sent.clone());
         let accepting = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(forward(stream, target, seen.clone(), counted.clone()));
+                let recorder = recording.connection();
+                tokio::spawn(forward(stream, target, seen.clone(), counted.clone(), recorder));
             }
         });
         Self {
             addr,
+            sent,
             network,
             working,
             accepting,
@@ -74,15 +86,25 @@ impl Drop for Proxy {
 
 /// A server, and the network to its PostgreSQL, if there is one.
 pub(crate) async fn server_behind_proxy() -> Option<(TestServer, Proxy)> {
+    server_behind_proxy_with(|_| {}).await
+}
+
+pub(crate) async fn server_behind_proxy_with(
+    configure: impl FnOnce(&mut ServerConfig),
+) -> Option<(TestServer, Proxy)> {
     let db = Db::postgres().await?;
     let (database, name) = db.text().rsplit_once('/').unwrap();
     let (_, host) = database.rsplit_once('@').unwrap();
     let target = tokio::net::lookup_host(host).await.unwrap().next().unwrap();
     let proxy = Proxy::to(target).await;
     let url = database.replace(host, &proxy.addr.to_string());
-    let url = format!("{url}/{name}").parse().unwrap();
-    let server = TestServer::start_with(db, |config| config.database_url = url).await;
-    Some((server, proxy))
+    // What is encrypted cannot be read.
+    let url = format!("{url}/{name}?sslmode=disable").parse().unwrap();
+    let server = TestServer::start_with(db, |config| {
+        config.database_url = url;
+        configure(config);
+    });
+    Some((server.await, proxy))
 }
 
 async fn forward(
@@ -90,9 +112,10 @@ async fn forward(
     target: SocketAddr,
     network: Arc<AtomicU8>,
     working: Arc<AtomicUsize>,
+    recorder: Recorder,
 ) {
     working.fetch_add(1, Ordering::SeqCst);
-    let ended = pass_on(&mut stream, target, &network).await;
+    let ended = pass_on(&mut stream, target, &network, recorder).await;
     working.fetch_sub(1, Ordering::SeqCst);
     if !ended && network.load(Ordering::SeqCst) == Network::Swallows as u8 {
         // The connection stays open, and nobody reads it.
@@ -101,7 +124,12 @@ async fn forward(
 }
 
 /// Passes on what is sent while the network works, and says whether the connection ended before it failed.
-async fn pass_on(stream: &mut TcpStream, target: SocketAddr, network: &AtomicU8) -> bool {
+async fn pass_on(
+    stream: &mut TcpStream,
+    target: SocketAddr,
+    network: &AtomicU8,
+    mut recorder: Recorder,
+) -> bool {
     let fails = || network.load(Ordering::SeqCst) != Network::Works as u8;
     if fails() {
         return false;
@@ -112,8 +140,29 @@ async fn pass_on(stream: &mut TcpStream, target: SocketAddr, network: &AtomicU8)
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
+    let (from_server, to_server) = stream.split();
+    let (from_database, to_database) = database.split();
+    let both = async {
+        tokio::try_join!(
+            copy(from_server, to_database, |bytes| recorder.record(bytes)),
+            copy(from_database, to_server, |_| {}),
+        )
+    };
     tokio::select! {
-        _ = copy_bidirectional(stream, &mut database) => true,
+        _ = both => true,
         () = failure => false,
+    }
+}
+
+/// Passes on what is sent one way, until it ends.
+async fn copy(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, mut see: impl FnMut(&[u8])) -> io::Result<()> {
+    let mut buffer = vec![0; 16 * 1024];
+    loop {
+        let length = from.read(&mut buffer).await?;
+        if length == 0 {
+            return to.shutdown().await;
+        }
+        see(&buffer[..length]);
+        to.write_all(&buffer[..length]).await?;
     }
 }

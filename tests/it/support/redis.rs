@@ -1,8 +1,6 @@
 //! A real Redis.
 
 use std::{
-    env,
-    io::Write as _,
     net::{SocketAddr, TcpListener},
     process::{Child, Command, Stdio},
     sync::Once,
@@ -11,7 +9,7 @@ use std::{
 use redis::{Client, FromRedisValue, RedisResult};
 use tempfile::TempDir;
 
-use super::eventually;
+use super::{eventually, installed::is_installed};
 
 /// A `redis-server` of a test, which keeps nothing. It is killed when this is dropped.
 pub(crate) struct Redis {
@@ -29,7 +27,8 @@ impl Redis {
 
     /// With the arguments for a port and a directory.
     pub(crate) async fn start_with(args: impl FnOnce(u16, &TempDir) -> Vec<String>) -> Option<Self> {
-        if !is_installed() {
+        static SAID: Once = Once::new();
+        if !is_installed("redis-server", "REQUIRE_REDIS", &SAID) {
             return None;
         }
         let dir = tempfile::tempdir().unwrap();
@@ -97,28 +96,6 @@ impl Drop for Redis {
     }
 }
 
-fn is_installed() -> bool {
-    static SAID: Once = Once::new();
-    let version = Command::new("redis-server")
-        .arg("--version")
-        .stdout(Stdio::null())
-        .status();
-    if version.is_ok() {
-        return true;
-    }
-    assert!(
-        env::var_os("REQUIRE_REDIS").is_none(),
-        "redis-server is not installed"
-    );
-    SAID.call_once(|| {
-        // Not `eprintln!`, whose output is shown of failed tests only.
-        let text = "Redis tests left out: redis-server is not installed";
-        let mut stderr = std::io::stderr();
-        writeln!(stderr, "{text}").unwrap();
-    });
-    false
-}
-
 fn spawn(dir: &TempDir, args: &[String]) -> Child {
     Command::new("redis-server")
         .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
@@ -132,7 +109,7 @@ fn spawn(dir: &TempDir, args: &[String]) -> Child {
 }
 
 /// An address at which nothing listens.
-fn free_addr() -> SocketAddr {
+pub(crate) fn free_addr() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap()
 }

@@ -1,0 +1,209 @@
+//! What the server asks of PostgreSQL: how often, and what it has it remember.
+
+use std::{
+    collections::{HashMap, HashSet},
+    num::NonZeroU32,
+    time::{Duration, Instant},
+};
+
+use futures_util::{StreamExt as _, stream};
+use serde_json::{Value, json};
+
+use crate::support::{
+    Caller, TestServer, Transport,
+    assertions::keyed,
+    authn::{id_of, secret_of},
+    issuer::SigningKey,
+    proxy::{Proxy, server_behind_proxy_with},
+    registry::{Registry, tenant},
+    samples::{web, with},
+    wire::RoundTrip,
+};
+
+/// A connection that rested for half a second is asked whether it works. Within this time none has.
+const BUSY: Duration = Duration::from_millis(400);
+/// How many prepared statements a connection keeps at most.
+const STATEMENTS_KEPT: usize = 64;
+/// How long after an answer nothing more may be sent.
+const AFTERWARDS: Duration = Duration::from_millis(100);
+
+/// A server with so many connections to PostgreSQL.
+async fn server_with_connections(connections: u32) -> Option<(TestServer, Proxy)> {
+    server_behind_proxy_with(|config| config.database_connections = NonZeroU32::new(connections)).await
+}
+
+fn since(proxy: &Proxy, start: usize) -> Vec<RoundTrip> {
+    let mut all = proxy.sent.round_trips();
+    all.drain(..start);
+    all.retain(|round_trip| !round_trip.is_background());
+    all
+}
+
+/// What is sent for a call, up to a while after its answer, once its statements are prepared and while its connection
+/// does not rest.
+async fn sent_for(proxy: &Proxy, call: impl AsyncFn()) -> Vec<String> {
+    for _ in 0..20 {
+        let started = Instant::now();
+        call().await;
+        let before = proxy.sent.round_trips().len();
+        call().await;
+        tokio::time::sleep(AFTERWARDS).await;
+        if started.elapsed() < BUSY {
+            return since(proxy, before).iter().map(RoundTrip::verb).collect();
+        }
+    }
+    panic!("this machine is too slow to see what a busy server sends");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_makes_the_round_trips_of_its_statements_and_none_more() {
+    let Some((server, proxy)) = server_with_connections(1).await else {
+        return;
+    };
+    let admin = server.admin();
+    let id = admin.created(web()).await;
+    for transport in Transport::BOTH {
+        let get = async || drop(admin.get(transport, &id).await.unwrap());
+        assert_eq!(sent_for(&proxy, get).await, ["SELECT"], "get");
+
+        let patch = async || {
+            let name = uuid::Uuid::now_v7().to_string();
+            let rename = json!([{"op": "add", "path": "/clientName", "value": name}]);
+            admin.patch(transport, &id, rename).await.unwrap();
+        };
+        // The client under a lock, its secrets, and the change.
+        let statements = ["BEGIN", "SELECT", "SELECT", "UPDATE", "COMMIT"];
+        assert_eq!(sent_for(&proxy, patch).await, statements, "patch");
+
+        let list = async |request: Value| drop(admin.list(transport, request).await.unwrap());
+        // The clients of the page, and their secrets.
+        let statements = ["BEGIN", "SELECT", "SELECT", "COMMIT"];
+        let sent = sent_for(&proxy, async || list(json!({})).await).await;
+        assert_eq!(sent, statements, "list");
+        // The filter is prepared each time anew.
+        let statements = ["BEGIN", "prepare SELECT", "SELECT", "SELECT", "COMMIT"];
+        let filtered = json!({"filter": "clientName pr and clientId gt \"0\""});
+        let sent = sent_for(&proxy, async || list(filtered.clone()).await).await;
+        assert_eq!(sent, statements, "list with a filter");
+    }
+}
+
+/// Filters of which no two make the same statement: the binary digits of a number say how each goes on.
+fn filters(count: usize) -> impl Iterator<Item = String> {
+    (1..=count).map(|number| {
+        let digits = format!("{number:b}");
+        let more = digits.chars().map(|digit| match digit {
+            '0' => r#" and clientName lt "z""#,
+            _ => r#" or not (clientName co "a")"#,
+        });
+        r#"clientName gt "0""#.to_owned() + &more.collect::<String>()
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_filter_leaves_a_prepared_statement_behind() {
+    let Some((server, proxy)) = server_with_connections(4).await else {
+        return;
+    };
+    let admin = server.admin();
+    admin.created(web()).await;
+    let before = proxy.sent.round_trips().len();
+    let calls = stream::iter(filters(200)).map(async |filter| {
+        let request = json!({"filter": filter, "totalResults": true});
+        admin.list(Transport::Grpc, request).await.unwrap();
+    });
+    calls.buffer_unordered(8).collect::<Vec<()>>().await;
+
+    let sent = since(&proxy, before);
+    let connections: HashSet<usize> = sent.iter().map(|round_trip| round_trip.connection).collect();
+    assert!(connections.len() > 1, "{connections:?}");
+    let texts: HashSet<&str> = sent.iter().map(|round_trip| round_trip.sql.as_str()).collect();
+    assert!(
+        texts.len() >= 200,
+        "{} statements are no 200 filters",
+        texts.len()
+    );
+    let kept: Vec<&RoundTrip> = sent
+        .iter()
+        .filter(|round_trip| round_trip.prepares.as_ref().is_some_and(|name| !name.is_empty()))
+        .collect();
+    assert!(kept.is_empty(), "{kept:?}");
+}
+
+/// Lists in each order, onwards and back, with pages of each size that makes a difference; and onwards from a place
+/// beyond which no client is left.
+async fn list_in_every_way(server: &TestServer) {
+    let registry = Registry::open(&server.db).await;
+    let names: Vec<(String, &str)> = (0..100).map(|number| (number.to_string(), "web")).collect();
+    registry.fill(&tenant("many"), &names).await;
+    let few = server.admin_of("few");
+    let many = server.admin_of("many");
+    let cursor = |page: &Value, link: &str| page["links"][link]["cursor"].as_str().unwrap().to_owned();
+    let first = few.created(web()).await;
+    let second = few.created(web()).await;
+    let mut ends = Vec::new();
+    for (number, sort) in ["clientId", "clientName", "appType", "createdAt", "updatedAt"]
+        .iter()
+        .flat_map(|field| [format!("+{field}"), format!("-{field}")])
+        .enumerate()
+    {
+        let list = async |caller: &Caller<'_>, limit: usize, more: Value| {
+            let request = json!({"sort": sort, "limit": limit, "totalResults": true});
+            caller.list(Transport::Grpc, with(request, more)).await.unwrap()
+        };
+        let limit = [1, 2, 3, 5, 9, 17, 33][number % 7];
+        let page = list(&many, limit, json!({})).await;
+        let page = list(&many, 65, json!({"next": cursor(&page, "next")})).await;
+        list(&many, limit, json!({"prev": cursor(&page, "prev")})).await;
+        let page = list(&few, 1, json!({})).await;
+        ends.push((sort.clone(), cursor(&page, "next")));
+    }
+    for id in [first, second] {
+        few.delete(Transport::Grpc, &id, &id).await.unwrap();
+    }
+    for (sort, next) in ends {
+        let request = json!({"sort": sort, "next": next});
+        few.list(Transport::Grpc, request).await.unwrap();
+    }
+}
+
+/// Calls everything else, on clients with each number of secrets.
+async fn call_every_method(server: &TestServer) {
+    let (admin, platform) = (server.admin(), server.platform());
+    for secrets in 1..=5 {
+        let client = admin.create(Transport::Grpc, web()).await;
+        let id = id_of(&client);
+        for _ in 1..secrets {
+            admin.create_secret(Transport::Grpc, id).await.unwrap();
+        }
+        admin.stored(id).await;
+        platform.lookup(id).await.unwrap();
+        assert!(platform.takes_secret(id, &secret_of(&client)).await);
+        admin.disable(id, "misused").await.unwrap();
+        admin.enable(id).await.unwrap();
+        admin.delete(Transport::Grpc, id, id).await.unwrap();
+    }
+    let key = SigningKey::new("ES384", "ES384");
+    let id = admin.created(keyed(&[&key])).await;
+    let assertion = key.assertion(&id, json!({}));
+    assert!(platform.takes_assertion(&assertion).await);
+    assert!(!platform.takes_assertion(&assertion).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_keeps_every_statement_that_calls_without_a_filter_prepare() {
+    let Some((server, proxy)) = server_with_connections(1).await else {
+        return;
+    };
+    list_in_every_way(&server).await;
+    call_every_method(&server).await;
+    let sent = proxy.sent.round_trips();
+    let forgotten: Vec<&RoundTrip> = sent.iter().filter(|round_trip| round_trip.forgets).collect();
+    assert!(forgotten.is_empty(), "{forgotten:?}");
+    let mut prepared: HashMap<usize, usize> = HashMap::new();
+    for round_trip in sent.iter().filter(|round_trip| round_trip.prepares.is_some()) {
+        *prepared.entry(round_trip.connection).or_default() += 1;
+    }
+    let most = prepared.into_values().max().unwrap();
+    assert!(most <= STATEMENTS_KEPT, "{most}");
+}

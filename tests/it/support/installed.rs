@@ -1,0 +1,28 @@
+//! Programs that tests start, where they are installed.
+
+use std::{
+    env,
+    io::Write as _,
+    process::{Command, Stdio},
+    sync::Once,
+};
+
+/// Whether a program is installed. Where it is not, the tests with it are left out, which is said once, unless an
+/// environment variable says that it has to be there.
+pub(crate) fn is_installed(program: &str, required_by: &str, said: &Once) -> bool {
+    let version = Command::new(program)
+        .arg("--version")
+        .stdout(Stdio::null())
+        .status();
+    if version.is_ok() {
+        return true;
+    }
+    assert!(env::var_os(required_by).is_none(), "{program} is not installed");
+    said.call_once(|| {
+        // Not `eprintln!`, whose output is shown of failed tests only.
+        let text = format!("tests left out: {program} is not installed");
+        let mut stderr = std::io::stderr();
+        writeln!(stderr, "{text}").unwrap();
+    });
+    false
+}
