@@ -294,7 +294,12 @@ async fn the_log_tells_each_cause() {
     let used = client.assertion(json!({}));
     assert!(admin.takes_assertion(&used).await);
     assert!(!admin.takes_assertion(&used).await);
-    let causes = causes_in(&served.log());
+    // The log is written in the background.
+    let causes = eventually("a cause for each rejection", || async {
+        let causes = causes_in(&served.log());
+        (causes.len() > broken.len()).then_some(causes)
+    });
+    let causes = causes.await;
     let expected = broken.iter().map(|(cause, _)| *cause).chain(["replayed"]);
     let both = expected.zip(&causes).enumerate();
     for (number, (expected, cause)) in both {
