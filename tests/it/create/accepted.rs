@@ -1,4 +1,4 @@
-//! `CreateOAuthClient`: what a new client is. What it may not be is in `create_rules`.
+//! `CreateOAuthClient`: what a new client is. What is refused is in `rules`.
 
 use serde_json::{Value, json};
 

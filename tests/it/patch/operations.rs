@@ -1,4 +1,4 @@
-//! `PatchOAuthClient`: what patches do, seen in the stored client. What they may not do is in `patch_rules`.
+//! `PatchOAuthClient`: what patches do, seen in the stored client. What is refused is in `rules`.
 
 use serde_json::{Value, json};
 

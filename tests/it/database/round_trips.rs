@@ -1,4 +1,4 @@
-//! What the server asks of PostgreSQL: how often, and what it has it remember.
+//! The round trips to PostgreSQL, and the statements that stay prepared there.
 
 use std::{
     collections::{HashMap, HashSet},

@@ -3,7 +3,7 @@
 use futures_util::{future::join_all, join};
 use serde_json::json;
 
-use crate::concurrency::micros;
+use super::concurrency::micros;
 use crate::support::{
     TestServer, Transport,
     authn::{id_of, secret_of},

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Caller, Db, TestServer, Transport, samples::spa, samples::with};
+use super::{create_many, ids, link_names};
+use crate::support::{Db, TestServer, Transport};
 
 on_each_database![
     newest_come_first_twenty_a_page,
@@ -13,36 +14,6 @@ on_each_database![
     links_carry_the_whole_query,
     links_begin_with_the_public_url_and_never_with_the_host_header,
 ];
-
-/// Creates clients named by numbers, and returns their ids, newest first.
-pub(crate) async fn create_many(admin: &Caller<'_>, count: usize) -> Vec<String> {
-    let mut ids = Vec::new();
-    for n in 0..count {
-        ids.push(
-            admin
-                .created(with(spa(), json!({"clientName": n.to_string()})))
-                .await,
-        );
-    }
-    ids.reverse();
-    ids
-}
-
-pub(crate) fn ids(page: &Value) -> Vec<&str> {
-    let clients = page["data"].as_array().unwrap().iter();
-    clients
-        .map(|client| client["clientId"].as_str().unwrap())
-        .collect()
-}
-
-pub(crate) fn link_names(page: &Value) -> Vec<&str> {
-    page["links"]
-        .as_object()
-        .unwrap()
-        .keys()
-        .map(String::as_str)
-        .collect()
-}
 
 async fn newest_come_first_twenty_a_page(server: TestServer) {
     let all = create_many(&server.admin(), 21).await;

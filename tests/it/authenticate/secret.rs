@@ -336,7 +336,7 @@ async fn the_log_and_a_metric_tell_the_cause() {
 }
 
 /// The causes of the rejections, in their order.
-pub(crate) fn causes_in(log: &str) -> Vec<String> {
+pub(super) fn causes_in(log: &str) -> Vec<String> {
     let lines = log
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok());

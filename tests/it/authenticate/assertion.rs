@@ -7,18 +7,17 @@ use futures_util::future::join_all;
 use oauth_clients::{domain::assertion::UsedAssertion, store::AssertionUse};
 use serde_json::{Value, json};
 
-use crate::{
-    authenticate_secret::causes_in,
-    support::{
-        Caller, Db, TestServer, Transport,
-        assertions::{TOKEN_ENDPOINT, good_assertion, keyed, presented, presented_to},
-        authn::is_authenticated,
-        issuer::{SigningKey, signing_input},
-        jwt::now,
-        process::Served,
-        registry::Registry,
-        samples::{encode, web, with},
-    },
+use super::secret::causes_in;
+use crate::support::{
+    Caller, Db, TestServer, Transport,
+    assertions::{TOKEN_ENDPOINT, good_assertion, keyed, presented, presented_to},
+    authn::is_authenticated,
+    eventually,
+    issuer::{SigningKey, signing_input},
+    jwt::now,
+    process::Served,
+    registry::Registry,
+    samples::{encode, web, with},
 };
 
 on_each_database![

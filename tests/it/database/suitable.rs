@@ -1,4 +1,4 @@
-//! Which databases a server takes, and how many connections it opens to them.
+//! Databases that the server refuses, and the number of connections that it opens.
 
 use std::{fs, num::NonZeroU32, pin::pin};
 

@@ -98,7 +98,7 @@ async fn updated_at_strictly_grows(server: TestServer) {
 }
 
 /// A timestamp with all six digits of its fraction, so that it compares as text.
-pub(crate) fn micros(timestamp: &Value) -> String {
+pub(super) fn micros(timestamp: &Value) -> String {
     let text = timestamp.as_str().unwrap().trim_end_matches('Z');
     let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
     format!("{seconds}.{fraction:0<6}")

@@ -1,0 +1,5 @@
+//! Authentication: what authorization servers ask about a client.
+
+mod assertion;
+mod lookup;
+mod secret;

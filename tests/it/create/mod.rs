@@ -1,0 +1,4 @@
+//! Creating a client.
+
+mod accepted;
+mod rules;

@@ -1,0 +1,4 @@
+//! Patching a client.
+
+mod operations;
+mod rules;

@@ -1,0 +1,4 @@
+//! Requests that are refused, whatever the method.
+
+mod bad_input;
+mod check_order;

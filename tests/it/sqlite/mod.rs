@@ -1,0 +1,4 @@
+//! SQLite: faults of its files, and the lock on them.
+
+mod faults;
+mod lock;

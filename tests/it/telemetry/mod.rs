@@ -1,0 +1,6 @@
+//! Logs, metrics and traces, as the real binary writes them.
+
+mod logs;
+mod metrics;
+mod no_leaks;
+mod traces;

@@ -1,0 +1,4 @@
+//! The separation of tenants.
+
+mod isolation;
+mod random_walk;
