@@ -12,7 +12,6 @@ use crate::support::{
     Caller, Db, TestServer, Transport,
     assertions::{TOKEN_ENDPOINT, good_assertion, keyed, presented, presented_to},
     authn::is_authenticated,
-    eventually,
     issuer::{SigningKey, signing_input},
     jwt::now,
     process::Served,
