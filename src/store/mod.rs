@@ -42,6 +42,7 @@ pub use self::{
     url::{DatabaseUrl, InvalidDatabaseUrl},
 };
 use self::{connection::Connection, error::driver_error, pool::Pools};
+pub(crate) use self::{postgres::DEFAULT_CONNECTIONS, sqlite::DEFAULT_READERS};
 
 /// How long a call waits for the database at most, whatever it waits for.
 const TIMEOUT: Duration = Duration::from_secs(4);

@@ -16,7 +16,7 @@ use super::{
 };
 
 /// How many connections a server has at most, unless told otherwise.
-pub(super) const DEFAULT_CONNECTIONS: u32 = 16;
+pub(crate) const DEFAULT_CONNECTIONS: u32 = 16;
 /// What begins a transaction that reads, and sees one state of the database.
 pub(super) const BEGIN_READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 /// What begins a transaction that writes.

@@ -22,7 +22,7 @@ use super::{
 };
 
 /// How many connections read, unless told otherwise. Beside them there is one that writes, as SQLite has one writer.
-pub(super) const DEFAULT_READERS: u32 = 4;
+pub(crate) const DEFAULT_READERS: u32 = 4;
 /// What begins a transaction that reads.
 pub(super) const BEGIN_READ: &str = "BEGIN DEFERRED";
 /// What begins a transaction that writes: the writer from its first moment, so that it never has to wait half-way.
