@@ -1,18 +1,20 @@
-//! Fills databases with clients and measures how long pages of a list take, by the shape of the query.
+//! Fills databases with clients, and measures the latency of pages of a list by the shape of the query.
 //!
 //! ```sh
 //! cargo run --release --example list_latency -- \
 //!   --small sqlite:/tmp/small.db --large sqlite:/tmp/large.db --clients 1000000
 //! ```
 //!
-//! It goes through the store, as no caller, so no rate limit applies. Both databases are measured in turn, sample by
-//! sample, so that the ratio of their medians holds also on a noisy machine. The table is Markdown.
+//! It reads from the store without a server, so no rate limit applies. Both databases are measured in turn, sample by
+//! sample, so that the ratio of their medians is stable on a noisy machine too. The table is Markdown.
 
-#![expect(clippy::indexing_slicing, reason = "a tool may stop at a bug")]
+#![expect(clippy::indexing_slicing, reason = "a tool may panic on a bug")]
+
+#[path = "support/output.rs"]
+mod output;
 
 use std::{
     collections::BTreeSet,
-    error::Error,
     time::{Duration, Instant, SystemTime},
 };
 
@@ -32,25 +34,27 @@ use oauth_clients::{
 };
 use uuid::Uuid;
 
+use self::output::{Outcome, print};
+
 /// Measures the latency of lists.
 #[derive(Debug, Parser)]
 struct Args {
-    /// The database with 1,000 clients in one tenant.
+    /// Database with 1,000 clients in one tenant.
     #[arg(long)]
     small: DatabaseUrl,
-    /// The database with many clients.
+    /// Database with many clients.
     #[arg(long)]
     large: DatabaseUrl,
-    /// How many clients the large database has.
+    /// Number of clients in the large database.
     #[arg(long, default_value_t = 1_000_000)]
     clients: u64,
-    /// Over how many tenants they are spread. The first is measured.
+    /// Number of tenants that share them. The first is measured.
     #[arg(long, default_value_t = 1)]
     tenants: u64,
-    /// How many times each page is read.
+    /// Number of samples per page.
     #[arg(long, default_value_t = 51)]
     samples: usize,
-    /// How many pages of 20 in the deep page lies.
+    /// Number of the deep page, in pages of 20.
     #[arg(long, default_value_t = 10_000)]
     deep_page: u64,
 }
@@ -87,8 +91,6 @@ const SECOND: [&str; 20] = [
 ];
 const THIRD: [&str; 4] = ["App", "Service", "Connector", "Sync (prod)"];
 
-type Outcome<T> = Result<T, Box<dyn Error>>;
-
 struct Measured {
     store: Store,
     tenant: TenantId,
@@ -96,16 +98,15 @@ struct Measured {
 }
 
 #[tokio::main]
-#[expect(clippy::print_stdout, reason = "the table is what the tool is for")]
 async fn main() -> Outcome<()> {
     let args = Args::parse();
     let small = fill(&args.small, SMALL, 1).await?;
     let large = fill(&args.large, args.clients, args.tenants).await?;
-    println!(
+    print(&format!(
         "| list | page | {} clients | {} clients | ratio | plan |",
         small.clients, large.clients
-    );
-    println!("|---|---|---:|---:|---:|---|");
+    ));
+    print("|---|---|---:|---:|---:|---|");
     for (sort, filter, count) in shapes() {
         let list = List {
             sort: Sort::parse(sort)?,
@@ -125,13 +126,13 @@ async fn main() -> Outcome<()> {
                 if count { ", total" } else { "" }
             );
             let plan = large.store.explain_page(&large.tenant, &requests[1]).await?;
-            println!(
+            print(&format!(
                 "| {name} | {page} | {:.2} ms | {:.2} ms | {:.2} | {} |",
                 milliseconds(first),
                 milliseconds(second),
                 second.as_secs_f64() / first.as_secs_f64(),
                 summary(&plan),
-            );
+            ));
         }
     }
     small.store.close().await;
@@ -139,7 +140,7 @@ async fn main() -> Outcome<()> {
     Ok(())
 }
 
-/// The shapes of queries: the sort, the filter, whether to count.
+/// Returns the shapes of queries: sort, filter, and whether to count.
 fn shapes() -> Vec<(&'static str, Option<&'static str>, bool)> {
     const SORTS: [&str; 10] = [
         "-createdAt",
@@ -231,7 +232,8 @@ fn tenant(number: u64) -> Outcome<TenantId> {
     Ok(TenantId::parse(&format!("tenant-{number}"))?)
 }
 
-/// A client that is always the same. Names are not in the order of their making; one in a thousand embeds.
+/// Returns the client of an index, the same in every run. Names are not in the order of creation, and one client in a
+/// thousand is an anonymous embed.
 fn client(tenant: &TenantId, tenant_number: u64, index: u64) -> Outcome<Client> {
     // Any odd factor walks through all numbers in an order that looks random.
     let scattered = index.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20;
@@ -272,7 +274,7 @@ fn client(tenant: &TenantId, tenant_number: u64, index: u64) -> Outcome<Client> 
     Ok(client)
 }
 
-/// A UUIDv7 of the time of the making, unique to tenant and index.
+/// Returns a UUIDv7 of the time of creation, unique to tenant and index.
 fn id(tenant_number: u64, index: u64) -> Uuid {
     let milliseconds = u128::from((1_700_000_000 + index * 60) * 1_000);
     let version_and_variant = 0x7000_8000_0000_0000_0000;
@@ -281,7 +283,7 @@ fn id(tenant_number: u64, index: u64) -> Uuid {
     )
 }
 
-/// The request for a page of 20, found by walking there in steps of 100.
+/// Returns the request for a page of 20, by walking there in steps of 100.
 async fn request(on: &Measured, list: &List, page: u64, count: bool) -> Outcome<PageRequest> {
     let mut start = Start::First;
     let mut to_skip = (page - 1) * 20 % on.clients;
@@ -305,7 +307,7 @@ async fn request(on: &Measured, list: &List, page: u64, count: bool) -> Outcome<
     })
 }
 
-/// The medians of reading a page on each, in turn.
+/// Returns the median times of a page on each database, measured in turn.
 async fn compare(on: [&Measured; 2], requests: &[PageRequest; 2], samples: usize) -> Outcome<[Duration; 2]> {
     let mut times = [Vec::new(), Vec::new()];
     for sample in 0..samples + 3 {
@@ -328,7 +330,7 @@ fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1_000.0
 }
 
-/// What a plan does, without its conditions.
+/// Summarizes a plan without its conditions.
 fn summary(plan: &[String]) -> String {
     let steps: BTreeSet<String> = plan
         .iter()

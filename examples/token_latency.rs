@@ -1,15 +1,17 @@
-//! Measures what it costs to verify a bearer token, and what remembering verified ones saves.
+//! Measures the cost of verifying a bearer token, and what the memory of verified tokens saves.
 //!
 //! ```sh
 //! cargo run --release --example token_latency
 //! ```
 //!
-//! A whole call is `GetOAuthClient` over gRPC on loopback, to a server in this process on SQLite, one at a time. In turn
-//! it is made with a token that the server has seen, and with one that it has not, so that the ratio of the medians
-//! holds also on a noisy machine. The table is Markdown.
+//! A whole request is `GetOAuthClient` over gRPC on loopback, to a server in this process on SQLite, one at a time. Tokens
+//! that the server has seen and tokens that it has not are sent in turn, so that the ratio of the medians is stable on a
+//! noisy machine too. The table is Markdown.
+
+#[path = "support/output.rs"]
+mod output;
 
 use std::{
-    error::Error,
     net::SocketAddr,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -42,10 +44,12 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 
+use self::output::{Outcome, print};
+
 /// Measures the cost of verifying tokens.
 #[derive(Debug, Parser)]
 struct Args {
-    /// How often each case is measured.
+    /// Number of samples per case.
     #[arg(long, default_value_t = 5_000)]
     samples: usize,
 }
@@ -58,8 +62,6 @@ enum SigningKey {
     Ec(EcdsaKeyPair),
     Ed(Ed25519KeyPair),
 }
-
-type Outcome<T> = Result<T, Box<dyn Error>>;
 
 #[tokio::main]
 async fn main() -> Outcome<()> {
@@ -88,7 +90,7 @@ async fn main() -> Outcome<()> {
     Ok(())
 }
 
-/// The times with tokens that were not seen before, and with one that was.
+/// The times with tokens that were not seen before, and with one that was seen.
 type Times = (Vec<Duration>, Vec<Duration>);
 
 async fn verifying(keys: &str, tokens: &[String]) -> Outcome<Times> {
@@ -191,7 +193,7 @@ fn key_set(algorithm: &str, key: &SigningKey) -> String {
     json!({"keys": [jwk]}).to_string()
 }
 
-/// A token like those of common issuers, and unlike any with another number.
+/// Returns a token like those of common issuers. Each number has its own.
 fn token(algorithm: &str, key: &SigningKey, number: usize) -> Outcome<String> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     let header = json!({"alg": algorithm, "typ": "at+jwt", "kid": algorithm});
@@ -235,9 +237,4 @@ fn median_micros(mut times: Vec<Duration>) -> f64 {
     times.sort_unstable();
     let median = times.get(times.len() / 2).copied().unwrap_or_default();
     median.as_secs_f64() * 1e6
-}
-
-#[expect(clippy::print_stdout, reason = "this is what the tool is for")]
-fn print(line: &str) {
-    println!("{line}");
 }

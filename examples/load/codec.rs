@@ -1,4 +1,4 @@
-//! Messages as they are on the wire, so that neither the callers nor the no-op server spend time on what they say.
+//! Encoded messages, so that neither the callers nor the no-op server spend time on their contents.
 
 use bytes::{Buf as _, BufMut as _, Bytes};
 use tonic::{

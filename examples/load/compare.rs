@@ -1,4 +1,4 @@
-//! An operation beside the no-op of the same size, in turn.
+//! Measures an operation and a no-op of the same size in turn.
 
 use std::{num::NonZeroU64, sync::Arc, time::Duration};
 
@@ -12,13 +12,14 @@ use crate::{
     world::World,
 };
 
-/// Into how many pieces a measurement is cut, so that a noisy moment of the machine meets both.
+/// The number of slices of a measurement, so that a noisy moment of the machine affects both sides.
 const SLICES: u32 = 5;
-/// How many assertions a second are signed for warming up, and then how many for each that was used.
+/// The number of assertions per second that are signed for the warm-up.
 const FIRST_ASSERTIONS: u64 = 4_000;
+/// The number of assertions that are signed for each that was used before.
 const SPARE: u64 = 2;
 
-/// How to measure.
+/// The parameters of a measurement.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plan {
     pub(crate) connections: usize,
@@ -61,7 +62,7 @@ pub(crate) async fn compare(
     let rate = plan.how.rate.map_or(FIRST_ASSERTIONS, NonZeroU64::get);
     let warm = slice(plan.warm_up, most_calls(rate, plan.warm_up)?).await?;
     let rate = plan.how.rate.map_or_else(|| rate_of(&warm), NonZeroU64::get);
-    no_op.answer_with(warm.answer_size());
+    no_op.set_response_size(warm.response_size());
     let same = same_call(operation, world)?;
     run(&bare, &same, |_| true, plan.how, plan.warm_up).await?;
 
@@ -80,7 +81,7 @@ pub(crate) async fn compare(
     Ok(compared)
 }
 
-/// A request of the operation, again and again, for a server that reads nothing of it.
+/// Returns the same request again and again, for a server that does not read it.
 fn same_call(operation: Operation, world: &Arc<World>) -> Outcome<Calls> {
     let mut call = operation.calls(world, 0, 1)?(0).ok_or("there are no clients")?;
     if operation.transport() == Transport::Grpc {
@@ -95,7 +96,7 @@ fn rate_of(measured: &Measured) -> u64 {
     calls.saturating_mul(1_000) / millis.max(1)
 }
 
-/// More calls than a closed loop makes at this rate, and than an open one starts.
+/// Returns more requests than are started at a rate.
 fn most_calls(rate: u64, time: Duration) -> Outcome<usize> {
     let rate = NonZeroU64::new(rate.max(1) * SPARE).ok_or("the rate is too high")?;
     Ok(usize::try_from(calls_within(rate, time))? + 1)

@@ -1,4 +1,4 @@
-//! Connections to one server, on which calls are sent.
+//! Connections to a server.
 
 use std::net::SocketAddr;
 
@@ -16,23 +16,23 @@ use tonic::{
 
 use crate::{codec::BytesCodec, support::Outcome};
 
-/// Which of the two ways leads to the server.
+/// A transport of the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Transport {
     Grpc,
     Rest,
 }
 
-/// One call, ready to be sent.
+/// A request that is ready to be sent.
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
-    /// Of REST only.
+    /// The HTTP method; on gRPC it is not used.
     pub(crate) method: Method,
     pub(crate) path: PathAndQuery,
     pub(crate) body: Bytes,
 }
 
-/// What calls are sent on.
+/// A connection with the authorization of its caller.
 #[derive(Clone)]
 pub(crate) enum Connection {
     Grpc {
@@ -47,7 +47,7 @@ pub(crate) enum Connection {
 }
 
 impl Connection {
-    /// Opens connections to the transport at an address. On REST (HTTP/1.1) they are as many as calls are in flight.
+    /// Opens connections to a transport. On REST (HTTP/1.1) there is one for each request in flight.
     pub(crate) async fn open(
         transport: Transport,
         addr: SocketAddr,
@@ -65,7 +65,7 @@ impl Connection {
         }
     }
 
-    /// Sends a call, and waits for the whole answer.
+    /// Sends a request, and returns the message of its response.
     pub(crate) async fn send(&mut self, call: Call) -> Outcome<Bytes> {
         match self {
             Self::Grpc { grpc, authorization } => {
@@ -74,8 +74,8 @@ impl Connection {
                     .metadata_mut()
                     .insert("authorization", authorization.clone());
                 grpc.ready().await?;
-                let answer = grpc.unary(request, call.path, BytesCodec).await?;
-                Ok(answer.into_inner())
+                let response = grpc.unary(request, call.path, BytesCodec).await?;
+                Ok(response.into_inner())
             }
             Self::Rest {
                 client,

@@ -1,4 +1,4 @@
-//! Puts a registry under load, and compares each operation with a server that does nothing.
+//! Measures a registry under load, and compares each operation with a server that does nothing.
 //!
 //! ```sh
 //! cargo run --release --example load
@@ -32,36 +32,36 @@ use self::{
     no_op::NoOp,
     operation::Operation,
     pace::Loop,
-    support::{Outcome, Registry},
+    support::{Outcome, Registry, print},
     world::World,
 };
 
 /// Measures throughput and latency under load.
 #[derive(Debug, Parser)]
 struct Args {
-    /// The database, which gets a new tenant. Nothing means a new SQLite file.
+    /// Database, which gets a new tenant [default: a new SQLite file].
     #[arg(long)]
     database_url: Option<DatabaseUrl>,
-    /// How many clients the tenant has.
+    /// Number of clients of the tenant.
     #[arg(long, default_value_t = 1_000, value_parser = value_parser!(u32).range(1..))]
     clients: u32,
-    /// How many connections there are.
+    /// Number of connections.
     #[arg(long, default_value_t = 4, value_parser = value_parser!(u16).range(1..))]
     connections: u16,
-    /// How many calls are in flight on each.
+    /// Number of requests in flight per connection.
     #[arg(long, default_value_t = 8, value_parser = value_parser!(u16).range(1..))]
     in_flight: u16,
-    /// How many seconds each operation is measured, and the no-op as long.
+    /// Seconds for which each operation and its no-op are measured.
     #[arg(long, default_value_t = 5, value_parser = value_parser!(u16).range(1..))]
     seconds: u16,
-    /// How many seconds each is called before.
+    /// Seconds of warm-up before each measurement.
     #[arg(long, default_value_t = 1, value_parser = value_parser!(u16).range(1..))]
     warm_up: u16,
-    /// How many calls a second are started, answered or not: an open loop. Nothing means that each answer starts the
-    /// next call: a closed loop.
+    /// Requests that are started per second, in an open loop [default: a closed loop, in which each response starts the
+    /// next request].
     #[arg(long)]
     rate: Option<NonZeroU64>,
-    /// What is measured, in this order. Nothing means everything.
+    /// Operations to measure, in this order [default: all].
     #[arg(long, value_delimiter = ',')]
     operations: Vec<Operation>,
 }
@@ -116,9 +116,4 @@ fn title(args: &Args, registry: &Registry) -> String {
         args.in_flight,
         args.seconds,
     )
-}
-
-#[expect(clippy::print_stdout, reason = "this is what the tool is for")]
-fn print(line: &str) {
-    println!("{line}");
 }

@@ -1,5 +1,4 @@
-//! Servers that do nothing: a bare tonic one and a bare axum one, without layers. Each answers with as many bytes as it
-//! was told to.
+//! Servers that do nothing: tonic and axum without layers. The size of their responses can be set.
 
 use std::{
     convert::Infallible,
@@ -30,23 +29,23 @@ use crate::{
     support::{ANY_PORT, Outcome},
 };
 
-/// The one method.
+/// The path of the only method.
 pub(crate) const PATH: &str = "/load.NoOp/Answer";
 static ZEROS: [u8; 1 << 20] = [0; 1 << 20];
 
-/// Both servers. They answer for as long as the runtime that they were started on lives.
+/// Both servers. They serve for as long as the runtime that they were started on exists.
 pub(crate) struct NoOp {
     pub(crate) grpc: SocketAddr,
     pub(crate) rest: SocketAddr,
-    answer: Answer,
+    size: ResponseSize,
 }
 
 impl NoOp {
     pub(crate) async fn start() -> Outcome<Self> {
-        let answer = Answer::default();
+        let size = ResponseSize::default();
         let incoming = TcpIncoming::bind(ANY_PORT)?.with_nodelay(Some(true));
         let grpc = incoming.local_addr()?;
-        let service = NoOpService(answer.clone());
+        let service = NoOpService(size.clone());
         tokio::spawn(
             Server::builder()
                 .add_service(service)
@@ -54,41 +53,41 @@ impl NoOp {
         );
         let listener = TcpListener::bind(ANY_PORT).await?;
         let rest = listener.local_addr()?;
-        tokio::spawn(serve_rest(listener, answer.clone()));
-        Ok(Self { grpc, rest, answer })
+        tokio::spawn(serve_rest(listener, size.clone()));
+        Ok(Self { grpc, rest, size })
     }
 
-    /// Sets how many bytes an answer has.
-    pub(crate) fn answer_with(&self, bytes: usize) {
-        self.answer.0.store(bytes, Ordering::Relaxed);
+    /// Sets the size of a response in bytes.
+    pub(crate) fn set_response_size(&self, bytes: usize) {
+        self.size.0.store(bytes, Ordering::Relaxed);
     }
 }
 
-/// How many bytes an answer has.
+/// The size of a response in bytes.
 #[derive(Clone, Default)]
-struct Answer(Arc<AtomicUsize>);
+struct ResponseSize(Arc<AtomicUsize>);
 
-impl Answer {
+impl ResponseSize {
     fn bytes(&self) -> Bytes {
         let length = self.0.load(Ordering::Relaxed);
         Bytes::from_static(ZEROS.get(..length).unwrap_or(&ZEROS))
     }
 }
 
-async fn serve_rest(listener: TcpListener, answer: Answer) -> Result<(), std::io::Error> {
+async fn serve_rest(listener: TcpListener, size: ResponseSize) -> Result<(), std::io::Error> {
     let listener = listener.tap_io(|stream| {
-        // Only the time of an answer suffers when it cannot be set.
+        // Without it, responses are only slower.
         let _unset = stream.set_nodelay(true);
     });
     let router = Router::new().fallback(async move |_body: Bytes| {
         let json = [(CONTENT_TYPE, "application/json")];
-        (json, answer.bytes())
+        (json, size.bytes())
     });
     axum::serve(listener, router).await
 }
 
 #[derive(Clone)]
-struct NoOpService(Answer);
+struct NoOpService(ResponseSize);
 
 impl NamedService for NoOpService {
     const NAME: &'static str = "load.NoOp";
@@ -109,7 +108,7 @@ impl Service<http::Request<Body>> for NoOpService {
     }
 }
 
-struct Method(Answer);
+struct Method(ResponseSize);
 
 impl tonic::server::UnaryService<Bytes> for Method {
     type Response = Bytes;

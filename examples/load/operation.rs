@@ -1,4 +1,4 @@
-//! What is measured, and the calls that it is made of.
+//! The operations that are measured, and their requests.
 
 use std::sync::Arc;
 
@@ -25,10 +25,10 @@ use crate::{
 const CLIENTS: &str = "/oauth_clients.v1.OAuthClientService";
 const AUTHENTICATION: &str = "/oauth_clients.v1.ClientAuthenticationService";
 const REST: &str = "/api/core/oauth-clients";
-/// The tag of `authenticated` in an answer, which a rejection does not begin with.
+/// The tag of `authenticated` in a response. That of a rejection differs.
 const AUTHENTICATED: u8 = 0x0a;
 
-/// What can be measured. Those that leave the list of clients as it is come first.
+/// An operation. Those that do not change the list of clients come first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Operation {
     Get,
@@ -44,7 +44,7 @@ pub(crate) enum Operation {
 }
 
 impl Operation {
-    /// What it is called in the table.
+    /// Returns the name in the table.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Get => "get",
@@ -67,17 +67,17 @@ impl Operation {
         }
     }
 
-    /// Whether an answer is one of success: a rejection is an answer too.
+    /// Returns the check that a response is the expected one, as a rejection is a response too.
     pub(crate) fn check(self) -> fn(&[u8]) -> bool {
         match self {
             Self::AuthenticateSecret | Self::AuthenticateAssertion => {
-                |answer| answer.first() == Some(&AUTHENTICATED)
+                |response| response.first() == Some(&AUTHENTICATED)
             }
             _ => |_| true,
         }
     }
 
-    /// The calls of one run, from number `first` on. `most` is needed where calls are made beforehand.
+    /// Returns the requests of one run, from number `first` on. At most `most` are needed if they are made in advance.
     pub(crate) fn calls(self, world: &Arc<World>, first: u64, most: usize) -> Outcome<Calls> {
         if self == Self::AuthenticateAssertion {
             return assertions(world, most);
@@ -104,8 +104,8 @@ impl Operation {
     }
 }
 
-/// Each assertion is good for one call, and signing takes as long as a call: they are signed before the run, whose end
-/// comes sooner when they are used up.
+/// Signs assertions before the run, as each is accepted once and signing one takes as long as a request. The run ends early
+/// if they are used up.
 fn assertions(world: &World, most: usize) -> Outcome<Calls> {
     let signed = world.signer.sign(&world.signing_client, most)?;
     Ok(Arc::new(move |number| {
@@ -130,7 +130,7 @@ fn authenticate(client_id: &str, credential: Credential) -> Option<Call> {
     grpc(AUTHENTICATION, "AuthenticateClient", &request)
 }
 
-/// A name that the client does not have yet, so that there is something to write.
+/// Returns a patch with a new name, so that there is something to write.
 fn rename(client_id: String, number: u64) -> PatchOAuthClientRequest {
     let name = format!("Renamed client {number:010}");
     PatchOAuthClientRequest {

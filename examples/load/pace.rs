@@ -1,4 +1,4 @@
-//! When calls start: each as soon as one before it is answered (closed loop), or on a schedule (open loop).
+//! The starts of requests: each after an earlier response (closed loop), or on a schedule (open loop).
 
 use std::{
     num::NonZeroU64,
@@ -12,16 +12,16 @@ use std::{
 
 use tokio::sync::Semaphore;
 
-/// How calls are started, and how many at once.
+/// A closed or open loop of requests.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Loop {
-    /// Calls a second. Nothing means a closed loop.
+    /// The number of requests per second; `None` in a closed loop.
     pub(crate) rate: Option<NonZeroU64>,
-    /// How many calls may be in flight.
+    /// The maximum number of requests in flight.
     pub(crate) in_flight: usize,
 }
 
-/// Says for a while when the next call starts.
+/// The pace of a run.
 pub(crate) struct Pace {
     started: Instant,
     lasts: Duration,
@@ -32,15 +32,15 @@ pub(crate) struct Pace {
 struct Schedule {
     rate: NonZeroU64,
     calls: u64,
-    /// One for each call whose time has come.
+    /// One permit for each request that is due.
     due: Semaphore,
 }
 
-/// The start of one call.
+/// The start of a request.
 pub(crate) struct Start {
-    /// Which call of the run it is.
+    /// The number of the request in the run.
     pub(crate) number: u64,
-    /// Since when the caller waits: in an open loop, since the call was due.
+    /// The time from which the caller waits: in an open loop, when the request was due.
     pub(crate) at: Instant,
 }
 
@@ -58,13 +58,13 @@ impl Pace {
         });
         if how.rate.is_some() {
             let pace = pace.clone();
-            // A thread, as the timers of Tokio go in steps of a millisecond.
+            // A thread, as the resolution of Tokio's timers is a millisecond.
             thread::spawn(move || pace.keep(how.in_flight));
         }
         pace
     }
 
-    /// The start of the next call. Nothing when the time is over.
+    /// Returns the start of the next request; `None` after the end of the run.
     pub(crate) async fn next(&self) -> Option<Start> {
         let Some(schedule) = &self.schedule else {
             let at = Instant::now();
@@ -77,7 +77,7 @@ impl Pace {
         (number < schedule.calls).then_some(Start { number, at })
     }
 
-    /// How long it has been going on.
+    /// Returns the time since the start of the run.
     pub(crate) fn elapsed(&self) -> Duration {
         self.started.elapsed()
     }
@@ -88,7 +88,7 @@ impl Pace {
             thread::sleep(schedule.after(number).saturating_sub(self.started.elapsed()));
             schedule.due.add_permits(1);
         }
-        // Whoever still waits is to learn that it is over.
+        // Wake the callers that still wait, so that they end.
         schedule.due.add_permits(in_flight);
     }
 }
@@ -99,7 +99,7 @@ impl Schedule {
     }
 }
 
-/// How many calls a rate makes in a time.
+/// Returns the number of requests at a rate within a time.
 pub(crate) fn calls_within(rate: NonZeroU64, time: Duration) -> u64 {
     let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
     rate.get().saturating_mul(micros) / 1_000_000

@@ -1,4 +1,4 @@
-//! Sends calls for a while, and notes how long each took.
+//! Sends requests for a while, and measures their latencies.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,33 +10,33 @@ use crate::{
     support::Outcome,
 };
 
-/// The calls of a run, by number. Nothing when there are no more.
+/// The requests of a run by number; `None` if there are no more.
 pub(crate) type Calls = Arc<dyn Fn(u64) -> Option<Call> + Send + Sync>;
-/// Whether an answer is the one that was expected.
+/// Returns `true` if a response is the expected one.
 pub(crate) type Check = fn(&[u8]) -> bool;
 
-/// What came of a run, or of several.
+/// The results of one or more runs.
 #[derive(Debug, Default)]
 pub(crate) struct Measured {
     pub(crate) latencies: Vec<Duration>,
     pub(crate) elapsed: Duration,
-    pub(crate) answer_bytes: usize,
+    pub(crate) response_bytes: usize,
 }
 
 impl Measured {
     pub(crate) fn add(&mut self, other: Self) {
         self.latencies.extend(other.latencies);
         self.elapsed += other.elapsed;
-        self.answer_bytes += other.answer_bytes;
+        self.response_bytes += other.response_bytes;
     }
 
-    /// How many bytes an answer had, on average.
-    pub(crate) fn answer_size(&self) -> usize {
-        self.answer_bytes / self.latencies.len().max(1)
+    /// Returns the average size of a response in bytes.
+    pub(crate) fn response_size(&self) -> usize {
+        self.response_bytes / self.latencies.len().max(1)
     }
 }
 
-/// Sends calls until the time is over and all are answered, or one fails.
+/// Sends requests until the time is over and all have their responses, or one fails.
 pub(crate) async fn run(
     connections: &[Connection],
     calls: &Calls,
@@ -62,7 +62,7 @@ pub(crate) async fn run(
     Ok(measured)
 }
 
-/// One of the callers that have a call in flight each.
+/// Sends requests one after the other, as one of several callers.
 async fn call_in_turn(
     mut connection: Connection,
     calls: Calls,
@@ -72,11 +72,11 @@ async fn call_in_turn(
     let mut measured = Measured::default();
     while let Some(start) = pace.next().await {
         let Some(call) = calls(start.number) else { break };
-        let answer = connection.send(call).await?;
+        let response = connection.send(call).await?;
         measured.latencies.push(start.at.elapsed());
-        measured.answer_bytes += answer.len();
-        if !check(&answer) {
-            return Err("an answer is not the one that was expected".into());
+        measured.response_bytes += response.len();
+        if !check(&response) {
+            return Err("unexpected response".into());
         }
     }
     Ok(measured)

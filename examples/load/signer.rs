@@ -1,4 +1,4 @@
-//! A client's key, which signs its assertions (RFC 7523).
+//! The key of a client, which signs its assertions (RFC 7523).
 
 use std::{
     num::NonZero,
@@ -19,7 +19,7 @@ use crate::support::Outcome;
 
 pub(crate) const AUDIENCE: &str = "https://issuer.example.com";
 const KEY_ID: &str = "measured";
-/// Less than the longest that the registry takes.
+/// Shorter than the maximum that the registry accepts.
 const LIFETIME_SECONDS: u64 = 540;
 
 /// A P-384 key.
@@ -30,7 +30,7 @@ impl Signer {
         Ok(Self(EcdsaKeyPair::generate(&ECDSA_P384_SHA384_FIXED_SIGNING)?))
     }
 
-    /// The public key, for registering it.
+    /// Returns the public key, for registering it.
     pub(crate) fn public_key(&self) -> Jwk {
         // The uncompressed form of a point: 4, x, y (SEC 1 section 2.3.3).
         let point = self.0.public_key().as_ref().split_at(1).1;
@@ -47,7 +47,7 @@ impl Signer {
         }
     }
 
-    /// Signs assertions of a client, no two alike, on all processors.
+    /// Signs distinct assertions of a client, on all processors.
     pub(crate) fn sign(&self, client_id: &str, count: usize) -> Outcome<Vec<String>> {
         let threads = thread::available_parallelism().map_or(1, NonZero::get);
         let share = count.div_ceil(threads);

@@ -1,4 +1,4 @@
-//! The figures, as a table in Markdown.
+//! The results as a Markdown table.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ pub(crate) const HEAD: &str = "\
 | operation | calls/s | p50 | p90 | p99 | p99.9 | max | no-op calls/s | no-op p50 | ratio of calls/s | ratio of p50 |
 | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |";
 
-/// One line of the table.
+/// Returns a row of the table.
 pub(crate) fn row(name: &str, compared: Compared) -> Outcome<String> {
     let (real, bare) = (Figures::of(compared.operation)?, Figures::of(compared.no_op)?);
     let percentiles = real.percentiles.map(milliseconds).join(" | ");
@@ -25,7 +25,7 @@ pub(crate) fn row(name: &str, compared: Compared) -> Outcome<String> {
 
 struct Figures {
     calls_a_second: f64,
-    /// The 50th, 90th, 99th, 99.9th and 100th.
+    /// The percentiles 50, 90, 99, 99.9 and 100.
     percentiles: [Duration; 5],
 }
 
@@ -41,7 +41,7 @@ impl Figures {
     }
 }
 
-/// The smallest time that so many thousandths of the calls do not exceed.
+/// Returns the smallest time that `permille` of the requests do not exceed.
 fn percentile(sorted: &[Duration], permille: usize) -> Duration {
     let place = (sorted.len() * permille).div_ceil(1_000).saturating_sub(1);
     sorted.get(place).copied().unwrap_or_default()

@@ -1,4 +1,4 @@
-//! The clients that calls are about.
+//! The clients that requests are about.
 
 use oauth_clients::domain::{
     client::Client,
@@ -15,7 +15,7 @@ use crate::{
 pub(crate) struct World {
     pub(crate) tenant: TenantId,
     clients: Vec<Seeded>,
-    /// The client whose key is `signer`.
+    /// The id of the client whose key is `signer`.
     pub(crate) signing_client: String,
     pub(crate) signer: Signer,
 }
@@ -51,7 +51,7 @@ impl World {
         })
     }
 
-    /// The clients, one after the other, again and again.
+    /// Returns the clients in turn.
     pub(crate) fn client(&self, number: u64) -> Option<&Seeded> {
         let place = number % u64::try_from(self.clients.len()).ok()?.max(1);
         self.clients.get(usize::try_from(place).ok()?)

@@ -1,4 +1,4 @@
-//! Clients that are rejected for different reasons, and the calls that try them.
+//! The cases: clients that are rejected for different causes, and their requests.
 
 use std::time::SystemTime;
 
@@ -18,10 +18,10 @@ use oauth_clients::{
 
 use crate::support::{self, Outcome, Registry, seed};
 
-/// A hint that no secret has: 36⁸ are possible.
+/// A hint that no secret has, as 36⁸ are possible.
 const NO_HINT: &str = "00000000";
 
-/// One way to be rejected, or to be accepted.
+/// A cause of a rejection, or the case of a client that is accepted.
 pub(crate) struct Case {
     pub(crate) name: &'static str,
     pub(crate) accepted: bool,
@@ -29,26 +29,26 @@ pub(crate) struct Case {
 }
 
 impl Case {
-    /// The call of a round: the clients of the case take turns.
+    /// Returns the request of a round. The clients of the case take turns.
     pub(crate) fn request(&self, round: u32) -> Outcome<AuthenticateClientRequest> {
         let place = usize::try_from(round)? % self.requests.len();
         Ok(self.requests.get(place).ok_or("there are no clients")?.clone())
     }
 }
 
-/// How a case comes about: what happens to a client that was registered, and with which secret it is tried.
+/// The recipe of a case: the state of its clients, and the secret that is presented.
 struct Recipe {
     name: &'static str,
     accepted: bool,
-    fate: Fate,
+    state: State,
     secret: Presented,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Fate {
+enum State {
     NeverStored,
     Stored,
-    /// With as many secrets as a client may have.
+    /// Stored with the maximum number of secrets.
     StoredWithManySecrets,
     StoredElsewhere,
     Deleted,
@@ -58,16 +58,15 @@ enum Fate {
 #[derive(Clone, Copy)]
 enum Presented {
     Right,
-    /// With the hint of the right one, and a valid checksum.
+    /// A wrong secret with the hint of the right one and a valid checksum.
     Wrong,
     WrongHint,
 }
 
-/// All cases. The first is that with which the others are compared; the second is the same once more, so that it shows
-/// how much is noise.
+/// All cases. The others are compared with the first. The second is the same, so that it shows the noise.
 const RECIPES: [Recipe; 11] = {
-    use Fate::{Deleted, Disabled, NeverStored, Stored, StoredElsewhere, StoredWithManySecrets};
     use Presented::{Right, Wrong, WrongHint};
+    use State::{Deleted, Disabled, NeverStored, Stored, StoredElsewhere, StoredWithManySecrets};
     [
         rejected("unknown client", NeverStored, Right),
         rejected("unknown client, once more", NeverStored, Right),
@@ -82,30 +81,30 @@ const RECIPES: [Recipe; 11] = {
         Recipe {
             name: "accepted",
             accepted: true,
-            fate: Stored,
+            state: Stored,
             secret: Right,
         },
     ]
 };
 
-const fn rejected(name: &'static str, fate: Fate, secret: Presented) -> Recipe {
+const fn rejected(name: &'static str, state: State, secret: Presented) -> Recipe {
     Recipe {
         name,
         accepted: false,
-        fate,
+        state,
         secret,
     }
 }
 
-/// The cases, on new clients, and the tenant that is to call. The clients of all cases are made in turn, so that their
-/// rows lie among one another.
+/// Creates the clients of the cases, and returns the cases with the tenant of their caller. The clients of all cases are
+/// created in turn, so that their rows are interleaved.
 pub(crate) async fn cases(registry: &Registry, clients: u32) -> Outcome<(Vec<Case>, TenantId)> {
     let (tenant, other) = (support::new_tenant()?, support::new_tenant()?);
     let (mut rows, mut other_rows) = (Vec::new(), Vec::new());
     let mut cases: Vec<Case> = RECIPES.iter().map(empty).collect();
     for _ in 0..clients {
         for (recipe, case) in RECIPES.iter().zip(&mut cases) {
-            let elsewhere = recipe.fate == Fate::StoredElsewhere;
+            let elsewhere = recipe.state == State::StoredElsewhere;
             let (owner, rows) = if elsewhere {
                 (&other, &mut other_rows)
             } else {
@@ -113,8 +112,8 @@ pub(crate) async fn cases(registry: &Registry, clients: u32) -> Outcome<(Vec<Cas
             };
             let (mut client, right) = seed::register(owner, seed::draft(rows.len()))?;
             case.requests.push(request(&client, recipe.secret, right)?);
-            meet(&mut client, recipe.fate, owner)?;
-            if recipe.fate != Fate::NeverStored {
+            apply(&mut client, recipe.state, owner)?;
+            if recipe.state != State::NeverStored {
                 rows.push(client);
             }
         }
@@ -134,17 +133,17 @@ fn empty(recipe: &Recipe) -> Case {
     }
 }
 
-fn meet(client: &mut Client, fate: Fate, tenant: &TenantId) -> Outcome<()> {
+fn apply(client: &mut Client, state: State, tenant: &TenantId) -> Outcome<()> {
     let now = Timestamp::from(SystemTime::now());
-    match fate {
-        Fate::NeverStored | Fate::Stored | Fate::StoredElsewhere => {}
-        Fate::StoredWithManySecrets => {
+    match state {
+        State::NeverStored | State::Stored | State::StoredElsewhere => {}
+        State::StoredWithManySecrets => {
             while client.secrets.len() < MAX_SECRETS {
                 client.create_secret(&seed::change(tenant)?)?;
             }
         }
-        Fate::Deleted => client.delete(now),
-        Fate::Disabled => client.disable("measured", now)?,
+        State::Deleted => client.delete(now),
+        State::Disabled => client.disable("measured", now)?,
     }
     Ok(())
 }
@@ -162,7 +161,7 @@ fn request(client: &Client, presented: Presented, right: String) -> Outcome<Auth
     })
 }
 
-/// A secret with a valid checksum that no client has.
+/// Returns a secret with a valid checksum that no client has.
 fn well_formed(hint: &str) -> Outcome<String> {
     let mut key = [0; 32];
     rand::fill(&mut key)?;

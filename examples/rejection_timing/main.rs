@@ -1,12 +1,12 @@
-//! Measures whether the time of a rejection tells why a client was rejected.
+//! Measures whether the time of a rejection depends on its cause.
 //!
 //! ```sh
 //! cargo run --release --example rejection_timing
 //! cargo run --release --example rejection_timing -- --database-url postgres://…
 //! ```
 //!
-//! It calls `AuthenticateClient` over gRPC on loopback, one call at a time: each case once a round, in an order that is
-//! drawn anew for each round. The table is Markdown; `docs/rejection-timing.md` says how to read it.
+//! It sends `AuthenticateClient` over gRPC on loopback, one request at a time: each case once per round, in a random order.
+//! The table is Markdown; `docs/rejection-timing.md` explains it.
 
 mod cases;
 mod random;
@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use clap::{Parser, value_parser};
 use oauth_clients::{
     pb::v1::{
-        AuthenticateClientRequest, authenticate_client_response::Result as Answer,
+        AuthenticateClientRequest, authenticate_client_response::Result as Authentication,
         client_authentication_service_client::ClientAuthenticationServiceClient,
     },
     store::DatabaseUrl,
@@ -35,35 +35,35 @@ use self::{
     cases::{Case, cases},
     random::Random,
     statistics::{Bootstrap, Summary},
-    support::{Outcome, Registry},
+    support::{Outcome, Registry, print},
 };
 
-/// Measures whether the time of a rejection tells its cause.
+/// Measures whether the time of a rejection depends on its cause.
 #[derive(Debug, Parser)]
 struct Args {
-    /// The database, which gets two new tenants. Nothing means a new SQLite file.
+    /// Database, which gets two new tenants [default: a new SQLite file].
     #[arg(long)]
     database_url: Option<DatabaseUrl>,
-    /// How often each case is measured.
+    /// Number of samples per case.
     #[arg(long, default_value_t = 20_000, value_parser = value_parser!(u32).range(100..))]
     samples: u32,
-    /// How many clients there are of each case.
+    /// Number of clients per case.
     #[arg(long, default_value_t = 100, value_parser = value_parser!(u32).range(1..))]
     clients: u32,
-    /// How many resamples the confidence intervals come from.
+    /// Number of resamples for the confidence intervals.
     #[arg(long, default_value_t = 2_000, value_parser = value_parser!(u32).range(100..))]
     resamples: u32,
 }
 
-/// One part in so many of the rounds goes before, unmeasured.
+/// The number of measured rounds per round of warm-up.
 const WARM_UP: u32 = 20;
-/// So that every run draws the same orders and resamples.
+/// The seed of the random numbers, so that every run has the same orders and resamples.
 const SEED: u64 = 6_749;
 
 fn main() -> Outcome<()> {
     let args = Args::parse();
     let servers = support::server_threads()?;
-    // One call at a time needs no more than one thread.
+    // One request at a time needs one thread.
     let caller = Builder::new_current_thread().enable_all().build()?;
     let registry = servers.block_on(Registry::start(args.database_url.clone()))?;
     let mut random = Random::new(SEED);
@@ -112,13 +112,16 @@ struct Caller {
 }
 
 impl Caller {
-    /// How long one call of a case took.
+    /// Returns the time of one request of a case.
     async fn call(&mut self, case: &Case, round: u32) -> Outcome<Duration> {
         let request = self.request(case.request(round)?);
         let started = Instant::now();
-        let answer = self.service.authenticate_client(request).await?;
+        let response = self.service.authenticate_client(request).await?;
         let took = started.elapsed();
-        let accepted = matches!(answer.into_inner().result, Some(Answer::Authenticated(_)));
+        let accepted = matches!(
+            response.into_inner().result,
+            Some(Authentication::Authenticated(_))
+        );
         if accepted == case.accepted {
             Ok(took)
         } else {
@@ -159,9 +162,4 @@ fn compared(first: &[f64], other: &[f64], first_medians: &[f64], bootstrap: &Boo
     let (low, high) = Bootstrap::interval(&bootstrap.medians(other), first_medians);
     let within = if low <= 0.0 && high >= 0.0 { "yes" } else { "no" };
     format!("{difference:+.2} µs ({low:+.2} to {high:+.2}) | {within}")
-}
-
-#[expect(clippy::print_stdout, reason = "this is what the tool is for")]
-fn print(line: &str) {
-    println!("{line}");
 }

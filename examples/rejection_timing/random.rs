@@ -1,4 +1,4 @@
-//! Numbers that look random and are the same in every run.
+//! Pseudo-random numbers that are the same in every run.
 
 /// `SplitMix64` (Steele, Lea and Flood, 2014).
 pub(crate) struct Random(u64);
@@ -15,16 +15,16 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below another. For numbers as small as these the remainder is fair enough.
+    /// Returns a number below `end`. For such small numbers the bias of the remainder does not matter.
     pub(crate) fn below(&mut self, end: usize) -> usize {
         let end = u64::try_from(end).unwrap_or(u64::MAX).max(1);
         usize::try_from(self.next() % end).unwrap_or(0)
     }
 
-    /// Puts things in any order (Fisher and Yates).
-    pub(crate) fn shuffle<T>(&mut self, things: &mut [T]) {
-        for last in (1..things.len()).rev() {
-            things.swap(last, self.below(last + 1));
+    /// Shuffles a slice (Fisher and Yates).
+    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
+        for last in (1..items.len()).rev() {
+            items.swap(last, self.below(last + 1));
         }
     }
 }

@@ -1,16 +1,16 @@
-//! What can be said of the times of a case, and of their difference to those of another.
+//! The statistics of the times of a case, and of their difference from those of another.
 
 use std::{fmt, ops::Range};
 
 use crate::random::Random;
 
-/// Into how many blocks the rounds are cut for resampling. Rounds that follow one another share the mood of the
-/// machine, so they are drawn together.
+/// The number of blocks of rounds for resampling. Consecutive rounds are drawn together, as the load of the machine affects
+/// them alike.
 const BLOCKS: usize = 200;
-/// What an interval leaves out on each side, in thousandths: 99 % lie within.
+/// The permille outside an interval on each side, so that 99 % lie within.
 const TAIL: usize = 5;
 
-/// The usual figures.
+/// A summary of times.
 pub(crate) struct Summary {
     median: f64,
     p10: f64,
@@ -42,8 +42,8 @@ impl fmt::Display for Summary {
     }
 }
 
-/// Resamples of the rounds (a block bootstrap), the same ones for all cases: what slowed a round slowed all cases of it,
-/// and goes out of the difference.
+/// Resamples of the rounds (a block bootstrap). All cases share them, so that what slows a round cancels out in the
+/// difference.
 pub(crate) struct Bootstrap(Vec<Vec<Range<usize>>>);
 
 impl Bootstrap {
@@ -57,7 +57,7 @@ impl Bootstrap {
         Self((0..resamples).map(|_| resample()).collect())
     }
 
-    /// The median of each resample.
+    /// Returns the median of each resample.
     pub(crate) fn medians(&self, times: &[f64]) -> Vec<f64> {
         let median_of = |resample: &Vec<Range<usize>>| {
             let blocks = resample.iter().filter_map(|block| times.get(block.clone()));
@@ -66,7 +66,7 @@ impl Bootstrap {
         self.0.iter().map(median_of).collect()
     }
 
-    /// Between what the difference of two medians lies, with a confidence of 99 %.
+    /// Returns the 99 % confidence interval of the difference of two medians.
     pub(crate) fn interval(medians: &[f64], others: &[f64]) -> (f64, f64) {
         let differences: Vec<f64> = medians
             .iter()

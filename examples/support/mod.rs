@@ -1,9 +1,9 @@
-//! A registry for the tools that measure one: in this process, on a runtime of its own.
+//! A registry in this process, on a runtime of its own, for the tools that measure it.
 
+mod output;
 pub(crate) mod seed;
 
 use std::{
-    error::Error,
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     time::Duration,
@@ -21,32 +21,32 @@ use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use uuid::Uuid;
 
-pub(crate) type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
+pub(crate) use self::output::{Outcome, print};
 
 /// Longer than any run.
 const TOKEN_LIFETIME: Duration = Duration::from_hours(24);
 pub(crate) const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
-/// A registry that answers for as long as the runtime that it was started on lives.
+/// A registry that serves for as long as the runtime that it was started on exists.
 pub(crate) struct Registry {
-    /// The gRPC transport and the REST transport.
+    /// The addresses of the gRPC and the REST transport.
     pub(crate) transports: [SocketAddr; 2],
     database: DatabaseUrl,
     key: DevKey,
     _files: TempDir,
 }
 
-/// The threads of the servers, as many as there are processors. The callers have others.
+/// Creates the runtime of the servers, with a thread per processor. The callers have threads of their own.
 pub(crate) fn server_threads() -> io::Result<Runtime> {
-    log_to_nowhere();
+    discard_log();
     Builder::new_multi_thread()
         .thread_name("servers")
         .enable_all()
         .build()
 }
 
-/// Log lines are made as in production, and not written, so that no terminal or disk is measured.
-fn log_to_nowhere() {
+/// Formats log lines as in production and discards them, so that no terminal or disk is measured.
+fn discard_log() {
     tracing_subscriber::fmt()
         .json()
         .with_max_level(tracing::Level::INFO)
@@ -55,7 +55,7 @@ fn log_to_nowhere() {
 }
 
 impl Registry {
-    /// Starts one without quotas, on a database, or else on a SQLite file that goes with it.
+    /// Starts a registry without rate limits on a database; `None` for a temporary SQLite file.
     pub(crate) async fn start(database: Option<DatabaseUrl>) -> Outcome<Self> {
         let files = tempfile::tempdir()?;
         let database = database.unwrap_or_else(|| DatabaseUrl::sqlite_file(&files.path().join("clients.db")));
@@ -82,12 +82,12 @@ impl Registry {
         })
     }
 
-    /// The database, for filling it.
+    /// Opens the database, for filling it.
     pub(crate) async fn store(&self) -> Outcome<Store> {
         Ok(Store::connect(&self.database, None).await?)
     }
 
-    /// What to call the database in a table.
+    /// Returns the name of the database in a table.
     pub(crate) fn database_name(&self) -> &'static str {
         if self.database.is_sqlite() {
             "SQLite"
@@ -96,7 +96,7 @@ impl Registry {
         }
     }
 
-    /// The `authorization` of a caller who may do everything in a tenant.
+    /// Returns the `authorization` of a caller with every scope in a tenant.
     pub(crate) fn authorization(&self, tenant: &TenantId) -> Outcome<String> {
         let token = self.key.sign(&DevToken {
             tenant: tenant.as_str(),
@@ -108,7 +108,7 @@ impl Registry {
     }
 }
 
-/// A tenant that no run before this one had.
+/// Returns a tenant that no earlier run had.
 pub(crate) fn new_tenant() -> Outcome<TenantId> {
     Ok(TenantId::parse(&format!("measured-{}", Uuid::now_v7().simple()))?)
 }

@@ -1,4 +1,4 @@
-//! Clients for the database, as registering them over the API would make them.
+//! Clients for the database, equal to those that are registered over the API.
 
 use std::time::SystemTime;
 
@@ -17,10 +17,10 @@ use uuid::Uuid;
 
 use super::Outcome;
 
-/// How many clients a database takes at once.
+/// The number of clients in one insertion.
 const BATCH: usize = 500;
 
-/// A `web` client of common size. It authenticates with a secret.
+/// Returns a `web` client of common size, which authenticates with a secret.
 pub(crate) fn draft(number: usize) -> ClientDraft {
     ClientDraft {
         app_type: AppType::Web.as_str().to_owned(),
@@ -31,7 +31,7 @@ pub(crate) fn draft(number: usize) -> ClientDraft {
     }
 }
 
-/// What a change of a client needs from outside.
+/// Returns the tenant, subject, time and seed of a change.
 pub(crate) fn change(tenant: &TenantId) -> Outcome<Change> {
     let mut seed = [0; SecretSeed::LEN];
     rand::fill(&mut seed)?;
@@ -43,7 +43,7 @@ pub(crate) fn change(tenant: &TenantId) -> Outcome<Change> {
     })
 }
 
-/// Registers a client, and returns its secret too; "" if it has none.
+/// Registers a client. Its secret is "" if it has none.
 pub(crate) fn register(tenant: &TenantId, draft: ClientDraft) -> Outcome<(Client, String)> {
     let id = ClientId::from_uuid(Uuid::now_v7());
     let (client, secret) = Client::register(id, draft, &change(tenant)?)?;
@@ -51,7 +51,7 @@ pub(crate) fn register(tenant: &TenantId, draft: ClientDraft) -> Outcome<(Client
     Ok((client, secret))
 }
 
-/// Writes clients to the database, and has it count them.
+/// Writes clients to the database, and updates the statistics of its query planner.
 pub(crate) async fn insert(store: &Store, tenant: &TenantId, clients: &[Client]) -> Outcome<()> {
     for batch in clients.chunks(BATCH) {
         store.insert_clients(tenant, batch).await?;

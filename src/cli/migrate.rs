@@ -5,33 +5,38 @@ use std::{
     time::Duration,
 };
 
-use super::{CliError, Database, Place};
+use super::{
+    CliError,
+    args::{ConfigArgs, DataDirArgs, DatabaseArgs},
+};
 use crate::store::{Claim, ClaimError, DatabaseUrl, MigrationState, Store};
 
-/// How long the command waits in silence for another process that uses the database.
-const SILENCE: Duration = Duration::from_secs(1);
+/// How long the command waits for another process that uses the database before it prints that it does.
+const QUIET_WAIT: Duration = Duration::from_secs(1);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Migrate {
     #[command(flatten)]
-    place: Place,
+    config: ConfigArgs,
     #[command(flatten)]
-    database: Database,
+    data_dir: DataDirArgs,
+    #[command(flatten)]
+    database: DatabaseArgs,
     #[arg(value_enum, default_value = "up")]
     action: Action,
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum Action {
-    /// Apply the migrations that are missing.
+    /// Apply missing migrations.
     Up,
-    /// List the migrations, and whether each is applied.
+    /// List the migrations and their states.
     Status,
 }
 
 impl Migrate {
     pub(super) async fn run(self) -> Result<(), CliError> {
-        let url = self.place.database_url(&self.database)?;
+        let url = self.database.url(&self.data_dir)?;
         let store = match self.action {
             Action::Up => {
                 let claim = claim(&url).await?;
@@ -57,10 +62,10 @@ impl Migrate {
     }
 }
 
-/// Claims a database, however long another process has it.
-#[expect(clippy::print_stderr, reason = "whoever waits is told why")]
+/// Claims a database, and waits for as long as another process uses it.
+#[expect(clippy::print_stderr, reason = "the user learns what the command waits for")]
 async fn claim(url: &DatabaseUrl) -> Result<Claim, ClaimError> {
-    match Claim::acquire(url, Some(SILENCE)).await {
+    match Claim::acquire(url, Some(QUIET_WAIT)).await {
         Err(held @ ClaimError::Held { .. }) => {
             eprintln!("waiting: {held}");
             Claim::acquire(url, None).await

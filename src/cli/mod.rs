@@ -1,137 +1,60 @@
-//! The command line: one file a subcommand. Every flag is also an environment variable, and a key of the file that
-//! `--config` names; a flag wins over the environment, and that over the file.
+//! The command line: one file per command. Every flag is also an environment variable and a key of the file that
+//! `--config` names. A flag takes precedence over the environment, and the environment over the file.
 
-mod file;
+mod args;
+mod config_file;
+mod error;
 mod healthcheck;
 mod migrate;
 mod serve;
-mod tls;
 mod token;
 
 use std::{
     ffi::OsString,
-    fmt,
     io::{self, Write as _},
     path::PathBuf,
     process::ExitCode,
 };
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
-use thiserror::Error;
 
+use self::error::{CliError, FlagError};
 use crate::{
-    auth::dev_key::DevKeyError,
     io::bounded::{self, OUTPUT_LIMIT},
-    server::ServerError,
-    store::{ClaimError, DatabaseUrl, StoreError},
-    telemetry::TelemetryError,
-    tls::TlsError,
+    rpc::status::chain,
 };
 
-/// The registry of OAuth 2.0 clients.
+/// A registry of OAuth 2.0 clients.
 #[derive(Debug, Parser)]
-#[command(name = "oauth-clients", version, after_help = HELP)]
+#[command(name = "oauth-clients", version, after_help = PRECEDENCE)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
 
-const HELP: &str = "Every flag is also an environment variable (OAUTH_CLIENTS_GRPC_ADDR for --grpc-addr) and a key of the \
-TOML file that --config names (grpc-addr). A flag wins over the environment, and that over the file.";
+const PRECEDENCE: &str = "Every flag is also an environment variable (OAUTH_CLIENTS_GRPC_ADDR for --grpc-addr) and a key \
+of the TOML file that --config names (grpc-addr). A flag takes precedence over the environment, and the environment over \
+the file.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve the API.
     Serve(Box<serve::Serve>),
-    /// Bring the database schema up to date, or show where it stands.
+    /// Migrate the database schema, or show its state.
     Migrate(migrate::Migrate),
-    /// Ask a running server whether it is ready; the exit code is the answer.
+    /// Check whether a running server is ready: the exit code is 0 if it is.
     Healthcheck(healthcheck::Healthcheck),
-    /// Print a token of the development key.
+    /// Print a token that is signed with the development key.
     Token(token::Token),
 }
 
-/// Where things are kept.
-#[derive(Debug, clap::Args)]
-struct Place {
-    /// A TOML file with flags as keys.
-    #[arg(long, env = "OAUTH_CLIENTS_CONFIG", value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// The directory of the SQLite file and of the development key.
-    #[arg(
-        long,
-        env = "OAUTH_CLIENTS_DATA_DIR",
-        value_name = "DIR",
-        default_value = ".oauth-clients"
-    )]
-    data_dir: PathBuf,
-}
-
-/// Which database.
-#[derive(Debug, clap::Args)]
-struct Database {
-    /// sqlite:PATH or postgres://USER:PASSWORD@HOST:PORT/DATABASE [default: a SQLite file in the data directory].
-    #[arg(
-        long,
-        env = "OAUTH_CLIENTS_DATABASE_URL",
-        hide_env_values = true,
-        value_name = "URL"
-    )]
-    database_url: Option<UrlText>,
-}
-
-/// A database URL that is not read yet: an error of the argument parser would repeat it with its password.
-#[derive(Clone)]
-struct UrlText(String);
-
-impl From<String> for UrlText {
-    fn from(text: String) -> Self {
-        Self(text)
-    }
-}
-
-impl fmt::Debug for UrlText {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("UrlText(…)")
-    }
-}
-
-/// Why a command failed.
-#[derive(Debug, Error)]
-enum CliError {
-    #[error(transparent)]
-    Usage(#[from] clap::Error),
-    #[error(transparent)]
-    File(#[from] file::FileError),
-    #[error("{key} {rule}")]
-    Key { key: &'static str, rule: &'static str },
-    #[error("the data directory {path} cannot be made")]
-    DataDir { path: PathBuf, source: io::Error },
-    #[error(transparent)]
-    Telemetry(#[from] TelemetryError),
-    #[error(transparent)]
-    Server(#[from] ServerError),
-    #[error("the database cannot be used")]
-    Store(#[from] StoreError),
-    #[error("the database cannot be used")]
-    Claim(#[from] ClaimError),
-    #[error(transparent)]
-    DevKey(#[from] DevKeyError),
-    #[error("not ready: {0}")]
-    NotReady(&'static str),
-    #[error("TLS cannot be set up")]
-    Tls(#[from] TlsError),
-    #[error("standard output cannot be written")]
-    Output(#[from] io::Error),
-}
-
-/// Runs the command that the arguments say.
+/// Runs the command that the arguments name.
 pub async fn run(args: Vec<OsString>) -> ExitCode {
     match parse_and_run(args).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(CliError::Usage(error)) => {
             let code = u8::try_from(error.exit_code()).unwrap_or(2);
-            // Help and version come this way too, with the code 0, but may be read at leisure.
+            // Help and version come here too, with the code 0. Their reader, such as a pager, may take its time.
             if error.use_stderr() {
                 report(move || error.print());
             } else {
@@ -140,16 +63,13 @@ pub async fn run(args: Vec<OsString>) -> ExitCode {
             ExitCode::from(code)
         }
         Err(error) => {
-            let causes =
-                std::iter::successors(Some(&error as &dyn std::error::Error), |error| (*error).source());
-            let texts: Vec<String> = causes.map(ToString::to_string).collect();
-            report(move || writeln!(io::stderr(), "error: {}", texts.join(": ")));
+            report(move || writeln!(io::stderr(), "error: {}", chain(&error)));
             ExitCode::FAILURE
         }
     }
 }
 
-/// Prints why a command failed. When that cannot be printed, or nobody reads it, the process ends all the same.
+/// Prints the error of a command. If it cannot be printed, or is not read, the process ends all the same.
 fn report(print: impl FnOnce() -> io::Result<()> + Send + 'static) {
     let _printed = bounded::within(OUTPUT_LIMIT, print);
 }
@@ -163,9 +83,9 @@ async fn parse_and_run(args: Vec<OsString>) -> Result<(), CliError> {
     }
 }
 
-/// Parses the arguments twice: first to learn of the file, then with its values as the defaults.
+/// Parses the arguments twice: first for the name of the file, then with the file's values as defaults.
 fn parse(args: Vec<OsString>) -> Result<Cli, CliError> {
-    // What is missing or wrong may be mended by the file.
+    // The file may supply what is missing.
     let matches = Cli::command()
         .ignore_errors(true)
         .try_get_matches_from(args.clone());
@@ -174,28 +94,10 @@ fn parse(args: Vec<OsString>) -> Result<Cli, CliError> {
         matches.get_one::<PathBuf>("config").cloned()
     });
     let command = match file {
-        Some(path) => file::with_defaults(Cli::command(), &path)?,
+        Some(path) => config_file::with_defaults(Cli::command(), &path)?,
         None => Cli::command(),
     };
     Ok(Cli::from_arg_matches(&command.try_get_matches_from(args)?)?)
-}
-
-impl Place {
-    /// The database that is said, or the SQLite file of the data directory, which is made when it is missing.
-    fn database_url(&self, database: &Database) -> Result<DatabaseUrl, CliError> {
-        if let Some(UrlText(url)) = &database.database_url {
-            let rule = "must be sqlite:PATH or postgres://USER:PASSWORD@HOST:PORT/DATABASE";
-            return url.parse().map_err(|_| CliError::Key {
-                key: "--database-url",
-                rule,
-            });
-        }
-        std::fs::create_dir_all(&self.data_dir).map_err(|source| CliError::DataDir {
-            path: self.data_dir.clone(),
-            source,
-        })?;
-        Ok(DatabaseUrl::sqlite_file(&self.data_dir.join("oauth-clients.db")))
-    }
 }
 
 #[cfg(test)]
@@ -203,6 +105,10 @@ mod tests {
     use std::io::Write as _;
 
     use super::*;
+    use crate::{
+        auth::{KeyLocation, TokenRules},
+        config::{ExternalIssuer, Issuer, ServerConfig},
+    };
 
     #[test]
     fn the_command_line_is_consistent() {
@@ -223,6 +129,29 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_defaults_of_the_flags_are_those_of_a_configuration() {
+        let args = ["--dev", "--data-dir", "d", "--database-url", "sqlite:x"];
+        let config = serve("", &args).unwrap().config().unwrap();
+        let data_dir = PathBuf::from("d");
+        let expected = ServerConfig::new("sqlite:x".parse().unwrap(), Issuer::Development { data_dir });
+        assert_eq!(format!("{config:?}"), format!("{expected:?}"));
+        let args = [
+            "--issuer",
+            "i",
+            "--audience",
+            "a",
+            "--jwks-file",
+            "k",
+            "--database-url",
+            "sqlite:x",
+        ];
+        let config = serve("", &args).unwrap().config().unwrap();
+        let issuer = ExternalIssuer::new(TokenRules::new("i", "a"), KeyLocation::File("k".into()));
+        let expected = ServerConfig::new("sqlite:x".parse().unwrap(), Issuer::External(issuer));
+        assert_eq!(format!("{config:?}"), format!("{expected:?}"));
+    }
+
     fn serve(config: &str, args: &[&str]) -> Result<Box<serve::Serve>, CliError> {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(config.as_bytes()).unwrap();
@@ -237,10 +166,10 @@ mod tests {
     }
 
     #[test]
-    fn a_flag_wins_over_the_file_and_the_file_over_the_default() {
+    fn a_flag_takes_precedence_over_the_file_and_the_file_over_the_default() {
         let config = "grpc-addr = \"127.0.0.1:1\"\nrest_addr = \"off\"\ndev = true\ntier1-per-minute = 5\n";
-        let said = serve(config, &["--grpc-addr", "127.0.0.1:2"]).unwrap();
-        let shown = format!("{said:?}");
+        let parsed = serve(config, &["--grpc-addr", "127.0.0.1:2"]).unwrap();
+        let shown = format!("{parsed:?}");
         for part in [
             "grpc_addr: 127.0.0.1:2",
             "rest_addr: Off",
@@ -253,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_key_or_value_is_named() {
+    fn an_unknown_key_or_invalid_value_is_named() {
         for (config, part) in [
             ("grpc-address = \"127.0.0.1:1\"", "grpc-address"),
             ("grpc-addr = \"here\"", "--grpc-addr"),
@@ -268,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_may_say_how_the_transports_are_encrypted() {
+    fn the_file_may_set_tls() {
         let config = "tls-cert = \"c\"\ntls-key = \"k\"\ntls-client-ca = \"a\"\nallow-plaintext = true";
         let args = ["--dev", "--database-url", "sqlite:x"];
         let config = serve(config, &args).unwrap().config().unwrap();
@@ -283,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_may_say_what_is_required() {
+    fn the_file_may_set_required_flags() {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(b"tenant = \"a\"\nsubject = \"b\"\n").unwrap();
         let args = [
@@ -302,14 +231,14 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_database_url_is_named_and_not_repeated() {
-        let said = serve(
+    fn the_error_of_an_invalid_database_url_names_the_flag_and_not_the_url() {
+        let parsed = serve(
             "database-url = \"postgres://user:secret@host:port/db\"",
             &["--dev"],
         )
         .unwrap();
-        let shown = format!("{said:?}");
-        let error = format!("{:?} {shown}", said.config().unwrap_err());
+        let shown = format!("{parsed:?}");
+        let error = format!("{:?} {shown}", parsed.config().unwrap_err());
         assert!(
             error.contains("--database-url") && !error.contains("secret"),
             "{error}"

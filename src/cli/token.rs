@@ -2,7 +2,10 @@
 
 use std::io::{self, Write as _};
 
-use super::{CliError, Place};
+use super::{
+    CliError, FlagError,
+    args::{ConfigArgs, DataDirArgs},
+};
 use crate::{
     auth::dev_key::{ALL_SCOPES, DevKey, DevToken},
     domain::ids::{Subject, TenantId},
@@ -11,17 +14,19 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub(super) struct Token {
     #[command(flatten)]
-    place: Place,
-    /// The tenant of the token.
+    config: ConfigArgs,
+    #[command(flatten)]
+    data_dir: DataDirArgs,
+    /// Tenant of the token.
     #[arg(long, env = "OAUTH_CLIENTS_TENANT", value_name = "T")]
     tenant: String,
-    /// The subject of the token: who calls.
+    /// Subject of the token, which identifies its caller.
     #[arg(long, env = "OAUTH_CLIENTS_SUBJECT", value_name = "S")]
     subject: String,
-    /// The scopes of the token, separated by spaces.
+    /// Scopes of the token, separated by spaces.
     #[arg(long, env = "OAUTH_CLIENTS_SCOPE", value_name = "SCOPES", default_value = ALL_SCOPES)]
     scope: String,
-    /// How long the token is valid.
+    /// Lifetime of the token.
     #[arg(
         long,
         env = "OAUTH_CLIENTS_TTL",
@@ -33,16 +38,9 @@ pub(super) struct Token {
 
 impl Token {
     pub(super) fn run(self) -> Result<(), CliError> {
-        let rule = "must be 1 to 255 characters without control characters";
-        TenantId::parse(&self.tenant).map_err(|_| CliError::Key {
-            key: "--tenant",
-            rule,
-        })?;
-        Subject::parse(&self.subject).map_err(|_| CliError::Key {
-            key: "--subject",
-            rule,
-        })?;
-        let token = DevKey::load_or_create(&self.place.data_dir)?.sign(&DevToken {
+        TenantId::parse(&self.tenant).map_err(FlagError::invalid("--tenant"))?;
+        Subject::parse(&self.subject).map_err(FlagError::invalid("--subject"))?;
+        let token = DevKey::load_or_create(&self.data_dir.data_dir)?.sign(&DevToken {
             tenant: &self.tenant,
             subject: &self.subject,
             scope: &self.scope,

@@ -45,6 +45,7 @@ pub use self::{
     url::{DatabaseUrl, InvalidDatabaseUrl},
 };
 use self::{connection::Connection, dialect::Dialect, error::driver_error, pool::Pools};
+pub(crate) use self::{postgres::DEFAULT_CONNECTIONS, sqlite::DEFAULT_READERS};
 
 /// The longest that a request waits for the database.
 const TIMEOUT: Duration = Duration::from_secs(4);

@@ -1,6 +1,5 @@
-//! Finds out whether each connection to PostgreSQL has a session of its own. Behind a connection pooler that shares
-//! sessions, as PgBouncer does in its modes "transaction" and "statement", a connection may execute a statement that
-//! another has prepared under the same name, and the limits on time go astray.
+//! Detection of connection poolers that share sessions, as PgBouncer does in its modes "transaction" and "statement". Behind
+//! one, a connection may execute a statement that another has prepared under the same name, and lose its time limits.
 
 use std::time::{Duration, Instant};
 
@@ -12,16 +11,16 @@ use super::{
     error::{StoreError, Unsuitable},
 };
 
-/// How long a session may take to end, or to be reset, after its connection.
+/// The longest that a session may take to end, or to be reset, after its connection.
 const END_TIMEOUT: Duration = Duration::from_secs(5);
-/// How often it is looked for.
+/// The interval at which it is looked for.
 const POLL: Duration = Duration::from_millis(20);
 
 /// Checks that a session belongs to one connection: it is the same for the next statement, and ends with the connection.
 /// This does not depend on which session a pooler happens to choose.
 ///
 /// # Errors
-/// If it does not, or the database cannot be reached.
+/// If sessions are shared, or the database cannot be reached.
 pub(super) async fn check(
     mut connection: PgConnection,
     options: &PgConnectOptions,
@@ -41,8 +40,8 @@ pub(super) async fn check(
     }
 }
 
-/// An advisory lock. It belongs to a session, whose end or reset releases it, and every session sees who holds it.
-/// Nobody ever waits for one that is left behind: its number is random.
+/// An advisory lock. It belongs to a session, whose end or reset releases it, and every session sees its holder. Its number
+/// is random, so no other process waits for one that is left behind.
 struct SessionLock {
     class: u128,
     object: u128,
@@ -62,12 +61,12 @@ impl SessionLock {
         format!("SELECT pg_try_advisory_lock({}, {})", self.class, self.object)
     }
 
-    /// A query for whether the session that it runs in holds the lock. It has no row if none does.
+    /// Returns a query that finds `true` if its own session holds the lock, and no row if no session does.
     fn is_mine(&self) -> String {
         format!("SELECT pid = pg_backend_pid() {}", self.holder())
     }
 
-    /// The same. A session that does hold it releases it.
+    /// Returns a query that also releases the lock if its own session holds it.
     fn was_mine(&self) -> String {
         format!(
             "SELECT CASE WHEN pid = pg_backend_pid() THEN pg_advisory_unlock({}, {}) ELSE false END {}",
@@ -84,8 +83,8 @@ impl SessionLock {
         )
     }
 
-    /// Waits until no session holds the lock any more. Returns `false` if one still does, or if it is that of the
-    /// connection that asks.
+    /// Waits until no session holds the lock. Returns `false` if one still does, or if it is the session of the connection
+    /// itself.
     async fn is_released(&self, connection: &mut PgConnection) -> Result<bool, StoreError> {
         let started = Instant::now();
         loop {
@@ -98,7 +97,7 @@ impl SessionLock {
     }
 }
 
-/// Returns the first column of the row that a statement finds, if there is a row. Nothing is prepared.
+/// Returns the first column of the row that an unprepared statement finds, if there is one.
 async fn run(connection: &mut PgConnection, sql: String) -> Result<Option<bool>, StoreError> {
     let row = sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
         .fetch_optional(connection)

@@ -1,5 +1,4 @@
-//! What is particular to PostgreSQL: how connections are set up, what the server must be like, and the lock that lets one
-//! process migrate.
+//! PostgreSQL: its statements, connections, what makes a database suitable, and the lock for migrating.
 
 use std::{sync::LazyLock, time::Duration};
 
@@ -18,15 +17,15 @@ use super::{
     url::DatabaseUrl,
 };
 
-/// How many connections a server has at most, unless told otherwise.
-pub(super) const DEFAULT_CONNECTIONS: u32 = 16;
-/// How long a transaction in which nothing happens is left open by the database.
+/// The default of the most connections that a server opens.
+pub(crate) const DEFAULT_CONNECTIONS: u32 = 16;
+/// The longest that the database leaves a transaction open in which nothing happens.
 const IDLE_IN_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
-/// A number that no other user of the database takes for an advisory lock.
+/// The number of the advisory lock for migrating, which no other user of the database takes.
 const MIGRATION_LOCK: i64 = 0x6f61_7574_6863_6c69;
-/// How long it may take to find out what the database is like.
+/// The longest that the checks of the database may take.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
-/// How often the lock is tried again that another process holds.
+/// The interval at which a lock is tried that another process holds.
 const LOCK_POLL: Duration = Duration::from_millis(100);
 
 /// The statements of PostgreSQL.
@@ -60,7 +59,7 @@ pub(super) fn options(url: &DatabaseUrl) -> Result<PgConnectOptions, sqlx::Error
         .disable_statement_logging())
 }
 
-/// Opens a connection for serving, on which nothing takes long.
+/// Opens a connection for requests, with their time limits.
 pub(super) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
     let mut connection = PgConnection::connect_with(options).await?;
     let limits = format!(
@@ -75,8 +74,7 @@ pub(super) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, 
     Ok(connection)
 }
 
-/// Refuses a database that this service cannot keep its promises on. Nothing is set on the way: behind a pooler, others
-/// could get the session.
+/// Refuses an unsuitable database. Nothing is set in the session, which another connection may get behind a pooler.
 pub(super) async fn check(options: &PgConnectOptions) -> Result<(), StoreError> {
     let checks = async {
         let mut connection = PgConnection::connect_with(options).await.map_err(driver_error)?;
@@ -88,8 +86,7 @@ pub(super) async fn check(options: &PgConnectOptions) -> Result<(), StoreError> 
         .map_err(|_| StoreError::TimedOut)?
 }
 
-/// Text is compared by code point, which bytes in another encoding than UTF-8 are not; and some characters could not be
-/// stored.
+/// Refuses an encoding in which text is not ordered by code point, or not every character can be stored.
 async fn check_encoding(connection: &mut PgConnection) -> Result<(), StoreError> {
     let row = sqlx::raw_sql("SHOW server_encoding").fetch_one(connection).await;
     let encoding: String = row.and_then(|row| row.try_get(0)).map_err(driver_error)?;
@@ -100,8 +97,8 @@ async fn check_encoding(connection: &mut PgConnection) -> Result<(), StoreError>
     }
 }
 
-/// Waits until no other process migrates, and holds others off until the session ends. Between the tries the session has
-/// no snapshot, for which `CREATE INDEX CONCURRENTLY` of the other process would wait in turn.
+/// Waits until no other process migrates, and holds others off until the session ends. Between the tries the session has no
+/// snapshot, for which `CREATE INDEX CONCURRENTLY` of the other process would wait in turn.
 pub(super) async fn lock_migrations(connection: &impl ConnectionTrait) -> Result<(), DbErr> {
     loop {
         let sql = "SELECT pg_try_advisory_lock($1)";

@@ -1,4 +1,4 @@
-"""Assertions (RFC 7523) made by an independent library authenticate a client, and those that should not do not.
+"""The server accepts the valid assertions (RFC 7523) of an independent library, and rejects the others.
 
 Usage: assertions.py BINARY
 """
@@ -29,7 +29,7 @@ def assertion(client_id, key, algorithm, header=None, **changes):
 
 
 def cases(client_id, keys, strangers):
-    """What is presented, and the key that it must be accepted with, or None."""
+    """Yields names, assertions, and the key that each must be accepted with, or None."""
     now = int(time.time())
     for algorithm, key in keys.items():
         make = lambda header=None, key=key, algorithm=algorithm, **changes: assertion(
@@ -82,7 +82,7 @@ def main(binary):
                     wrong.append(f"{name}: {got} instead of {expected}")
                 if got and api.with_assertion(presented, [TOKEN_ENDPOINT]):
                     wrong.append(f"{name}: accepted twice")
-    print(f"{count - len(wrong)} of {count} assertions were taken as they should be")
+    print(f"{count - len(wrong)} of {count} assertions were treated as expected")
     sys.exit("\n".join(wrong) or None)
 
 

@@ -1,4 +1,4 @@
-"""The API through a Python client that is generated from the protos, as users would."""
+"""The API through a Python client that is generated from the protos, as that of a user."""
 
 import json
 import pathlib
@@ -43,19 +43,19 @@ class Api:
         return method(request, metadata=self.metadata)
 
     def with_secret(self, client_id, secret):
-        """The hint of the secret that a client authenticated with, or None when it was rejected."""
+        """Returns the hint of the secret that a client authenticated with, or None if it was rejected."""
         request = AUTHENTICATION.AuthenticateClientRequest(client_id=client_id, client_secret=secret)
-        answer = self(self.authentication.AuthenticateClient, request)
-        return answer.authenticated.secret_hint if answer.HasField("authenticated") else None
+        response = self(self.authentication.AuthenticateClient, request)
+        return response.authenticated.secret_hint if response.HasField("authenticated") else None
 
     def with_assertion(self, jwt, audiences):
-        """The id of the key that a client authenticated with, or None when it was rejected."""
+        """Returns the id of the key that a client authenticated with, or None if it was rejected."""
         assertion = AUTHENTICATION.ClientAssertion(jwt=jwt, audiences=audiences)
         request = AUTHENTICATION.AuthenticateClientRequest(client_assertion=assertion)
-        answer = self(self.authentication.AuthenticateClient, request)
-        return answer.authenticated.key_id if answer.HasField("authenticated") else None
+        response = self(self.authentication.AuthenticateClient, request)
+        return response.authenticated.key_id if response.HasField("authenticated") else None
 
 
 def public_key(key):
-    """A key of jwcrypto as the message of the API."""
+    """Converts a key of jwcrypto to the message of the API."""
     return MODEL.JsonWebKey(**json.loads(key.export_public()))

@@ -1,5 +1,5 @@
-"""The whole life of a client through a generated Python client: it is created, authenticates, gets a second secret, both
-work, the old one is deleted, and in the end the client.
+"""The life cycle of a client through a generated Python client: it is created, authenticates, gets a second secret,
+loses the first, is disabled and enabled, and is deleted.
 
 Usage: life_cycle.py BINARY
 """
@@ -22,36 +22,37 @@ def code_of(call):
     return None
 
 
-def live(admin, platform):
+def run(admin, authorization_server):
     create = ADMINISTRATION.CreateOAuthClientRequest(app_type="web", client_name="a service")
     client = admin(admin.admin.CreateOAuthClient, create)
     client_id, old = client.client_id, client.client_secret
     old_hint = client.client_secrets[0].hint
-    assert platform.with_secret(client_id, old) == old_hint
+    assert authorization_server.with_secret(client_id, old) == old_hint
 
     made = admin(admin.admin.CreateClientSecret, ADMINISTRATION.CreateClientSecretRequest(client_id=client_id))
-    assert platform.with_secret(client_id, old) == old_hint, "the old secret works beside the new one"
-    assert platform.with_secret(client_id, made.client_secret) == made.hint
+    assert authorization_server.with_secret(client_id, old) == old_hint, "the old secret works beside the new one"
+    assert authorization_server.with_secret(client_id, made.client_secret) == made.hint
 
     delete = ADMINISTRATION.DeleteClientSecretRequest(client_id=client_id, hint=old_hint)
     admin(admin.admin.DeleteClientSecret, delete)
-    assert platform.with_secret(client_id, old) is None, "the old secret is gone"
-    assert platform.with_secret(client_id, made.client_secret) == made.hint
+    assert authorization_server.with_secret(client_id, old) is None, "the old secret is gone"
+    assert authorization_server.with_secret(client_id, made.client_secret) == made.hint
 
-    look_up = lambda: platform(
-        platform.authentication.LookupClient, AUTHENTICATION.LookupClientRequest(client_id=client_id)
+    look_up = lambda: authorization_server(
+        authorization_server.authentication.LookupClient,
+        AUTHENTICATION.LookupClientRequest(client_id=client_id),
     )
     assert look_up().tenant_id == "acme"
     disable = ADMINISTRATION.DisableOAuthClientRequest(client_id=client_id, reason="on holiday")
     assert admin(admin.admin.DisableOAuthClient, disable).disable_tag == "on holiday"
-    assert platform.with_secret(client_id, made.client_secret) is None, "a disabled client is rejected"
+    assert authorization_server.with_secret(client_id, made.client_secret) is None, "a disabled client is rejected"
     assert code_of(look_up) == grpc.StatusCode.NOT_FOUND
     admin(admin.admin.EnableOAuthClient, ADMINISTRATION.EnableOAuthClientRequest(client_id=client_id))
-    assert platform.with_secret(client_id, made.client_secret) == made.hint
+    assert authorization_server.with_secret(client_id, made.client_secret) == made.hint
 
     confirmed = ADMINISTRATION.DeleteOAuthClientRequest(client_id=client_id, confirm_delete=client_id)
     admin(admin.admin.DeleteOAuthClient, confirmed)
-    assert platform.with_secret(client_id, made.client_secret) is None, "a deleted client is rejected"
+    assert authorization_server.with_secret(client_id, made.client_secret) is None, "a deleted client is rejected"
     assert code_of(look_up) == grpc.StatusCode.NOT_FOUND
 
 
@@ -62,8 +63,8 @@ def main(binary):
         with Server(binary, *trust) as server:
             admin = clients.Api(server, token(key, "RS256"))
             scope = "oauth-clients:authenticate"
-            live(admin, clients.Api(server, token(key, "RS256", tenant_id="*", scope=scope)))
-    print("a client lived its whole life")
+            run(admin, clients.Api(server, token(key, "RS256", tenant_id="*", scope=scope)))
+    print("the life cycle of a client works")
 
 
 if __name__ == "__main__":

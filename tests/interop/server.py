@@ -24,9 +24,9 @@ class Server:
 
     def _addresses(self):
         for line in self.log.read_text().splitlines():
-            said = json.loads(line) if line.startswith("{") else {}
-            if said.get("message") == "listening":
-                return said["grpc"], f"http://{said['rest']}"
+            event = json.loads(line) if line.startswith("{") else {}
+            if event.get("message") == "listening":
+                return event["grpc"], f"http://{event['rest']}"
         return None
 
     def _is_ready(self):
@@ -36,10 +36,10 @@ class Server:
         except urllib.error.URLError:
             return False
 
-    def _eventually(self, ask):
+    def _eventually(self, poll):
         for _ in range(100):
-            if answer := ask():
-                return answer
+            if result := poll():
+                return result
             time.sleep(0.1)
         self.process.kill()
         raise SystemExit(f"the server did not start:\n{self.log.read_text()}")

@@ -1,4 +1,4 @@
-"""Access tokens made by an independent library are accepted and refused as the server's own tests say.
+"""The server accepts and refuses the access tokens of an independent library as it does those of its own tests.
 
 Usage: tokens.py BINARY
 """
@@ -16,15 +16,15 @@ def status(server, bearer):
     request = urllib.request.Request(f"{server.rest}/api/core/oauth-clients")
     request.add_header("Authorization", f"Bearer {bearer}")
     try:
-        with urllib.request.urlopen(request) as answer:
-            return answer.status
+        with urllib.request.urlopen(request) as response:
+            return response.status
     except urllib.error.HTTPError as error:
         with error:
             return error.code
 
 
 def cases(keys, strangers):
-    """What is sent, and the status that it must get."""
+    """Yields names, tokens, and the status that each must get."""
     for algorithm, key in keys.items():
         yield f"{algorithm}", token(key, algorithm), 200
         stranger = strangers[algorithm]
@@ -61,10 +61,10 @@ def main(binary):
                     wrong.append(f"{name}: {got} instead of {expected}")
             new = new_key("ES256", "new")
             issuer.keys = [new]
-            # The table's stranger had the keys fetched less than ten seconds ago.
+            # An unknown key of the table had the keys fetched less than ten seconds ago.
             if status(server, token(new, "ES256")) != 401:
                 wrong.append("the keys were fetched twice in ten seconds")
-    print(f"{len(table) - len(wrong)} of {len(table)} tokens were taken as they should be")
+    print(f"{len(table) - len(wrong)} of {len(table)} tokens were treated as expected")
     sys.exit("\n".join(wrong) or None)
 
 

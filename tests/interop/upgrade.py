@@ -1,5 +1,5 @@
-"""Two versions of the server with a change of the schema between them: side by side on one PostgreSQL, whichever is there
-first, and one after the other on one SQLite file, forth and back.
+"""Two versions of the server with a change of the schema between them: side by side on one PostgreSQL database, in both
+orders, and one after the other on one SQLite file, with rollbacks.
 
 Usage: upgrade.py OLD NEW POSTGRES_URL
 """
@@ -20,15 +20,15 @@ ADMINISTRATION = clients.ADMINISTRATION
 
 
 class Client:
-    """A client that every version must be able to read, authenticate and change."""
+    """A client that each version must be able to read, authenticate and change."""
 
     def __init__(self, api, name):
         create = ADMINISTRATION.CreateOAuthClientRequest(app_type="web", client_name=name)
         made = api(api.admin.CreateOAuthClient, create)
         self.id, self.secrets = made.client_id, {made.client_secrets[0].hint: made.client_secret}
 
-    def works(self, api, name):
-        """Changes everything about the client through one server, and finds what the others did before."""
+    def exercise(self, api, name):
+        """Changes the client through one server, and checks the changes that others made before."""
         for hint, secret in self.secrets.items():
             assert api.with_secret(self.id, secret) == hint
         made = api(api.admin.CreateClientSecret, ADMINISTRATION.CreateClientSecretRequest(client_id=self.id))
@@ -50,12 +50,12 @@ class Client:
 
 
 class Version:
-    """A binary, and how to serve with it."""
+    """A binary of the server, and its flags."""
 
     def __init__(self, binary, trust, key):
         self.binary, self.trust = binary, trust
         self.admin = token(key, "RS256")
-        self.platform = token(key, "RS256", tenant_id="*", scope="oauth-clients:authenticate")
+        self.authorization_server = token(key, "RS256", tenant_id="*", scope="oauth-clients:authenticate")
 
     def migrate(self, action, url):
         command = [self.binary, "migrate", action, "--database-url", url]
@@ -66,8 +66,8 @@ class Version:
 
     def api(self, server):
         api = clients.Api(server, self.admin)
-        platform = clients.Api(server, self.platform)
-        api.with_secret = platform.with_secret
+        authorization_server = clients.Api(server, self.authorization_server)
+        api.with_secret = authorization_server.with_secret
         return api
 
 
@@ -79,14 +79,14 @@ def is_ready(server):
         return False
 
 
-def says_newer(version, url):
+def assert_newer(version, url):
     for action in ("up", "status"):
-        said = version.migrate(action, url)
-        assert "the schema is newer" in said and "missing" not in said, said
+        output = version.migrate(action, url)
+        assert "the schema is newer" in output and "missing" not in output, output
 
 
 def side_by_side(old, new, url, first):
-    """Servers of both versions on one database. `first` is the one that is there before the other."""
+    """Runs servers of both versions on one database. `first` is started before the other."""
     serving = []
     if first is old:
         old.migrate("up", url)
@@ -98,14 +98,14 @@ def side_by_side(old, new, url, first):
         new.migrate("up", url)
         serving.append(new.serve(url))
         client = Client(new.api(serving[0]), "before the rollback")
-        says_newer(old, url)
+        assert_newer(old, url)
         serving.append(old.serve(url))
-    says_newer(old, url)
+    assert_newer(old, url)
     time.sleep(2.5)
     for turn in range(3):
         for server in serving:
             assert is_ready(server), "both versions stay ready"
-            client.works(old.api(server), f"renamed {turn} {server.grpc}")
+            client.exercise(old.api(server), f"renamed {turn} {server.grpc}")
     for server in serving:
         with server:
             pass
@@ -117,9 +117,9 @@ def one_after_the_other(old, new, url):
         with version.serve(url) as server:
             api = version.api(server)
             client = client or Client(api, "in the beginning")
-            client.works(api, f"renamed {turn}")
+            client.exercise(api, f"renamed {turn}")
             Client(api, f"made {turn}")
-    says_newer(old, url)
+    assert_newer(old, url)
 
 
 def database(postgres, name):

@@ -1,4 +1,4 @@
-//! The configuration file: its values become the defaults of the flags of the same names.
+//! The configuration file. Its values become the defaults of the flags of the same names.
 
 use std::{
     collections::BTreeSet,
@@ -10,27 +10,27 @@ use clap::Command;
 use thiserror::Error;
 use toml::{Table, Value};
 
-/// Why a configuration file cannot be used.
+/// A configuration file cannot be used.
 #[derive(Debug, Error)]
-pub(super) enum FileError {
+pub(super) enum ConfigFileError {
     #[error("the config file {path} cannot be read")]
     Read { path: PathBuf, source: io::Error },
-    /// Its own text would repeat the line, which may hold a password.
+    /// The text of the parser's error would repeat the line, which may hold a password.
     #[error("the config file {path} is not TOML: {}", error.message())]
     Parse { path: PathBuf, error: toml::de::Error },
-    #[error("the config file has an unknown key {key}; it may have: {allowed}")]
+    #[error("the config file has an unknown key {key}; allowed are {allowed}")]
     UnknownKey { key: String, allowed: String },
-    #[error("the key {key} of the config file must be a string, a whole number, true or false")]
+    #[error("the key {key} of the config file must be a string, an integer, true or false")]
     Type { key: String },
 }
 
-/// The command with the values of a file as the defaults of its subcommands.
-pub(super) fn with_defaults(mut command: Command, path: &Path) -> Result<Command, FileError> {
-    let text = fs::read_to_string(path).map_err(|source| FileError::Read {
+/// Returns the command with the values of a file as the defaults of its subcommands.
+pub(super) fn with_defaults(mut command: Command, path: &Path) -> Result<Command, ConfigFileError> {
+    let text = fs::read_to_string(path).map_err(|source| ConfigFileError::Read {
         path: path.to_owned(),
         source,
     })?;
-    let table: Table = toml::from_str(&text).map_err(|error| FileError::Parse {
+    let table: Table = toml::from_str(&text).map_err(|error| ConfigFileError::Parse {
         path: path.to_owned(),
         error,
     })?;
@@ -39,7 +39,7 @@ pub(super) fn with_defaults(mut command: Command, path: &Path) -> Result<Command
         let name = key.replace('_', "-");
         if !names.contains(&name) {
             let allowed: Vec<&str> = names.iter().map(String::as_str).collect();
-            return Err(FileError::UnknownKey {
+            return Err(ConfigFileError::UnknownKey {
                 key,
                 allowed: allowed.join(", "),
             });
@@ -49,7 +49,7 @@ pub(super) fn with_defaults(mut command: Command, path: &Path) -> Result<Command
             Value::Integer(number) => number.to_string(),
             Value::Boolean(flag) => flag.to_string(),
             Value::Float(_) | Value::Datetime(_) | Value::Array(_) | Value::Table(_) => {
-                return Err(FileError::Type { key });
+                return Err(ConfigFileError::Type { key });
             }
         };
         command = command.mut_subcommands(|subcommand| {
@@ -65,7 +65,7 @@ pub(super) fn with_defaults(mut command: Command, path: &Path) -> Result<Command
     Ok(command)
 }
 
-/// The flags of all subcommands: one file may serve them all.
+/// Returns the flags of all subcommands, as one file may serve them all.
 fn flags(command: &Command) -> BTreeSet<String> {
     command
         .get_subcommands()

@@ -1,0 +1,217 @@
+//! `oauth-clients serve`.
+
+mod greeting;
+mod issuer;
+mod rate_limit;
+mod signal;
+mod tls;
+
+use std::{net::SocketAddr, num::NonZeroU32, pin::pin};
+
+use humantime::format_duration;
+
+use self::{
+    greeting::Greeting, issuer::IssuerArgs, rate_limit::RateLimitArgs, signal::stop_signal, tls::TlsArgs,
+};
+use super::{
+    CliError, FlagError,
+    args::{ConfigArgs, DataDirArgs, DatabaseArgs},
+};
+use crate::{
+    config::{
+        DEFAULT_CALL_TIMEOUT, DEFAULT_DRAIN_DELAY, DEFAULT_DRAIN_TIMEOUT, DEFAULT_GRPC_ADDR,
+        DEFAULT_REST_ADDR, DEV_DRAIN_DELAY, Issuer, PublicUrl, RestAddr, ServerConfig,
+    },
+    server::Server,
+    store::{DEFAULT_CONNECTIONS, DEFAULT_READERS},
+    telemetry::{LogFormat, Telemetry},
+};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Serve {
+    #[command(flatten)]
+    config: ConfigArgs,
+    #[command(flatten)]
+    data_dir: DataDirArgs,
+    /// Development mode, on this machine only: accept tokens of a key in the data directory, and print one.
+    #[arg(long, env = "OAUTH_CLIENTS_DEV")]
+    dev: bool,
+    #[command(flatten)]
+    transports: TransportArgs,
+    #[command(flatten)]
+    tls: TlsArgs,
+    #[command(flatten, next_help_heading = "Database")]
+    database: DatabaseArgs,
+    #[command(flatten)]
+    schema: SchemaArgs,
+    #[command(flatten)]
+    issuer: IssuerArgs,
+    #[command(flatten)]
+    rate_limit: RateLimitArgs,
+    #[command(flatten)]
+    shutdown: ShutdownArgs,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Transports")]
+struct TransportArgs {
+    /// Address of the gRPC transport.
+    #[arg(
+        long,
+        env = "OAUTH_CLIENTS_GRPC_ADDR",
+        value_name = "ADDR",
+        default_value_t = DEFAULT_GRPC_ADDR
+    )]
+    grpc_addr: SocketAddr,
+    /// Address of the REST transport, or off.
+    #[arg(
+        long,
+        env = "OAUTH_CLIENTS_REST_ADDR",
+        value_name = "ADDR",
+        default_value_t = RestAddr::On(DEFAULT_REST_ADDR)
+    )]
+    rest_addr: RestAddr,
+    /// Base URL of the links in responses [default: the address of the REST transport].
+    #[arg(long, env = "OAUTH_CLIENTS_PUBLIC_URL", value_name = "URL")]
+    public_url: Option<PublicUrl>,
+    /// Maximum duration of a request.
+    #[arg(
+        long,
+        env = "OAUTH_CLIENTS_CALL_TIMEOUT",
+        value_name = "DURATION",
+        default_value_t = DEFAULT_CALL_TIMEOUT.into()
+    )]
+    call_timeout: humantime::Duration,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Database")]
+struct SchemaArgs {
+    #[arg(
+        long,
+        env = "OAUTH_CLIENTS_DATABASE_CONNECTIONS",
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..=1_000),
+        help = format!(
+            "Maximum number of database connections [default: {DEFAULT_CONNECTIONS}; on SQLite {DEFAULT_READERS} that \
+             read, beside the one that writes]"
+        )
+    )]
+    database_connections: Option<u32>,
+    /// Migrate a PostgreSQL schema at startup. A SQLite file always is migrated.
+    #[arg(long, env = "OAUTH_CLIENTS_MIGRATE")]
+    migrate: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Shutdown")]
+struct ShutdownArgs {
+    #[arg(
+        long,
+        env = "OAUTH_CLIENTS_DRAIN_DELAY",
+        value_name = "DURATION",
+        help = format!(
+            "How long to report \"not ready\" after SIGTERM before refusing new work [default: {}, with --dev {}]",
+            format_duration(DEFAULT_DRAIN_DELAY),
+            format_duration(DEV_DRAIN_DELAY)
+        )
+    )]
+    drain_delay: Option<humantime::Duration>,
+    /// How long to wait for requests in flight after that.
+    #[arg(
+        long,
+        env = "OAUTH_CLIENTS_DRAIN_TIMEOUT",
+        value_name = "DURATION",
+        default_value_t = DEFAULT_DRAIN_TIMEOUT.into()
+    )]
+    drain_timeout: humantime::Duration,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Logs")]
+struct LogArgs {
+    /// Format of log lines.
+    #[arg(
+        long,
+        env = "OAUTH_CLIENTS_LOG_FORMAT",
+        value_name = "FORMAT",
+        default_value = "auto"
+    )]
+    log_format: LogFormat,
+    /// Minimum level: error, warn, info, debug or trace, or a list of targets with a level each (target=level).
+    #[arg(
+        long,
+        env = "OAUTH_CLIENTS_LOG",
+        value_name = "FILTER",
+        default_value = "info"
+    )]
+    log: String,
+}
+
+impl Serve {
+    pub(super) async fn run(self) -> Result<(), CliError> {
+        let _telemetry = Telemetry::install(self.log.log_format, &self.log.log)?;
+        let mut stop = pin!(stop_signal()?);
+        let config = self.config()?;
+        let (issuer, tls) = (config.issuer.clone(), config.tls.clone());
+        let server = tokio::select! {
+            server = Server::bind(config) => server?,
+            () = &mut stop => return Ok(()),
+        };
+        let rest = server
+            .rest_addr()
+            .map_or("off".to_owned(), |addr| addr.to_string());
+        tracing::info!(grpc = %server.grpc_addr(), rest, "listening");
+        if let Issuer::Development { data_dir } = issuer {
+            Greeting::new(&server, tls, &data_dir)?.print()?;
+        }
+        Ok(server.run(stop).await?)
+    }
+
+    pub(super) fn config(self) -> Result<ServerConfig, CliError> {
+        let issuer = self.issuer()?;
+        let redis_url = self.rate_limit.redis_url()?;
+        let tls = self.tls.files()?;
+        let defaults = ServerConfig::new(self.database.url(&self.data_dir)?, issuer);
+        let drain_delay = self.shutdown.drain_delay;
+        Ok(ServerConfig {
+            grpc_addr: self.transports.grpc_addr,
+            rest_addr: self.transports.rest_addr,
+            public_url: self.transports.public_url,
+            call_timeout: self.transports.call_timeout.into(),
+            tls,
+            allow_plaintext: self.tls.allow_plaintext,
+            database_connections: self.schema.database_connections.and_then(NonZeroU32::new),
+            migrate: self.schema.migrate,
+            quotas: self.rate_limit.quotas(),
+            redis_url,
+            drain_delay: drain_delay.map_or(defaults.drain_delay, Into::into),
+            drain_timeout: self.shutdown.drain_timeout.into(),
+            ..defaults
+        })
+    }
+
+    fn issuer(&self) -> Result<Issuer, FlagError> {
+        if !self.dev {
+            return self.issuer.external().map(Issuer::External);
+        }
+        if self.issuer.is_given() {
+            return Err(FlagError::DevIssuer);
+        }
+        if !self.transports.are_loopback() {
+            return Err(FlagError::DevAddr);
+        }
+        Ok(Issuer::Development {
+            data_dir: self.data_dir.data_dir.clone(),
+        })
+    }
+}
+
+impl TransportArgs {
+    fn are_loopback(&self) -> bool {
+        let rest = self.rest_addr.addr();
+        self.grpc_addr.ip().is_loopback() && rest.is_none_or(|addr| addr.ip().is_loopback())
+    }
+}
