@@ -19,10 +19,11 @@ use std::{
 use clap::Parser;
 use oauth_clients::{
     domain::{
-        client::{Change, Client},
+        app_type::AppType,
+        client::{ChangeContext, Client},
         filter::Filter,
         ids::{ClientId, Subject, TenantId},
-        metadata::{AppType, ClientDraft},
+        metadata::ClientDraft,
         page::{Limit, List, PageRequest, Start},
         secret::SecretSeed,
         sort::Sort,
@@ -254,9 +255,9 @@ fn client(tenant: &TenantId, tenant_number: u64, index: u64) -> Outcome<Client> 
     let mut seed = [0; SecretSeed::LEN];
     seed.fill(u8::try_from((index + tenant_number) % 251)?);
     let by = Subject::parse("seed")?;
-    let change = Change {
+    let change = ChangeContext {
         tenant: tenant.clone(),
-        by,
+        actor: by,
         now: Timestamp::from(created),
         seed: SecretSeed::from_bytes(seed),
     };

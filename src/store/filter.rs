@@ -7,8 +7,8 @@ use sea_orm::{
 
 use super::entity::client::Column;
 use crate::domain::{
+    app_type::AppType,
     filter::{Attribute, Comparison, Connective, Filter, Operator},
-    metadata::AppType,
 };
 
 /// Which clients a filter selects.
@@ -24,7 +24,7 @@ pub(super) enum Selection {
 
 /// Translates a filter for a database.
 pub(super) fn select(filter: &Filter, backend: DbBackend) -> Selection {
-    let translated = filter.fold(|leaf| comparison(leaf, backend), Part::not, Part::connect);
+    let translated = filter.evaluate(|leaf| comparison(leaf, backend), Part::not, Part::connect);
     match translated {
         Some(Part::Never) => Selection::Nothing,
         Some(Part::Sometimes(expression)) => Selection::Where(Condition::all().add(expression)),

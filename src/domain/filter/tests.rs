@@ -1,5 +1,5 @@
-//! Filters from RFC 7644 section 3.4.2.2 (its examples, Table 3 to 5 and ABNF, carried over to the attributes of a
-//! client), and from what the grammar forbids.
+//! Filters from RFC 7644 section 3.4.2.2 (its examples, tables 3 to 5 and ABNF, adapted to the attributes of a client),
+//! and texts that the grammar does not allow.
 
 use proptest::prelude::*;
 
@@ -8,7 +8,7 @@ use super::{
     Operator, Problem,
 };
 
-/// Each filter, and how it prints: how it was understood.
+/// Filters, each with its printed form, which shows how it was parsed.
 const ACCEPTED: &[(&str, &str)] = &[
     // Table 3, each operator.
     (r#"clientName eq "bjensen""#, r#"clientName eq "bjensen""#),
@@ -113,7 +113,7 @@ const ACCEPTED: &[(&str, &str)] = &[
         "not (clientId pr) or not (appType pr)",
         "not (clientId pr) or not (appType pr)",
     ),
-    // Chains read from left to right.
+    // Chains associate to the left.
     (
         "clientId pr and clientName pr and appType pr",
         "clientId pr and clientName pr and appType pr",
@@ -138,7 +138,7 @@ const ACCEPTED: &[(&str, &str)] = &[
         "clientId pr and clientName pr or appType pr and clientId pr",
         "clientId pr and clientName pr or appType pr and clientId pr",
     ),
-    // Groups that change nothing.
+    // Redundant groups.
     ("(clientName pr)", "clientName pr"),
     ("((((clientName pr))))", "clientName pr"),
     ("not ((clientName pr))", "not (clientName pr)"),
@@ -182,21 +182,21 @@ const ACCEPTED: &[(&str, &str)] = &[
     (r#"clientName eq "(a) and (b)""#, r#"clientName eq "(a) and (b)""#),
     (r#"clientName eq "not""#, r#"clientName eq "not""#),
     (r#"clientName eq "null""#, r#"clientName eq "null""#),
-    // What no client can have is compared all the same.
+    // Values that no client can have.
     (r#"appType eq "mobile""#, r#"appType eq "mobile""#),
     (r#"clientId co "-""#, r#"clientId co "-""#),
 ];
 
-/// Each text, and where and why it is refused.
-const REFUSED: &[(&str, usize, Problem)] = &[
-    // Nothing.
+/// Texts that are not filters, each with the position and the problem.
+const REJECTED: &[(&str, usize, Problem)] = &[
+    // Empty.
     ("", 0, Problem::ExpectedExpression),
     ("   ", 3, Problem::ExpectedExpression),
     ("\t\n", 2, Problem::ExpectedExpression),
     ("()", 1, Problem::ExpectedExpression),
     ("( )", 2, Problem::ExpectedExpression),
     ("not ()", 5, Problem::ExpectedExpression),
-    // Half of a comparison.
+    // Incomplete comparisons.
     ("clientName", 10, Problem::ExpectedOperator),
     ("clientName ", 11, Problem::ExpectedOperator),
     ("clientName eq", 13, Problem::ExpectedValue),
@@ -206,7 +206,7 @@ const REFUSED: &[(&str, usize, Problem)] = &[
     ("eq \"a\"", 0, Problem::UnknownAttribute),
     ("\"a\" eq clientName", 0, Problem::ExpectedExpression),
     ("\"a\"", 0, Problem::ExpectedExpression),
-    // Attributes that there are not.
+    // Unknown attributes.
     ("description eq \"a\"", 0, Problem::UnknownAttribute),
     (
         "createdAt gt \"2011-05-13T04:42:34Z\"",
@@ -237,7 +237,7 @@ const REFUSED: &[(&str, usize, Problem)] = &[
     ("1 eq 1", 0, Problem::ExpectedExpression),
     ("éclientName eq \"a\"", 0, Problem::ExpectedExpression),
     ("clientName pr and name pr", 18, Problem::UnknownAttribute),
-    // Operators that there are not.
+    // Unknown operators.
     ("clientName = \"a\"", 11, Problem::ExpectedOperator),
     ("clientName == \"a\"", 11, Problem::ExpectedOperator),
     ("clientName equals \"a\"", 11, Problem::ExpectedOperator),
@@ -262,7 +262,7 @@ const REFUSED: &[(&str, usize, Problem)] = &[
     ("clientName ge null", 14, Problem::NotAString),
     ("clientName lt null", 14, Problem::NotAString),
     ("clientName le null", 14, Problem::NotAString),
-    // No values at all.
+    // Not JSON values.
     ("clientName eq a", 14, Problem::ExpectedValue),
     ("clientName eq 'a'", 14, Problem::ExpectedValue),
     ("clientName eq NULL", 14, Problem::ExpectedValue),
@@ -331,7 +331,7 @@ const REFUSED: &[(&str, usize, Problem)] = &[
     ("(not)", 4, Problem::ExpectedGroup),
     ("!(clientName pr)", 0, Problem::ExpectedExpression),
     ("nota (clientName pr)", 0, Problem::UnknownAttribute),
-    // White space where it must be.
+    // Missing white space.
     ("clientName eq\"a\"", 13, Problem::ExpectedSpace),
     ("clientName eq \"a\"and appType pr", 17, Problem::ExpectedSpace),
     ("(clientName pr)and (appType pr)", 15, Problem::ExpectedSpace),
@@ -347,7 +347,7 @@ const REFUSED: &[(&str, usize, Problem)] = &[
 ];
 
 #[test]
-fn a_filter_is_understood_as_the_grammar_says() {
+fn a_filter_is_parsed_by_the_grammar() {
     for (text, printed) in ACCEPTED {
         match Filter::parse(text) {
             Ok(filter) => assert_eq!(filter.to_string(), *printed, "{text}"),
@@ -357,8 +357,8 @@ fn a_filter_is_understood_as_the_grammar_says() {
 }
 
 #[test]
-fn anything_else_is_refused_at_its_place() {
-    for (text, position, problem) in REFUSED {
+fn anything_else_is_rejected_with_its_position() {
+    for (text, position, problem) in REJECTED {
         let error = InvalidFilter {
             position: *position,
             problem: *problem,
@@ -391,7 +391,7 @@ fn groups_are_at_most_128_levels_deep() {
         );
     }
     assert_eq!(problem(&"(".repeat(MAX_BYTES)), Some(Problem::TooDeep));
-    // Levels that are closed do not count.
+    // Only open levels count.
     let wide = vec!["(((clientId pr)))"; 200].join(" and ");
     assert_eq!(problem(&wide), None);
 }
@@ -407,7 +407,7 @@ fn a_filter_has_at_most_256_comparisons() {
 }
 
 #[test]
-fn operators_hold_as_table_3_says() {
+fn operators_compare_as_table_3_defines() {
     use Operator::{
         Contains, EndsWith, Equal, Greater, GreaterOrEqual, Less, LessOrEqual, NotEqual, StartsWith,
     };
@@ -429,7 +429,7 @@ fn operators_hold_as_table_3_says() {
         ("a", Less, "b", true),
         ("a", Less, "a", false),
         ("a", LessOrEqual, "a", true),
-        // By code point: UTF-16 would have these the other way around.
+        // The order of code points, which differs from that of UTF-16 here.
         ("\u{FFFF}", Less, "\u{10000}", true),
     ] {
         assert_eq!(operator.holds(left, right), holds, "{left} {operator} {right}");
@@ -447,8 +447,8 @@ fn names_and_types_compare_without_case_and_ids_with_it() {
 }
 
 fn comparisons() -> impl Strategy<Value = Filter> {
-    let attributes = prop::sample::select(&Attribute::ALL).prop_map(|(attribute, _)| attribute);
-    let operators = prop::sample::select(&Operator::ALL).prop_map(|(operator, _)| operator);
+    let attributes = prop::sample::select(&Attribute::ALL[..]);
+    let operators = prop::sample::select(&Operator::ALL[..]);
     prop_oneof![
         attributes.clone().prop_map(Comparison::Present),
         attributes.clone().prop_map(Comparison::Absent),
@@ -473,10 +473,7 @@ fn filters() -> impl Strategy<Value = Filter> {
             }),
             (inner.clone(), connectives, inner).prop_map(|(mut left, connective, right)| {
                 left.nodes.extend(right.nodes);
-                left.nodes.push(match connective {
-                    Connective::And => Node::And,
-                    Connective::Or => Node::Or,
-                });
+                left.nodes.push(Node::Connective(connective));
                 left
             }),
         ]
@@ -485,19 +482,19 @@ fn filters() -> impl Strategy<Value = Filter> {
 
 proptest! {
     #[test]
-    fn a_printed_filter_reads_as_the_same_filter(filter in filters()) {
+    fn a_printed_filter_parses_as_the_same_filter(filter in filters()) {
         let text = filter.to_string();
         prop_assume!(text.len() <= MAX_BYTES);
         prop_assert_eq!(Filter::parse(&text), Ok(filter));
     }
 
     #[test]
-    fn no_text_makes_the_parser_fail(text in any::<String>()) {
+    fn no_text_makes_the_parser_panic(text in any::<String>()) {
         let _either = Filter::parse(&text);
     }
 
     #[test]
-    fn no_run_of_tokens_makes_the_parser_fail(
+    fn no_sequence_of_tokens_makes_the_parser_panic(
         tokens in prop::collection::vec(
             prop::sample::select(vec![
                 "clientName", "appType", "eq", "pr", "null", "\"a\"", "and", "or", "not", "(", ")", "1", " ",
@@ -512,10 +509,10 @@ proptest! {
 }
 
 #[test]
-fn the_saved_corpus_of_the_fuzzer_does_no_harm() {
+fn the_fuzzing_corpus_is_parsed_without_panic() {
     let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/filter");
     let files: Vec<_> = std::fs::read_dir(corpus).unwrap().collect();
-    assert!(files.len() > 100, "the corpus is there");
+    assert!(files.len() > 100, "the corpus is missing");
     for file in files {
         let bytes = std::fs::read(file.unwrap().path()).unwrap();
         if let Ok(filter) = Filter::parse(&String::from_utf8_lossy(&bytes)) {

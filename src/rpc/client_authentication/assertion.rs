@@ -4,7 +4,8 @@ use super::{ClientAuthentication, NotAuthenticated, sees, tell_client};
 use crate::{
     auth::Caller,
     domain::{
-        assertion::ClientAssertion, client::Client, ids::TenantId, metadata::AuthMethod, rejection::Rejection,
+        assertion::ClientAssertion, auth_method::AuthMethod, client::Client, ids::TenantId,
+        rejection::Rejection,
     },
     pb::v1::{self, ErrorReason},
     rpc::{call::now, status::Failure},

@@ -4,7 +4,7 @@ use tonic::Request;
 
 use super::{ClientAuthentication, NotAuthenticated, assertion, secret, split};
 use crate::{
-    domain::metadata::AuthMethod,
+    domain::auth_method::AuthMethod,
     metrics,
     pb::v1::{
         self, ErrorReason, authenticate_client_request::Credential,

@@ -3,7 +3,7 @@
 use super::{ClientAuthentication, NotAuthenticated, sees, tell_client};
 use crate::{
     auth::Caller,
-    domain::{ids::ClientId, metadata::AuthMethod, rejection::Rejection, secret::ClientSecret},
+    domain::{auth_method::AuthMethod, ids::ClientId, rejection::Rejection, secret::ClientSecret},
     pb::v1,
     store::Owner,
 };

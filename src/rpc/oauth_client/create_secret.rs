@@ -20,5 +20,5 @@ pub(super) async fn create_secret(
         .store
         .update_client(context.tenant(), &id, move |client| client.create_secret(&change))
         .await?;
-    Ok(convert::client_secret(&id, context.subject().as_str(), new))
+    Ok(convert::client_secret(&id, new))
 }

@@ -15,7 +15,7 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     auth::Caller,
-    domain::{client::Change, secret::SecretSeed},
+    domain::{client::ChangeContext, secret::SecretSeed},
     pb::v1::{self, o_auth_client_service_server::OAuthClientService},
     rpc::{
         call::{now, split},
@@ -121,12 +121,12 @@ impl OAuthClientService for OAuthClients {
 struct NoRandomness;
 
 /// What a change by this caller needs from outside of the domain.
-fn change(context: &Caller) -> Result<Change, Failure> {
+fn change(context: &Caller) -> Result<ChangeContext, Failure> {
     let mut seed = [0; SecretSeed::LEN];
     aws_lc_rs::rand::fill(&mut seed).map_err(|_| Failure::internal(&NoRandomness))?;
-    Ok(Change {
+    Ok(ChangeContext {
         tenant: context.tenant().clone(),
-        by: context.subject().clone(),
+        actor: context.subject().clone(),
         now: now(),
         seed: SecretSeed::from_bytes(seed),
     })
