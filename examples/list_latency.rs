@@ -8,6 +8,10 @@
 //! It goes through the store, as no caller, so no rate limit applies. Both databases are measured in turn, sample by
 //! sample, so that the ratio of their medians holds also on a noisy machine. The table is Markdown.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a tool reads the clock and makes random values"
+)]
 #![expect(clippy::indexing_slicing, reason = "a tool may stop at a bug")]
 
 use std::{

@@ -18,6 +18,14 @@
 //!
 //! `ARCHITECTURE.md` follows one call from the socket to the database and back.
 
+#![cfg_attr(
+    test,
+    expect(
+        clippy::disallowed_methods,
+        reason = "tests may read the clock and make random values"
+    )
+)]
+
 pub mod auth;
 mod bounded;
 pub mod cli;

@@ -8,6 +8,11 @@
 //! It calls `AuthenticateClient` over gRPC on loopback, one call at a time: each case once a round, in an order that is
 //! drawn anew for each round. The table is Markdown; `docs/rejection-timing.md` says how to read it.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a tool reads the clock and makes random values"
+)]
+
 mod cases;
 mod random;
 mod statistics;

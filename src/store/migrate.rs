@@ -152,6 +152,10 @@ async fn next_missing(connection: &impl ConnectionTrait) -> Result<Option<Box<dy
     Ok(migrations.find(|migration| !applied.iter().any(|name| name == migration.name())))
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the migrator records the time of a migration"
+)]
 async fn apply(migration: &dyn MigrationTrait, manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let connection = manager.get_connection();
     Migrator::install(connection).await?;

@@ -73,6 +73,7 @@ async fn check_encoding(connection: &mut PgConnection) -> Result<(), StoreError>
 
 /// A connection pooler that gives each transaction another session loses prepared statements and the limits on time.
 /// It shows when a setting of one connection is seen by another, or lost by its own.
+#[expect(clippy::disallowed_methods, reason = "the name only has to be unique")]
 async fn check_sessions(connection: &mut PgConnection, options: &PgConnectOptions) -> Result<(), StoreError> {
     const SEEN: &str = "SELECT current_setting('oauth_clients.session', true)";
     let name = Uuid::now_v7().simple().to_string();
