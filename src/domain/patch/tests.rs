@@ -123,7 +123,7 @@ fn array_elements_follow_rfc_6902() {
 }
 
 #[test]
-fn any_other_path_is_refused() {
+fn any_other_path_is_rejected() {
     for path in [
         "",
         "/",
