@@ -5,13 +5,16 @@
 //!
 //! 1. values: identifiers, texts, URIs, keys and closed sets, each with the rules for it
 //! 2. `violation`: the broken rules of a request
-//! 3. `metadata` and `patch`: what an administrator says about a client, and changes of it
+//! 3. `metadata` and `patch`: the part of a client that an administrator maintains, and changes of it
 //! 4. `client`: a client as a whole
 //! 5. `filter`, `sort`, `page` and `cursor`: lists of clients
 
 mod closed_set;
 pub(crate) mod digest;
+mod origin;
+mod redirect_uri;
 mod rules;
+mod scope;
 
 pub mod app_type;
 pub mod auth_method;
@@ -19,11 +22,8 @@ pub mod consent_method;
 pub mod grant_type;
 pub mod ids;
 pub mod jwk;
-pub mod origin;
 pub mod patch_rule;
-pub mod redirect_uri;
 pub mod rejection;
-pub mod scope;
 pub mod secret;
 pub mod text;
 pub mod timestamp;

@@ -8,7 +8,7 @@ use super::{
 };
 
 /// Returns the rules that an allowed origin breaks.
-pub fn check(text: &str) -> Vec<UriRule> {
+pub(super) fn check(text: &str) -> Vec<UriRule> {
     let mut rules = check_length(text);
     rules.extend(broken_rules([(text.contains('*'), UriRule::Wildcard)]));
     match parse(text) {

@@ -38,14 +38,14 @@ pub struct Position {
     pub inclusive: bool,
 }
 
-/// The end of a page that is fixed.
+/// The point in a list from which a page is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Start {
-    /// The page has the first clients.
+    /// The beginning: the page has the first clients.
     First,
-    /// The page has the clients after a position.
+    /// A position: the page has the clients after it.
     After(Position),
-    /// The page has the clients before a position.
+    /// A position: the page has the clients before it.
     Before(Position),
 }
 
@@ -56,7 +56,7 @@ pub struct PageRequest {
     pub list: List,
     /// The maximum number of clients.
     pub limit: Limit,
-    /// The end of the page that is fixed.
+    /// The point from which the page is read.
     pub start: Start,
     /// `true` to count the clients of the whole list.
     pub count: bool,

@@ -2,7 +2,10 @@
 
 use thiserror::Error;
 
-use super::closed_set::{closed_set, one_of};
+use super::{
+    closed_set::{closed_set, one_of},
+    timestamp::InvalidTimestamp,
+};
 
 closed_set! {
     /// An operation of RFC 6902 section 4 that is supported here.
@@ -44,7 +47,7 @@ pub enum PatchRule {
         expected: &'static str,
     },
     /// The value is not an RFC 3339 timestamp.
-    #[error("must be an RFC 3339 timestamp")]
+    #[error("{}", InvalidTimestamp)]
     NotATimestamp,
     /// The value lies in the future.
     #[error("must not be in the future")]

@@ -10,7 +10,7 @@ use super::{
 };
 
 /// Returns the rules that a redirect URI of a client of this type breaks.
-pub fn check(text: &str, app_type: AppType) -> Vec<UriRule> {
+pub(super) fn check(text: &str, app_type: AppType) -> Vec<UriRule> {
     let space_or_control = |c: char| c.is_whitespace() || c.is_control();
     let mut rules = check_length(text);
     rules.extend(broken_rules([

@@ -1,10 +1,10 @@
 //! Scope tokens (RFC 6749 section 3.3).
 
 /// The maximum length of a scope token, in characters.
-pub const MAX_SCOPE_CHARS: usize = 256;
+pub(super) const MAX_SCOPE_CHARS: usize = 256;
 
 /// Returns `true` if a text is a `scope-token`: visible ASCII characters except `"` and `\`.
-pub fn is_scope_token(text: &str) -> bool {
+pub(super) fn is_scope_token(text: &str) -> bool {
     let allowed = |byte| matches!(byte, 0x21 | 0x23..=0x5B | 0x5D..=0x7E);
     (1..=MAX_SCOPE_CHARS).contains(&text.len()) && text.bytes().all(allowed)
 }
