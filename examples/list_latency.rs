@@ -8,7 +8,11 @@
 //! It reads from the store without a server, so no rate limit applies. Both databases are measured in turn, sample by
 //! sample, so that the ratio of their medians is stable on a noisy machine too. The table is Markdown.
 
-#![expect(clippy::indexing_slicing, reason = "a tool may panic on a bug")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a tool reads the clock and makes random values"
+)]
+#![expect(clippy::indexing_slicing, reason = "a tool may stop at a bug")]
 
 #[path = "support/output.rs"]
 mod output;
@@ -21,10 +25,11 @@ use std::{
 use clap::Parser;
 use oauth_clients::{
     domain::{
-        client::{Change, Client},
+        app_type::AppType,
+        client::{ChangeContext, Client},
         filter::Filter,
         ids::{ClientId, Subject, TenantId},
-        metadata::{AppType, ClientDraft},
+        metadata::ClientDraft,
         page::{Limit, List, PageRequest, Start},
         secret::SecretSeed,
         sort::Sort,
@@ -256,9 +261,9 @@ fn client(tenant: &TenantId, tenant_number: u64, index: u64) -> Outcome<Client> 
     let mut seed = [0; SecretSeed::LEN];
     seed.fill(u8::try_from((index + tenant_number) % 251)?);
     let by = Subject::parse("seed")?;
-    let change = Change {
+    let change = ChangeContext {
         tenant: tenant.clone(),
-        by,
+        actor: by,
         now: Timestamp::from(created),
         seed: SecretSeed::from_bytes(seed),
     };

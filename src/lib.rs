@@ -19,6 +19,14 @@
 //!
 //! `ARCHITECTURE.md` follows one request from the socket to the database and back.
 
+#![cfg_attr(
+    test,
+    expect(
+        clippy::disallowed_methods,
+        reason = "tests may read the clock and make random values"
+    )
+)]
+
 pub mod auth;
 pub mod cli;
 pub mod config;

@@ -1,10 +1,6 @@
 //! The clients that requests are about.
 
-use oauth_clients::domain::{
-    client::Client,
-    ids::TenantId,
-    metadata::{AuthMethod, ClientDraft},
-};
+use oauth_clients::domain::{auth_method::AuthMethod, client::Client, ids::TenantId, metadata::ClientDraft};
 
 use crate::{
     signer::Signer,

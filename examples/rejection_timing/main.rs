@@ -8,6 +8,11 @@
 //! It sends `AuthenticateClient` over gRPC on loopback, one request at a time: each case once per round, in a random order.
 //! The table is Markdown; `docs/rejection-timing.md` explains it.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a tool reads the clock and makes random values"
+)]
+
 mod cases;
 mod random;
 mod statistics;

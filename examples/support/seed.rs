@@ -5,9 +5,10 @@ use std::time::SystemTime;
 use aws_lc_rs::rand;
 use oauth_clients::{
     domain::{
-        client::{Change, Client},
+        app_type::AppType,
+        client::{ChangeContext, Client},
         ids::{ClientId, Subject, TenantId},
-        metadata::{AppType, ClientDraft},
+        metadata::ClientDraft,
         secret::SecretSeed,
         timestamp::Timestamp,
     },
@@ -32,12 +33,12 @@ pub(crate) fn draft(number: usize) -> ClientDraft {
 }
 
 /// Returns the tenant, subject, time and seed of a change.
-pub(crate) fn change(tenant: &TenantId) -> Outcome<Change> {
+pub(crate) fn change(tenant: &TenantId) -> Outcome<ChangeContext> {
     let mut seed = [0; SecretSeed::LEN];
     rand::fill(&mut seed)?;
-    Ok(Change {
+    Ok(ChangeContext {
         tenant: tenant.clone(),
-        by: Subject::parse("measuring")?,
+        actor: Subject::parse("measuring")?,
         now: Timestamp::from(SystemTime::now()),
         seed: SecretSeed::from_bytes(seed),
     })

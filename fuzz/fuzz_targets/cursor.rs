@@ -1,6 +1,6 @@
-//! Whatever a text is: reading it as a cursor ends, and what is read makes the same cursor.
+//! Any text either fails to decode as a cursor, or decodes as a position whose cursor decodes as the same position.
 //!
-//! The checksum of a cursor would keep the fuzzer out of what it protects, so the input is also tried as that.
+//! The fuzzer cannot guess a checksum, so the input is also decoded with a valid checksum appended.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Whatever a text is: reading it as a filter ends, and what is read prints as a text that reads as the same.
+//! Any text either fails to parse as a filter, or parses as one whose printed form parses as the same filter.
 
 #![no_main]
 

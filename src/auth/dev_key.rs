@@ -126,6 +126,7 @@ impl DevKey {
     ///
     /// # Errors
     /// When the key cannot sign.
+    #[expect(clippy::disallowed_methods, reason = "the issuer of tokens owns their times")]
     pub fn sign(&self, token: &DevToken<'_>) -> Result<String, DevKeyError> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let mut claims = json!({
@@ -149,6 +150,7 @@ impl DevKey {
 }
 
 /// Makes a key that only its owner can read. When another process was faster, its key stands.
+#[expect(clippy::disallowed_methods, reason = "the owner of the key generates it")]
 fn create(data_dir: &Path, path: &Path) -> Result<Vec<u8>, DevKeyError> {
     let file_error = |source| DevKeyError::File {
         path: path.to_owned(),

@@ -123,6 +123,7 @@ impl IssuerKeys {
 
 impl KeyKeeper {
     /// Reads the keys now and then, and when a call names an unknown one. Ends with the last of the [`IssuerKeys`].
+    #[expect(clippy::disallowed_methods, reason = "the task owns its timers")]
     pub async fn run(mut self) {
         let mut next = Instant::now();
         let mut last_asked: Option<Instant> = None;

@@ -2,16 +2,16 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use aws_lc_rs::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
 use quick_cache::sync::Cache;
 
 use super::Caller;
+use crate::domain::digest::{Sha256, sha256};
 
 /// How many tokens are remembered.
 const MAX_TOKENS: usize = 10_000;
 
 /// The digest of a token, by which it is remembered: the token itself is kept nowhere.
-pub(super) type TokenDigest = [u8; SHA256_OUTPUT_LEN];
+pub(super) type TokenDigest = Sha256;
 
 /// Contexts of verified tokens, up to 10,000. The least used are forgotten first.
 #[derive(Debug)]
@@ -31,13 +31,15 @@ impl Default for VerifiedTokens {
 }
 
 pub(super) fn token_digest(token: &str) -> TokenDigest {
-    let mut bytes = [0; SHA256_OUTPUT_LEN];
-    bytes.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
-    bytes
+    sha256(token.as_bytes())
 }
 
 impl VerifiedTokens {
     /// What a token says, if it was verified before and has not expired since.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the cache owns the expiry of its entries"
+    )]
     pub(super) fn get(&self, token: &TokenDigest) -> Option<Caller> {
         let verified = self.0.get(token)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;

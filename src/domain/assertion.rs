@@ -2,24 +2,29 @@
 
 use std::{fmt, str::FromStr as _};
 
-use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{ids::ClientId, jwk::Jwk, rejection::Rejection, timestamp::Timestamp};
+use super::{
+    digest::{Sha256, sha256},
+    ids::ClientId,
+    jwk::Jwk,
+    rejection::Rejection,
+    timestamp::Timestamp,
+};
 
-/// How much the clocks of a client and of this server may differ.
+/// The tolerated difference between the clocks of a client and of this server.
 const LEEWAY_SECONDS: f64 = 30.0;
-/// How far ahead the end of an assertion may lie.
+/// The maximum time until an assertion expires.
 const MAX_LIFETIME_SECONDS: f64 = 600.0;
-/// The longest assertion that is looked at.
+/// The maximum length of an assertion.
 const MAX_JWT_BYTES: usize = 16 * 1024;
-/// The longest `jti`, in characters.
+/// The maximum length of a `jti`, in characters.
 const MAX_ID_CHARS: usize = 256;
 
-/// An assertion that was read, and not verified yet.
+/// An assertion that was parsed but not verified yet.
 #[derive(Clone)]
 pub struct ClientAssertion {
     jwt: String,
@@ -46,12 +51,12 @@ enum Audience {
     Several(Vec<String>),
 }
 
-/// What remains of an assertion once it was used: a digest of its `jti`, until it has expired.
+/// The record of a used assertion: a digest of its `jti`, kept until it has expired.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UsedAssertion {
     /// SHA-256 of the `jti`.
-    pub digest: [u8; 32],
-    /// From when on the assertion is refused for its age.
+    pub digest: Sha256,
+    /// The time from which the assertion is rejected as expired.
     pub expires_at: Timestamp,
 }
 
@@ -62,21 +67,21 @@ impl fmt::Debug for ClientAssertion {
 }
 
 impl ClientAssertion {
-    /// Reads an assertion.
+    /// Parses an assertion.
     ///
     /// # Errors
-    /// When it is no signed JWT whose `iss` and `sub` are one client.
+    /// If it is not a signed JWT whose `iss` and `sub` are the same client.
     pub fn parse(jwt: &str) -> Result<Self, Rejection> {
         let malformed = Rejection::MalformedAssertion;
         if jwt.len() > MAX_JWT_BYTES {
             return Err(malformed);
         }
         let header = jsonwebtoken::decode_header(jwt).map_err(|_| malformed)?;
-        // No extension is understood here, so none may be critical (RFC 7515 section 4.1.11).
+        // No extension is supported, so none may be critical (RFC 7515 section 4.1.11).
         if header.crit.is_some() || !is_assertion_type(header.typ.as_deref()) {
             return Err(malformed);
         }
-        let claims = read_claims(jwt).ok_or(malformed)?;
+        let claims = parse_claims(jwt).ok_or(malformed)?;
         let client_id = match (&claims.iss, &claims.sub) {
             (Some(issuer), Some(subject)) if issuer == subject => ClientId::parse(subject),
             _ => return Err(Rejection::Issuer),
@@ -89,23 +94,23 @@ impl ClientAssertion {
         })
     }
 
-    /// The client that the assertion names.
+    /// Returns the client that the assertion names.
     pub fn client_id(&self) -> &ClientId {
         &self.client_id
     }
 
-    /// Checks for whom the assertion is and whether its time is now (RFC 7523 section 3), and returns what to remember
-    /// of it.
+    /// Checks the audience, the times and the `jti` (RFC 7523 section 3), and returns the record to store when the
+    /// assertion is used.
     ///
     /// # Errors
-    /// The first rule that it breaks.
+    /// Returns the first rule that the assertion breaks.
     pub fn check_claims(&self, audiences: &[String], now: Timestamp) -> Result<UsedAssertion, Rejection> {
-        let named = match &self.claims.aud {
+        let intended = match &self.claims.aud {
             None => &[][..],
             Some(Audience::One(audience)) => std::slice::from_ref(audience),
             Some(Audience::Several(audiences)) => audiences,
         };
-        if !named.iter().any(|audience| audiences.contains(audience)) {
+        if !intended.iter().any(|audience| audiences.contains(audience)) {
             return Err(Rejection::Audience);
         }
         let expires_at = self.check_times(now)?;
@@ -113,10 +118,8 @@ impl ClientAssertion {
         if !(1..=MAX_ID_CHARS).contains(&id.chars().count()) {
             return Err(Rejection::AssertionId);
         }
-        let mut bytes = [0; 32];
-        bytes.copy_from_slice(digest(&SHA256, id.as_bytes()).as_ref());
         Ok(UsedAssertion {
-            digest: bytes,
+            digest: sha256(id.as_bytes()),
             expires_at,
         })
     }
@@ -141,11 +144,11 @@ impl ClientAssertion {
         Ok(Timestamp::from_seconds(expires + LEEWAY_SECONDS))
     }
 
-    /// Verifies the signature with the key that the assertion names, or with the only one, and returns that key. The
-    /// algorithm is the key's, whatever the assertion says.
+    /// Verifies the signature with the key that the assertion names, or with the only key, and returns that key. The
+    /// algorithm has to be the key's.
     ///
     /// # Errors
-    /// When it names no key of these, or the key did not sign it.
+    /// If none of the keys has the name, or the key did not sign the assertion.
     pub fn verify<'a>(&self, keys: &'a [Jwk]) -> Result<&'a Jwk, Rejection> {
         let key = match (&self.header.kid, keys) {
             (Some(id), keys) => keys.iter().find(|key| key.kid == *id),
@@ -158,7 +161,7 @@ impl ClientAssertion {
             return Err(Rejection::Algorithm);
         }
         let mut validation = Validation::new(algorithm);
-        // The claims are checked above, against the time that the caller gives.
+        // `check_claims` checks the claims, against a time that is a parameter.
         validation.required_spec_claims.clear();
         validation.validate_exp = false;
         validation.validate_aud = false;
@@ -169,13 +172,14 @@ impl ClientAssertion {
     }
 }
 
-/// `JWT` or nothing, or what the successor of RFC 7523 asks for. An access token is no assertion.
+/// Returns `true` if `typ` is absent, `JWT`, or the type that the successor of RFC 7523 requires. An access token is not
+/// an assertion.
 fn is_assertion_type(typ: Option<&str>) -> bool {
     let accepted = ["JWT", "client-authentication+jwt"];
     typ.is_none_or(|typ| accepted.iter().any(|accepted| typ.eq_ignore_ascii_case(accepted)))
 }
 
-fn read_claims(jwt: &str) -> Option<Claims> {
+fn parse_claims(jwt: &str) -> Option<Claims> {
     let payload = URL_SAFE_NO_PAD.decode(jwt.split('.').nth(1)?).ok()?;
     serde_json::from_slice(&payload).ok()
 }
@@ -197,7 +201,7 @@ mod tests {
     const CLIENT: &str = "01935e8c7c00700080000000000000ab";
     const NOW: f64 = 1_800_000_000.0;
 
-    /// An assertion with claims changed, or, where they are null, left out. Its signature is none.
+    /// Parses an assertion with some claims changed, or removed if `null`, and with an invalid signature.
     fn parse(changes: &Value) -> Result<ClientAssertion, Rejection> {
         let mut claims = json!({"iss": CLIENT, "sub": CLIENT, "aud": "as", "exp": NOW + 60.0, "jti": "1"});
         for (name, value) in changes.as_object().unwrap() {
@@ -217,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn an_assertion_lives_from_its_beginning_to_its_end_with_a_leeway_of_30_seconds() {
+    fn an_assertion_is_valid_from_its_nbf_to_its_exp_with_a_leeway_of_30_seconds() {
         for (claims, rejection) in [
             (json!({"exp": NOW - 29.9}), None),
             (json!({"exp": NOW - 30.0}), Some(Rejection::Expired)),
@@ -237,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn an_assertion_is_of_one_client_for_one_of_the_audiences() {
+    fn an_assertion_names_one_client_and_one_of_the_audiences() {
         for (claims, rejection) in [
             (json!({"aud": ["a", "other"]}), None),
             (json!({"aud": []}), Some(Rejection::Audience)),
@@ -268,14 +272,14 @@ mod tests {
     }
 
     #[test]
-    fn an_assertion_is_remembered_until_it_would_be_refused_for_its_age() {
+    fn a_used_assertion_is_recorded_until_it_is_rejected_as_expired() {
         let used = check(&json!({"exp": NOW + 60.0})).unwrap();
         assert_eq!(used.expires_at, Timestamp::from_seconds(NOW + 90.0));
         assert_ne!(check(&json!({"jti": "2"})).unwrap().digest, used.digest);
     }
 
     #[test]
-    fn a_member_that_comes_twice_is_not_read() {
+    fn a_duplicate_member_is_rejected() {
         let header = URL_SAFE_NO_PAD.encode(r#"{"alg": "ES384"}"#);
         let claims = format!(r#"{{"iss": "{CLIENT}", "sub": "x", "sub": "{CLIENT}"}}"#);
         let outcome = ClientAssertion::parse(&format!("{header}.{}.AA", URL_SAFE_NO_PAD.encode(claims)));

@@ -1,10 +1,13 @@
-//! A client as a whole: its metadata, its secrets, its times, and the ways in which it changes.
+//! A client as a whole, and the ways in which it changes.
 
 use thiserror::Error;
 
 use super::{
+    app_type::AppType,
+    auth_method::AuthMethod,
+    consent_method::ConsentMethod,
     ids::{ClientId, Subject, TenantId},
-    metadata::{AppType, AuthMethod, ClientDraft, Metadata},
+    metadata::{ClientDraft, Metadata},
     patch::Patch,
     secret::{ClientSecret, Hint, SecretSeed, StoredSecret},
     text,
@@ -15,138 +18,128 @@ use super::{
 /// An OAuth 2.0 client of one tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Client {
-    /// Its identifier.
+    /// The identifier.
     pub id: ClientId,
-    /// What is said about it.
+    /// The metadata that an administrator maintains.
     pub metadata: Metadata,
-    /// Its secrets, oldest first.
+    /// The secrets, oldest first.
     pub secrets: Vec<StoredSecret>,
-    /// When it was created.
+    /// The time of creation.
     pub created_at: Timestamp,
-    /// When it last changed. It grows with each change.
+    /// The time of the last change, which strictly grows with each change.
     pub updated_at: Timestamp,
-    /// When it was deleted.
+    /// The time of deletion.
     pub deleted_at: Option<Timestamp>,
-    /// Why it is disabled.
+    /// The reason for which the client is disabled.
     pub disable_tag: Option<String>,
 }
 
-/// What a change needs from outside: who changes, when, and what is random about it.
+/// The circumstances of a change: by whom, when, and with which random bytes.
 #[derive(Debug)]
-pub struct Change {
+pub struct ChangeContext {
     /// The tenant that owns the client.
     pub tenant: TenantId,
-    /// Who changes it.
-    pub by: Subject,
-    /// When.
+    /// The subject that makes the change.
+    pub actor: Subject,
+    /// The time of the change.
     pub now: Timestamp,
-    /// Randomness for a secret, should one be made.
+    /// Random bytes for a secret, in case the change generates one.
     pub seed: SecretSeed,
 }
 
-/// A secret that was just made, in the clear.
+/// A secret that was just generated, in the clear.
 #[derive(Debug, Clone)]
 pub struct NewSecret {
-    /// Its name within the client.
+    /// The name within the client.
     pub hint: Hint,
     /// The secret.
     pub secret: ClientSecret,
-    /// When it was made.
+    /// The time of creation.
     pub created_at: Timestamp,
+    /// The subject that created it.
+    pub created_by: Subject,
 }
 
-/// Why a client cannot change so.
+/// The reason for which a client cannot be changed as requested.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ChangeError {
-    /// Rules are broken.
+    /// The request breaks rules.
     #[error(transparent)]
     Invalid(#[from] Violations),
-    /// It has the most secrets that a client can have.
-    #[error("the client has {MAX_SECRETS} secrets, the most a client can have: delete one first")]
+    /// The client has the maximum number of secrets.
+    #[error("the client has {MAX_SECRETS} secrets, the maximum: delete one first")]
     SecretLimitReached,
-    /// It cannot have secrets.
-    #[error("only a client whose appType is web and whose allowedAuthMethods has client_secret has secrets")]
+    /// The client does not authenticate with secrets.
+    #[error(
+        "only a client whose appType is {} and whose allowedAuthMethods has {} can have secrets",
+        AppType::Web,
+        AuthMethod::ClientSecret
+    )]
     SecretsNotSupported,
-    /// It has no such secret.
+    /// The client does not have the secret.
     #[error("the client has no secret with this hint")]
     SecretNotFound,
 }
 
-/// The most secrets of a client.
+/// The maximum number of secrets of a client.
 pub const MAX_SECRETS: usize = 5;
 
+/// The consent methods that a new client can state.
+const CONSENT_ON_CREATION: &[&str] = &[ConsentMethod::Trusted.as_str()];
+
 impl Client {
-    /// Registers a client. One that authenticates with secrets gets its first.
+    /// Registers a client. One that authenticates with secrets gets its first secret.
     ///
     /// # Errors
-    /// All rules that the draft breaks.
+    /// Returns all rules that the draft breaks.
     pub fn register(
         id: ClientId,
         mut draft: ClientDraft,
-        change: &Change,
+        context: &ChangeContext,
     ) -> Result<(Self, Option<NewSecret>), ChangeError> {
-        let mut found = Violations::default();
-        if draft
-            .consent_method
-            .as_deref()
-            .is_some_and(|method| method != "trusted")
-        {
-            draft.consent_method = None;
-            let allowed = "trusted";
-            found.push("connectionConfig.consentMethod", Rule::NotOneOf { allowed });
-        }
+        let found = check_consent_on_creation(&mut draft);
         if draft.app_type == AppType::Web.as_str() && draft.allowed_auth_methods.is_empty() {
             draft
                 .allowed_auth_methods
                 .push(AuthMethod::ClientSecret.as_str().to_owned());
         }
-        let metadata = match draft.verify() {
-            Ok(metadata) => found.or(metadata)?,
-            Err(others) => {
-                found.append(others);
-                return Err(found.into());
-            }
-        };
         let mut client = Self {
             id,
-            metadata,
+            metadata: draft.verify_after(found)?,
             secrets: Vec::new(),
-            created_at: change.now,
-            updated_at: change.now,
+            created_at: context.now,
+            updated_at: context.now,
             deleted_at: None,
             disable_tag: None,
         };
-        let secret = if client.has_secrets() {
-            Some(client.add_secret(change)?)
+        let secret = if client.supports_secrets() {
+            Some(client.add_secret(context)?)
         } else {
             None
         };
         Ok((client, secret))
     }
 
-    /// Applies a patch, all of it or nothing. Allowing `client_secret` makes a secret; no longer allowing it deletes
-    /// them all.
+    /// Applies a patch as a whole. Allowing `client_secret` generates a secret; disallowing it deletes all secrets.
     ///
     /// # Errors
-    /// All operations that cannot be applied, and all rules that the end state breaks.
-    pub fn patch(&mut self, patch: &Patch, change: &Change) -> Result<Option<NewSecret>, ChangeError> {
+    /// Returns all operations that cannot be applied and all rules that the result breaks. The client is unchanged then.
+    pub fn patch(
+        &mut self,
+        patch: &Patch,
+        context: &ChangeContext,
+    ) -> Result<Option<NewSecret>, ChangeError> {
         let mut draft = self.metadata.clone_draft();
-        let mut found = patch.apply(&mut draft, change.now);
-        let metadata = match draft.verify() {
-            Ok(metadata) => found.or(metadata)?,
-            Err(others) => {
-                found.append(others);
-                return Err(found.into());
-            }
-        };
+        let found = patch.apply(&mut draft, context.now);
+        let metadata = draft.verify_after(found)?;
         if metadata == self.metadata {
             return Ok(None);
         }
-        let had_secrets = self.has_secrets();
+        let supported_secrets = self.supports_secrets();
         self.metadata = metadata;
-        self.touch(change.now);
-        match (had_secrets, self.has_secrets()) {
-            (false, true) => self.add_secret(change).map(Some),
+        self.touch(context.now);
+        match (supported_secrets, self.supports_secrets()) {
+            (false, true) => self.add_secret(context).map(Some),
             (true, false) => {
                 self.secrets.clear();
                 Ok(None)
@@ -155,42 +148,40 @@ impl Client {
         }
     }
 
-    /// Makes one more secret.
+    /// Generates another secret.
     ///
     /// # Errors
-    /// When the client cannot have secrets, or has the most already.
-    pub fn create_secret(&mut self, change: &Change) -> Result<NewSecret, ChangeError> {
-        if !self.has_secrets() {
+    /// If the client does not authenticate with secrets, or has the maximum number of them.
+    pub fn create_secret(&mut self, context: &ChangeContext) -> Result<NewSecret, ChangeError> {
+        if !self.supports_secrets() {
             return Err(ChangeError::SecretsNotSupported);
         }
-        self.touch(change.now);
-        self.add_secret(change)
+        self.touch(context.now);
+        self.add_secret(context)
     }
 
-    /// Deletes a secret.
+    /// Deletes the secret with a hint.
     ///
     /// # Errors
-    /// When the client has none with this hint.
-    pub fn delete_secret(&mut self, hint: &Hint, now: Timestamp) -> Result<(), ChangeError> {
-        let before = self.secrets.len();
-        self.secrets.retain(|secret| secret.hint != *hint);
-        if self.secrets.len() == before {
+    /// If the client has no such secret.
+    pub fn delete_secret(&mut self, hint: &str, now: Timestamp) -> Result<(), ChangeError> {
+        let count = self.secrets.len();
+        self.secrets.retain(|secret| secret.hint.as_str() != hint);
+        if self.secrets.len() == count {
             return Err(ChangeError::SecretNotFound);
         }
         self.touch(now);
         Ok(())
     }
 
-    /// Disables the client, or changes why it is disabled.
+    /// Disables the client, or changes the reason for which it is disabled.
     ///
     /// # Errors
-    /// The rules that the reason breaks.
+    /// Returns all rules that the reason breaks, which are those of a name.
     pub fn disable(&mut self, reason: &str, now: Timestamp) -> Result<(), ChangeError> {
         let mut found = Violations::default();
-        for rule in text::check_name(reason) {
-            found.push("reason", Rule::Text(rule));
-        }
-        found.or(())?;
+        found.extend("reason", text::check_name(reason));
+        found.into_result()?;
         if self.disable_tag.as_deref() != Some(reason) {
             self.touch(now);
             self.disable_tag = Some(reason.to_owned());
@@ -198,7 +189,7 @@ impl Client {
         Ok(())
     }
 
-    /// Enables the client. One that is not disabled stays as it is.
+    /// Enables the client. Changes nothing if it is not disabled.
     pub fn enable(&mut self, now: Timestamp) {
         if self.disable_tag.is_some() {
             self.touch(now);
@@ -213,32 +204,46 @@ impl Client {
         self.secrets.clear();
     }
 
-    fn has_secrets(&self) -> bool {
+    fn supports_secrets(&self) -> bool {
         self.metadata.app_type() == AppType::Web && self.metadata.allows(AuthMethod::ClientSecret)
     }
 
-    fn add_secret(&mut self, change: &Change) -> Result<NewSecret, ChangeError> {
+    fn add_secret(&mut self, context: &ChangeContext) -> Result<NewSecret, ChangeError> {
         if self.secrets.len() >= MAX_SECRETS {
             return Err(ChangeError::SecretLimitReached);
         }
         let taken = |hint: &Hint| self.secrets.iter().any(|secret| secret.hint == *hint);
         let (hint, secret) =
-            ClientSecret::generate(&change.seed, taken).ok_or(ChangeError::SecretLimitReached)?;
+            ClientSecret::generate(&context.seed, taken).ok_or(ChangeError::SecretLimitReached)?;
         self.secrets.push(StoredSecret {
             hint: hint.clone(),
-            hash: secret.hash(&change.tenant, &self.id, &hint),
+            hash: secret.hash(&context.tenant, &self.id, &hint),
             created_at: self.updated_at,
-            created_by: change.by.clone(),
+            created_by: context.actor.clone(),
         });
         Ok(NewSecret {
             hint,
             secret,
             created_at: self.updated_at,
+            created_by: context.actor.clone(),
         })
     }
 
-    /// `updatedAt` grows with each change, also when the clock does not.
+    /// Sets the time of the last change, which grows even if the clock does not.
     fn touch(&mut self, now: Timestamp) {
         self.updated_at = now.max(self.updated_at.next());
     }
+}
+
+/// Checks the consent method of a new client. A wrong one is removed, so that it is not reported twice.
+fn check_consent_on_creation(draft: &mut ClientDraft) -> Violations {
+    let mut found = Violations::default();
+    let allowed = CONSENT_ON_CREATION;
+    let wrong = draft
+        .consent_method
+        .take_if(|method| !allowed.contains(&method.as_str()));
+    if wrong.is_some() {
+        found.push("connectionConfig.consentMethod", Rule::NotOneOf { allowed });
+    }
+    found
 }

@@ -1,45 +1,44 @@
-//! Cursors: places in a list, as callers carry them from page to page.
+//! Cursors: positions in a list, as opaque texts that lead callers from page to page.
 
-use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use thiserror::Error;
 
 use super::{
-    ids::ClientId,
+    digest::sha256_prefix,
+    ids::{CLIENT_ID_LEN, ClientId},
     page::{List, Position},
     sort::{Sort, SortField, SortValue},
     timestamp::Timestamp,
 };
 
-/// A text is no cursor of this list.
+/// A text is not a cursor of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum InvalidCursor {
-    /// It was not made here, or changed on its way.
-    #[error("is not a cursor of a link")]
+    /// The cursor was not made here, or was altered.
+    #[error("must be a cursor from a link")]
     Damaged,
-    /// It was made for another list.
-    #[error("is a cursor of a list with another filter or sort")]
+    /// The cursor was made for another list.
+    #[error("must be a cursor of a list with the same filter and sort")]
     OtherList,
-    /// Both directions at once.
-    #[error("next and prev cannot be used together")]
+    /// The request has a cursor for each direction.
+    #[error("must not be used together with next")]
     BothDirections,
 }
 
-/// The first byte of a cursor. The others are the sort, a zero, the fingerprint of the filter, whether the client itself
-/// is included, the client, its value, and the first bytes of the SHA-256 of it all; in base64url. A cursor grants
-/// nothing, so it is not signed.
+/// The first byte of a cursor. It is followed by the order, a zero, the fingerprint of the filter, `inclusive`, the
+/// client, its value, and a checksum of the preceding bytes; all in base64url. A cursor grants nothing, so it is not
+/// signed.
 const VERSION: u8 = 1;
 const FINGERPRINT_LEN: usize = 8;
-const CLIENT_ID_LEN: usize = 32;
 const CHECKSUM_LEN: usize = 8;
 
-/// Which list a cursor is for.
-type Origin = (Sort, [u8; FINGERPRINT_LEN]);
+/// The order and the fingerprint of the filter of a list, which a cursor belongs to.
+type ListId = (Sort, [u8; FINGERPRINT_LEN]);
 
 impl List {
-    /// The cursor for a place in this list.
+    /// Returns the cursor of a position in this list.
     pub fn cursor(&self, position: &Position) -> String {
-        let (sort, fingerprint) = self.origin();
+        let (sort, fingerprint) = self.id();
         let mut bytes = vec![VERSION];
         bytes.extend(sort.to_string().bytes());
         bytes.push(0);
@@ -55,27 +54,27 @@ impl List {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// The place in this list that a cursor names.
+    /// Returns the position of a cursor in this list.
     ///
     /// # Errors
-    /// When it is no cursor, or one of another list.
+    /// If the text is not a cursor, or a cursor of another list.
     pub fn position_at(&self, cursor: &str) -> Result<Position, InvalidCursor> {
-        let (origin, position) = decode(cursor).ok_or(InvalidCursor::Damaged)?;
-        if origin == self.origin() {
+        let (id, position) = decode(cursor).ok_or(InvalidCursor::Damaged)?;
+        if id == self.id() {
             Ok(position)
         } else {
             Err(InvalidCursor::OtherList)
         }
     }
 
-    /// The filter counts as it was read, not as it was written.
-    fn origin(&self) -> Origin {
+    /// The fingerprint is that of the parsed filter, so that filters which differ only in their text are the same.
+    fn id(&self) -> ListId {
         let filter = self.filter.as_ref().map(ToString::to_string).unwrap_or_default();
         (self.sort, sha256_prefix(filter.as_bytes()))
     }
 }
 
-fn decode(cursor: &str) -> Option<(Origin, Position)> {
+fn decode(cursor: &str) -> Option<(ListId, Position)> {
     let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
     let (body, checksum) = bytes.split_last_chunk::<CHECKSUM_LEN>()?;
     if sha256_prefix(body) != *checksum {
@@ -103,18 +102,10 @@ fn decode_value(field: SortField, value: &[u8]) -> Option<SortValue> {
         }
         SortField::ClientId | SortField::ClientName | SortField::AppType => {
             let text = String::from_utf8(value.to_vec()).ok()?;
-            // No client has U+0000 in its name, and PostgreSQL could not even compare with it.
+            // No name has U+0000, and PostgreSQL cannot compare with it.
             (!text.contains('\0')).then_some(SortValue::Text(text))
         }
     }
-}
-
-fn sha256_prefix<const N: usize>(bytes: &[u8]) -> [u8; N] {
-    let mut prefix = [0; N];
-    for (to, from) in prefix.iter_mut().zip(digest(&SHA256, bytes).as_ref()) {
-        *to = *from;
-    }
-    prefix
 }
 
 #[cfg(test)]
@@ -128,17 +119,17 @@ mod tests {
         let directions = vec![Direction::Ascending, Direction::Descending];
         let filters = vec![None, Some("clientName pr"), Some("clientName sw \"a\"")];
         (
-            prop::sample::select(&SortField::ALL),
+            prop::sample::select(&SortField::ALL[..]),
             prop::sample::select(directions),
             prop::sample::select(filters),
         )
-            .prop_map(|((field, _), direction, filter)| List {
+            .prop_map(|(field, direction, filter)| List {
                 sort: Sort { field, direction },
                 filter: filter.map(|filter| Filter::parse(filter).unwrap()),
             })
     }
 
-    fn places() -> impl Strategy<Value = (List, Position)> {
+    fn positions() -> impl Strategy<Value = (List, Position)> {
         (lists(), "[^\0]*", any::<i64>(), "[0-9a-f]{32}", any::<bool>()).prop_map(
             |(list, text, micros, id, inclusive)| {
                 let value = match list.sort.field {
@@ -162,7 +153,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_cursor_names_its_place_in_its_own_list_only((list, position) in places(), other in lists()) {
+        fn a_cursor_names_its_position_in_its_own_list_only((list, position) in positions(), other in lists()) {
             let cursor = list.cursor(&position);
             prop_assert_eq!(list.position_at(&cursor), Ok(position));
             if other != list {
@@ -171,8 +162,8 @@ mod tests {
         }
 
         #[test]
-        fn a_damaged_cursor_is_refused(
-            (list, position) in places(),
+        fn a_damaged_cursor_is_rejected(
+            (list, position) in positions(),
             at in any::<prop::sample::Index>(),
             with in "[A-Za-z0-9_-]",
         ) {
@@ -186,13 +177,13 @@ mod tests {
         }
 
         #[test]
-        fn no_text_makes_the_cursor_reader_fail(text in any::<String>(), list in lists()) {
+        fn no_text_makes_decoding_panic(text in any::<String>(), list in lists()) {
             prop_assert_eq!(list.position_at(&text), Err(InvalidCursor::Damaged));
         }
     }
 
     #[test]
-    fn a_filter_counts_as_it_was_read() {
+    fn a_cursor_belongs_to_the_parsed_filter() {
         let list = |filter| List {
             sort: Sort::DEFAULT,
             filter: Some(Filter::parse(filter).unwrap()),
@@ -208,10 +199,10 @@ mod tests {
     }
 
     #[test]
-    fn the_saved_corpus_of_the_fuzzer_does_no_harm() {
+    fn the_fuzzing_corpus_is_decoded_without_panic() {
         let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/cursor");
         let files: Vec<_> = std::fs::read_dir(corpus).unwrap().collect();
-        assert!(files.len() > 4, "the corpus is there");
+        assert!(files.len() > 4, "the corpus is missing");
         for file in files {
             let mut bytes = std::fs::read(file.unwrap().path()).unwrap();
             let checksum: [u8; CHECKSUM_LEN] = sha256_prefix(&bytes);

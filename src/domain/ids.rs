@@ -1,35 +1,40 @@
-//! Identifiers, each a type of its own.
+//! Identifiers, each with its own type.
 
 use std::fmt;
 
 use thiserror::Error;
 use uuid::Uuid;
 
-/// The tenant that owns a client. It comes from the caller's token, never from a request.
+/// The identifier of a tenant. It comes from the caller's token, never from a request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TenantId(String);
 
-/// Who calls: the `sub` of the caller's token (RFC 7519 section 4.1.2).
+/// The `sub` of a caller's token (RFC 7519 section 4.1.2).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Subject(String);
 
-/// A tenant or subject is not 1 to 255 characters without control characters.
+/// A tenant or subject is empty, too long or has control characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("must be 1 to 255 characters without control characters")]
+#[error("must be 1 to {MAX_NAME_CHARS} characters without control characters")]
 pub struct InvalidName;
 
 /// The identifier of a client (RFC 6749 section 2.2): a UUIDv7 as 32 lower-case hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClientId(String);
 
-/// A text is no client identifier, so no client has it.
+/// A text is not a client identifier, so no client has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("is not 32 lower-case hexadecimal digits")]
+#[error("must be {CLIENT_ID_LEN} lower-case hexadecimal digits")]
 pub struct InvalidClientId;
+
+/// The maximum length of a tenant or subject, in characters.
+const MAX_NAME_CHARS: usize = 255;
+/// The length of a client identifier, in digits.
+pub(super) const CLIENT_ID_LEN: usize = 32;
 
 fn checked_name(name: &str) -> Result<String, InvalidName> {
     let length = name.chars().count();
-    if (1..=255).contains(&length) && !name.chars().any(char::is_control) {
+    if (1..=MAX_NAME_CHARS).contains(&length) && !name.chars().any(char::is_control) {
         Ok(name.to_owned())
     } else {
         Err(InvalidName)
@@ -37,55 +42,55 @@ fn checked_name(name: &str) -> Result<String, InvalidName> {
 }
 
 impl TenantId {
-    /// Reads a tenant from the claim of a token.
+    /// Parses a tenant.
     ///
     /// # Errors
-    /// When it is not 1 to 255 characters without control characters.
+    /// If it is empty, too long or has control characters.
     pub fn parse(name: &str) -> Result<Self, InvalidName> {
         checked_name(name).map(Self)
     }
 
-    /// The tenant as text.
+    /// Returns the tenant as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
 impl Subject {
-    /// Reads a subject from the claim of a token.
+    /// Parses a subject.
     ///
     /// # Errors
-    /// When it is not 1 to 255 characters without control characters.
+    /// If it is empty, too long or has control characters.
     pub fn parse(name: &str) -> Result<Self, InvalidName> {
         checked_name(name).map(Self)
     }
 
-    /// The subject as text.
+    /// Returns the subject as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
 impl ClientId {
-    /// The identifier that stands for a UUID.
+    /// Returns the identifier that represents a UUID.
     pub fn from_uuid(uuid: Uuid) -> Self {
         Self(uuid.simple().to_string())
     }
 
-    /// Reads an identifier.
+    /// Parses an identifier.
     ///
     /// # Errors
-    /// When it is not 32 lower-case hexadecimal digits.
+    /// If it is not 32 lower-case hexadecimal digits.
     pub fn parse(id: &str) -> Result<Self, InvalidClientId> {
         let digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-        if id.len() == 32 && id.bytes().all(digit) {
+        if id.len() == CLIENT_ID_LEN && id.bytes().all(digit) {
             Ok(Self(id.to_owned()))
         } else {
             Err(InvalidClientId)
         }
     }
 
-    /// The identifier as text.
+    /// Returns the identifier as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -109,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_no_client_id() {
+    fn anything_else_is_not_a_client_id() {
         for text in [
             "",
             "x",
@@ -124,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn tenants_and_subjects_are_short_and_printable() {
+    fn tenants_and_subjects_have_1_to_255_characters_without_control_characters() {
         assert!(TenantId::parse(&"é".repeat(255)).is_ok());
         for text in ["", "a\nb", "a\u{0}", "\u{85}", &"é".repeat(256)] {
             assert_eq!(TenantId::parse(text), Err(InvalidName), "{text:?}");

@@ -1,21 +1,43 @@
-//! What an OAuth client is and which rules it keeps. Pure: no I/O, no protobuf, no database, and no clock or random
-//! generator of its own; both are parameters.
+//! The rules of OAuth clients. This module is pure: it has no I/O, no protobuf and no SQL, and takes the time and random
+//! bytes as parameters.
+//!
+//! Its modules form layers. A module uses only modules of the layers below, or an earlier one of its own layer:
+//!
+//! 1. values: identifiers, texts, URIs, keys and closed sets, each with the rules for it
+//! 2. `violation`: the broken rules of a request
+//! 3. `metadata` and `patch`: the part of a client that an administrator maintains, and changes of it
+//! 4. `client`: a client as a whole
+//! 5. `filter`, `sort`, `page` and `cursor`: lists of clients
+
+mod closed_set;
+pub(crate) mod digest;
+mod origin;
+mod redirect_uri;
+mod rules;
+mod scope;
+
+pub mod app_type;
+pub mod auth_method;
+pub mod consent_method;
+pub mod grant_type;
+pub mod ids;
+pub mod jwk;
+pub mod patch_rule;
+pub mod rejection;
+pub mod secret;
+pub mod text;
+pub mod timestamp;
+pub mod web_uri;
+
+pub mod violation;
+
+pub mod metadata;
+pub mod patch;
 
 pub mod assertion;
 pub mod client;
+
 pub mod cursor;
 pub mod filter;
-pub mod ids;
-pub mod jwk;
-pub mod metadata;
-pub mod origin;
 pub mod page;
-pub mod patch;
-pub mod redirect_uri;
-pub mod rejection;
-pub mod secret;
 pub mod sort;
-pub mod text;
-pub mod timestamp;
-pub mod violation;
-pub mod web_uri;

@@ -3,26 +3,26 @@
 use fluent_uri::Uri;
 
 use super::{
-    violation::broken,
+    rules::broken_rules,
     web_uri::{UriRule, check_length, has_empty_host, has_userinfo, is_web, parse},
 };
 
-/// The rules that an allowed origin breaks.
-pub fn check(text: &str) -> Vec<UriRule> {
+/// Returns the rules that an allowed origin breaks.
+pub(super) fn check(text: &str) -> Vec<UriRule> {
     let mut rules = check_length(text);
-    rules.extend(broken([(text.contains('*'), UriRule::Wildcard)]));
+    rules.extend(broken_rules([(text.contains('*'), UriRule::Wildcard)]));
     match parse(text) {
-        Ok(uri) => rules.extend(broken([
+        Ok(uri) => rules.extend(broken_rules([
             (!is_web(&uri), UriRule::SchemeNotAllowed),
             (has_empty_host(&uri), UriRule::EmptyHost),
-            (has_more(&uri), UriRule::NotAnOrigin),
+            (has_more_than_origin(&uri), UriRule::NotAnOrigin),
         ])),
         Err(rule) => rules.push(rule),
     }
     rules
 }
 
-fn has_more(uri: &Uri<&str>) -> bool {
+fn has_more_than_origin(uri: &Uri<&str>) -> bool {
     has_userinfo(uri) || !uri.path().is_empty() || uri.has_query() || uri.has_fragment()
 }
 
@@ -43,7 +43,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_more_or_less_is_no_origin() {
+    fn anything_more_or_less_is_not_an_origin() {
         use UriRule::{EmptyHost, NotAnOrigin, SchemeNotAllowed, Syntax, Wildcard};
         for (text, rules) in [
             ("", vec![Syntax]),

@@ -9,56 +9,56 @@ use super::{
     sort::{Sort, SortValue},
 };
 
-/// Which clients, in which order.
+/// A list of clients: a selection and its order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct List {
-    /// The order.
+    /// The order of the clients.
     pub sort: Sort,
-    /// Which ones. Nothing means all.
+    /// The selection. `None` selects all clients.
     pub filter: Option<Filter>,
 }
 
-/// How many clients a page holds at most: 1 to 100.
+/// The maximum number of clients of a page, from 1 to [`Limit::MAX`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit(u64);
 
-/// A number is no page size.
+/// A number is not a valid limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("must be 1 to 100")]
+#[error("must be 1 to {}", Limit::MAX.0)]
 pub struct InvalidLimit;
 
-/// A place between the clients of a list: next to a client, which need not exist any more.
+/// A position in a list, next to a client that may no longer exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Position {
-    /// The value of the client that the list is sorted by.
+    /// The value by which the client is sorted.
     pub value: SortValue,
-    /// The client itself.
+    /// The client.
     pub client_id: ClientId,
-    /// Whether the client itself is on the side that is looked at.
+    /// `true` if the client itself belongs to the page that starts here.
     pub inclusive: bool,
 }
 
-/// From where a page is read.
+/// The point in a list from which a page is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Start {
-    /// From the first client on.
+    /// The beginning: the page has the first clients.
     First,
-    /// The clients after a place.
+    /// A position: the page has the clients after it.
     After(Position),
-    /// The clients before a place.
+    /// A position: the page has the clients before it.
     Before(Position),
 }
 
-/// Which page of a list to read.
+/// A request for a page of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PageRequest {
     /// The list.
     pub list: List,
-    /// The size of the page.
+    /// The maximum number of clients.
     pub limit: Limit,
-    /// From where.
+    /// The point from which the page is read.
     pub start: Start,
-    /// Whether to count the whole list.
+    /// `true` to count the clients of the whole list.
     pub count: bool,
 }
 
@@ -67,16 +67,16 @@ pub struct PageRequest {
 pub struct Page {
     /// The clients.
     pub clients: Vec<Client>,
-    /// Where the page after it begins, if a client follows.
+    /// The start of the next page, if a client follows.
     pub next: Option<Position>,
-    /// Where the page before it ends, if a client precedes.
+    /// The end of the previous page, if a client precedes.
     pub prev: Option<Position>,
-    /// How many clients the whole list has, if that was asked.
+    /// The number of clients of the whole list, if it was requested.
     pub total: Option<u64>,
 }
 
 impl List {
-    /// The place of a client in this list, just beside the client.
+    /// Returns the position of a client in this list, which excludes the client itself.
     pub fn position(&self, client: &Client) -> Position {
         Position {
             value: self.sort.field.value(client),
@@ -87,28 +87,30 @@ impl List {
 }
 
 impl Limit {
-    /// 20.
+    /// The limit of a request that states none.
     pub const DEFAULT: Self = Self(20);
+    /// The greatest limit.
+    pub const MAX: Self = Self(100);
 
-    /// Reads a page size.
+    /// Parses a limit.
     ///
     /// # Errors
-    /// When it is not 1 to 100.
+    /// If it is not 1 to [`Limit::MAX`].
     pub fn parse(number: i64) -> Result<Self, InvalidLimit> {
         match u64::try_from(number) {
-            Ok(number @ 1..=100) => Ok(Self(number)),
+            Ok(number) if (1..=Self::MAX.0).contains(&number) => Ok(Self(number)),
             _ => Err(InvalidLimit),
         }
     }
 
-    /// The page size as a number.
+    /// Returns the limit as a number.
     pub const fn get(self) -> u64 {
         self.0
     }
 }
 
 impl Position {
-    /// The same place, seen from its other side.
+    /// Returns the same position for a page in the other direction.
     #[must_use]
     pub fn reverse(self) -> Self {
         Self {

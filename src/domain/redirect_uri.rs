@@ -4,23 +4,23 @@ use fluent_uri::Uri;
 use percent_encoding::percent_decode_str;
 
 use super::{
-    metadata::AppType,
-    violation::broken,
+    app_type::AppType,
+    rules::broken_rules,
     web_uri::{UriRule, check_length, has_empty_host, has_userinfo, is_web, parse},
 };
 
-/// The rules that a redirect URI of a client of this type breaks.
-pub fn check(text: &str, app_type: AppType) -> Vec<UriRule> {
+/// Returns the rules that a redirect URI of a client of this type breaks.
+pub(super) fn check(text: &str, app_type: AppType) -> Vec<UriRule> {
     let space_or_control = |c: char| c.is_whitespace() || c.is_control();
     let mut rules = check_length(text);
-    rules.extend(broken([
+    rules.extend(broken_rules([
         (text.contains('*'), UriRule::Wildcard),
         (text.contains('\\'), UriRule::Backslash),
         (text.contains(space_or_control), UriRule::SpaceOrControl),
     ]));
-    // What has a rule of its own stands aside, so that it does not hide the others.
-    let harmless = text.replace(|c: char| c == '\\' || space_or_control(c), "x");
-    match parse(&harmless) {
+    // Characters with a rule of their own would be syntax errors, which hide the other rules.
+    let parseable = text.replace(|c: char| c == '\\' || space_or_control(c), "x");
+    match parse(&parseable) {
         Ok(uri) => rules.extend(check_parts(&uri, app_type)),
         Err(rule) => rules.push(rule),
     }
@@ -36,7 +36,7 @@ fn check_parts(uri: &Uri<&str>, app_type: AppType) -> Vec<UriRule> {
     } else {
         UriRule::SchemeNotAllowed
     };
-    broken([
+    broken_rules([
         (!scheme_allowed, scheme_rule),
         (uri.has_fragment(), UriRule::Fragment),
         (has_userinfo(uri), UriRule::UserInfo),
@@ -45,7 +45,7 @@ fn check_parts(uri: &Uri<&str>, app_type: AppType) -> Vec<UriRule> {
     ])
 }
 
-/// Whether a segment is `.` or `..` to a server that undoes percent-encoding first, and cuts off path parameters.
+/// Returns `true` if a segment is `.` or `..` for a server that decodes percent-encoding first and removes path parameters.
 fn has_dot_segment(path: &str) -> bool {
     let decoded: Vec<u8> = percent_decode_str(path).collect();
     decoded
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn web_uris_and_loopback_http_are_allowed_on_every_type() {
+    fn https_and_loopback_http_are_allowed_for_every_type() {
         for text in [
             "https://org.us.qlik.com/home",
             "https://example.com",

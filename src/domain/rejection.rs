@@ -1,68 +1,45 @@
-//! Why a client is not authenticated. Operators may know, callers never.
+//! The reasons for which a client is not authenticated. They go to logs and metrics, never to callers.
 
-/// What is wrong with the credentials that a client presented.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Rejection {
-    /// No client has the id, or the id is none.
-    UnknownClient,
-    /// The client is of a tenant that the caller does not see.
-    OtherTenant,
-    /// The client was deleted.
-    Deleted,
-    /// The client is disabled.
-    Disabled,
-    /// The client may not authenticate in this way.
-    MethodNotAllowed,
-    /// The secret has not the form or the checksum of one: it was mistyped, or is something else.
-    MalformedSecret,
-    /// The secret is none of the client's.
-    WrongSecret,
-    /// The assertion is no signed JWT of a client.
-    MalformedAssertion,
-    /// Its `iss` and `sub` are not both the client (RFC 7523 section 3).
-    Issuer,
-    /// It is for somebody else (RFC 7523 section 3).
-    Audience,
-    /// It has no `exp`, or one more than 10 minutes ahead.
-    Lifetime,
-    /// Its `exp` is over.
-    Expired,
-    /// Its `nbf` or `iat` has not come.
-    NotYetValid,
-    /// It has no `jti` of 1 to 256 characters.
-    AssertionId,
-    /// It names no key of the client.
-    UnknownKey,
-    /// It was signed with another algorithm than that of the key.
-    Algorithm,
-    /// The key did not sign it.
-    Signature,
-    /// The client has used it before.
-    Replayed,
-}
+use super::closed_set::closed_set;
 
-impl Rejection {
-    /// The cause as a word for logs and metrics.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::UnknownClient => "unknown_client",
-            Self::OtherTenant => "other_tenant",
-            Self::Deleted => "deleted",
-            Self::Disabled => "disabled",
-            Self::MethodNotAllowed => "method_not_allowed",
-            Self::MalformedSecret => "malformed_secret",
-            Self::WrongSecret => "wrong_secret",
-            Self::MalformedAssertion => "malformed_assertion",
-            Self::Issuer => "issuer",
-            Self::Audience => "audience",
-            Self::Lifetime => "lifetime",
-            Self::Expired => "expired",
-            Self::NotYetValid => "not_yet_valid",
-            Self::AssertionId => "assertion_id",
-            Self::UnknownKey => "unknown_key",
-            Self::Algorithm => "algorithm",
-            Self::Signature => "signature",
-            Self::Replayed => "replayed",
-        }
+closed_set! {
+    /// The reason for which the credentials of a client are rejected. Its name appears in logs and metrics.
+    pub enum Rejection {
+        /// No client has the id, or the id is malformed.
+        UnknownClient = "unknown_client",
+        /// The client belongs to a tenant that the caller cannot see.
+        OtherTenant = "other_tenant",
+        /// The client was deleted.
+        Deleted = "deleted",
+        /// The client is disabled.
+        Disabled = "disabled",
+        /// The client may not authenticate with this method.
+        MethodNotAllowed = "method_not_allowed",
+        /// The secret is mistyped, or something else: it does not have the form or the checksum of a secret.
+        MalformedSecret = "malformed_secret",
+        /// The client does not have the secret.
+        WrongSecret = "wrong_secret",
+        /// The assertion is not a signed JWT that a client could have made.
+        MalformedAssertion = "malformed_assertion",
+        /// The `iss` and the `sub` of the assertion are not both the client (RFC 7523 section 3).
+        Issuer = "issuer",
+        /// The assertion is meant for another server (RFC 7523 section 3).
+        Audience = "audience",
+        /// The assertion has no `exp`, or one that is too far ahead.
+        Lifetime = "lifetime",
+        /// The assertion has expired.
+        Expired = "expired",
+        /// The `nbf` or the `iat` of the assertion lies in the future.
+        NotYetValid = "not_yet_valid",
+        /// The assertion has no `jti`, or one that is too long.
+        AssertionId = "assertion_id",
+        /// The assertion names a key that the client does not have.
+        UnknownKey = "unknown_key",
+        /// The assertion was signed with an algorithm that is not the key's.
+        Algorithm = "algorithm",
+        /// The key did not sign the assertion.
+        Signature = "signature",
+        /// The client has used the assertion before.
+        Replayed = "replayed",
     }
 }

@@ -1,53 +1,51 @@
-//! Client secrets: made from the operating system's random bytes, shown once, kept as a hash.
+//! Client secrets: generated from random bytes of the operating system, shown once, stored as a hash.
 
 use std::fmt;
 
-use aws_lc_rs::{
-    constant_time::verify_slices_are_equal,
-    digest::{Context, SHA256},
-};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use thiserror::Error;
 
 use super::{
+    digest::{Sha256, sha256_of_texts, sha256_prefix},
     ids::{ClientId, Subject, TenantId},
     timestamp::Timestamp,
 };
 
 /// A secret in the clear: `ocs_`, the hint, `_`, 32 random bytes and a checksum of 6 bytes in base64url.
 ///
-/// It has no `Serialize`, and its `Debug` says nothing: it reaches an answer only through [`ClientSecret::reveal`].
+/// It has no `Serialize`, and its `Debug` omits the text: only [`ClientSecret::reveal`] puts it into a response.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ClientSecret(String);
 
-/// Names a secret within its client: 8 characters of `[a-z0-9]`, part of no key material.
+/// The name of a secret within its client: 8 characters of `[a-z0-9]`, which are not part of the key material.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Hint(String);
 
 /// SHA-256 of a secret, bound to its tenant, client and hint, so that a row copied to another client matches nothing.
 #[derive(Clone, PartialEq, Eq)]
-pub struct SecretHash([u8; 32]);
+pub struct SecretHash(Sha256);
 
-/// A secret as it is kept.
+/// A secret as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredSecret {
-    /// Its name within the client.
+    /// The name within the client.
     pub hint: Hint,
-    /// What is left of the secret.
+    /// The hash that verifies the secret.
     pub hash: SecretHash,
-    /// When it was made.
+    /// The time of creation.
     pub created_at: Timestamp,
-    /// Who made it.
+    /// The subject that created it.
     pub created_by: Subject,
 }
 
-/// Random bytes for one secret: 32 for the secret, the others for hints.
+/// Random bytes for one secret: 32 for the key, the others for candidates of a hint.
 #[derive(Clone)]
 pub struct SecretSeed([u8; SecretSeed::LEN]);
 
-/// A text is no hint, so no secret has it.
+/// A text is not a hint, so no secret has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("is not 8 characters of a to z and 0 to 9")]
+#[error("must be {HINT_LEN} characters from a to z and 0 to 9")]
 pub struct InvalidHint;
 
 const PREFIX: &str = "ocs_";
@@ -55,14 +53,14 @@ const HINT_CHARS: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
 const HINT_LEN: usize = 8;
 const KEY_LEN: usize = 32;
 const CHECKSUM_LEN: usize = 6;
-/// In base64url.
+/// The length of a checksum in base64url.
 const CHECKSUM_CHARS: usize = 8;
 
 impl SecretSeed {
-    /// How many random bytes a seed is.
+    /// The length of a seed, in bytes.
     pub const LEN: usize = KEY_LEN + 96;
 
-    /// A seed of bytes from the operating system's generator.
+    /// Makes a seed of bytes from the operating system's generator.
     pub fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
         Self(bytes)
     }
@@ -71,9 +69,9 @@ impl SecretSeed {
         self.0.split_at(KEY_LEN).0
     }
 
-    /// Hints to choose from, each character equally likely.
+    /// Returns candidates for a hint, in which each character is equally likely.
     fn hints(&self) -> impl Iterator<Item = Hint> {
-        // Bytes from the last incomplete run of 36 on would make some characters likelier.
+        // 252 is the last multiple of 36: bytes from there on would make some characters more likely.
         let characters: Vec<char> = self
             .0
             .split_at(KEY_LEN)
@@ -98,10 +96,10 @@ impl fmt::Debug for SecretSeed {
 }
 
 impl Hint {
-    /// Reads a hint.
+    /// Parses a hint.
     ///
     /// # Errors
-    /// When it is not 8 characters of `[a-z0-9]`.
+    /// If it is not 8 characters of `[a-z0-9]`.
     pub fn parse(text: &str) -> Result<Self, InvalidHint> {
         if text.len() == HINT_LEN && text.bytes().all(|byte| HINT_CHARS.contains(&byte)) {
             Ok(Self(text.to_owned()))
@@ -110,15 +108,15 @@ impl Hint {
         }
     }
 
-    /// The hint as text.
+    /// Returns the hint as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
 impl ClientSecret {
-    /// Makes a secret whose hint is none of those `taken`. Nothing if every hint of the seed is, which 2⁴¹ possible
-    /// hints make a matter of theory.
+    /// Generates a secret whose hint is not `taken`. `None` if every hint of the seed is taken, which is theoretical with
+    /// 2⁴¹ possible hints.
     pub(super) fn generate(seed: &SecretSeed, taken: impl Fn(&Hint) -> bool) -> Option<(Hint, Self)> {
         let hint = seed.hints().find(|hint| !taken(hint))?;
         let key = URL_SAFE_NO_PAD.encode(seed.key());
@@ -127,8 +125,8 @@ impl ClientSecret {
         Some((hint, Self(body + &checksum)))
     }
 
-    /// Reads a secret that a client presents, and the hint in it. Nothing when its form or checksum is not that of a
-    /// secret, so that a mistyped one is told without looking anything up.
+    /// Parses a secret that a client presents, and the hint in it. `None` if the form or the checksum is wrong, so that a
+    /// mistyped secret is detected without a query.
     pub fn parse(text: &str) -> Option<(Hint, Self)> {
         let (body, given) = text.split_at_checked(text.len().checked_sub(CHECKSUM_CHARS)?)?;
         let (hint, key) = body.strip_prefix(PREFIX)?.split_at_checked(HINT_LEN)?;
@@ -137,50 +135,39 @@ impl ClientSecret {
         (key.len() == KEY_LEN && checksum(body) == given).then(|| (hint, Self(text.to_owned())))
     }
 
-    /// Whether this is the secret of which a hash is kept. It takes as long when there is none.
+    /// Returns `true` if the secret has the stored hash. Takes the same time if no hash is stored.
     pub fn matches(
         &self,
         tenant: &TenantId,
         client: &ClientId,
         hint: &Hint,
-        kept: Option<&SecretHash>,
+        stored: Option<&SecretHash>,
     ) -> bool {
         let hash = self.hash(tenant, client, hint);
-        let other = kept.map_or([0; 32], |kept| kept.0);
+        let other = stored.map_or([0; 32], |stored| stored.0);
         let equal = verify_slices_are_equal(&hash.0, &other).is_ok();
-        equal && kept.is_some()
+        equal && stored.is_some()
     }
 
-    /// The secret in the clear, for the one answer that holds it.
+    /// Returns the secret in the clear, for the one response that contains it.
     pub fn reveal(self) -> String {
         self.0
     }
 
-    /// What is kept of it.
+    /// Returns the hash to store.
     pub(super) fn hash(&self, tenant: &TenantId, client: &ClientId, hint: &Hint) -> SecretHash {
-        let mut context = Context::new(&SHA256);
-        for part in [
+        SecretHash(sha256_of_texts(&[
             "oauth-clients secret v1",
             tenant.as_str(),
             client.as_str(),
             hint.as_str(),
             &self.0,
-        ] {
-            // Each part with its length, so that no two lists of parts hash alike.
-            context.update(&(part.len() as u64).to_be_bytes());
-            context.update(part.as_bytes());
-        }
-        let mut hash = [0; 32];
-        hash.copy_from_slice(context.finish().as_ref());
-        SecretHash(hash)
+        ]))
     }
 }
 
 fn checksum(body: &str) -> String {
-    let mut context = Context::new(&SHA256);
-    context.update(body.as_bytes());
-    let digest = context.finish();
-    URL_SAFE_NO_PAD.encode(digest.as_ref().split_at(CHECKSUM_LEN).0)
+    URL_SAFE_NO_PAD.encode(sha256_prefix::<CHECKSUM_LEN>(body.as_bytes()))
 }
 
 impl fmt::Debug for ClientSecret {
@@ -190,12 +177,12 @@ impl fmt::Debug for ClientSecret {
 }
 
 impl SecretHash {
-    /// A hash that was stored.
+    /// Returns the hash that was stored as some bytes.
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// The bytes to store.
+    /// Returns the bytes to store.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
@@ -237,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_is_mistyped_anywhere_is_none() {
+    fn a_secret_with_any_character_mistyped_is_rejected() {
         let (hint, secret) = generate();
         let text = secret.clone().reveal();
         assert_eq!(ClientSecret::parse(&text), Some((hint, secret)));
@@ -274,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hint_that_is_taken_is_not_given_again() {
+    fn a_hint_that_is_taken_is_not_used_again() {
         let (first, _) = generate();
         let (second, _) = ClientSecret::generate(&seed(), |hint| *hint == first).unwrap();
         assert_ne!(first, second);
@@ -295,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_output_says_nothing() {
+    fn debug_output_reveals_nothing() {
         let (hint, secret) = generate();
         let tenant = TenantId::parse("a").unwrap();
         let client = ClientId::parse(&"1".repeat(32)).unwrap();
@@ -307,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hint_is_8_small_letters_and_digits() {
+    fn a_hint_is_8_lower_case_letters_and_digits() {
         assert!(Hint::parse("a1b2c3d4").is_ok());
         for text in ["", "a1b2c3d", "a1b2c3d45", "A1b2c3d4", "a1b2c3d_"] {
             assert_eq!(Hint::parse(text), Err(InvalidHint), "{text}");

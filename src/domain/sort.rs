@@ -4,65 +4,63 @@ use std::fmt;
 
 use thiserror::Error;
 
-use super::{client::Client, text::fold_case, timestamp::Timestamp};
+use super::{
+    client::Client,
+    closed_set::{closed_set, one_of},
+    text::fold_case,
+    timestamp::Timestamp,
+};
 
-/// What a list is sorted by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SortField {
-    /// The identifier.
-    ClientId,
-    /// The name, each code point lower-cased alone.
-    ClientName,
-    /// The type.
-    AppType,
-    /// When the client was created.
-    CreatedAt,
-    /// When the client last changed.
-    UpdatedAt,
+closed_set! {
+    /// The member by which a list is sorted.
+    pub enum SortField {
+        /// The identifier.
+        ClientId = "clientId",
+        /// The name, with each code point lower-cased on its own.
+        ClientName = "clientName",
+        /// The type.
+        AppType = "appType",
+        /// The time of creation.
+        CreatedAt = "createdAt",
+        /// The time of the last change.
+        UpdatedAt = "updatedAt",
+    }
 }
 
-/// Which way a list is sorted.
+/// The direction in which a list is sorted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
-    /// Least first.
+    /// Least value first.
     Ascending,
-    /// Greatest first.
+    /// Greatest value first.
     Descending,
 }
 
 /// The order of a list. The identifier breaks ties, in the same direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sort {
-    /// By what.
+    /// The member by which the list is sorted.
     pub field: SortField,
-    /// Which way.
+    /// The direction.
     pub direction: Direction,
 }
 
-/// A text is no order.
+/// A text is not an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("must be + or - and one of clientId, clientName, appType, createdAt, updatedAt")]
+#[error("must be {}, optionally with + or - before it", one_of(SortField::NAMES))]
 pub struct InvalidSort;
 
-/// The value that a client is sorted by.
+/// The value by which a client is sorted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SortValue {
     /// Compared by code point.
     Text(String),
-    /// Compared as a point in time.
+    /// Compared as a time.
     Time(Timestamp),
 }
 
 impl SortField {
-    pub(super) const ALL: [(Self, &'static str); 5] = [
-        (Self::ClientId, "clientId"),
-        (Self::ClientName, "clientName"),
-        (Self::AppType, "appType"),
-        (Self::CreatedAt, "createdAt"),
-        (Self::UpdatedAt, "updatedAt"),
-    ];
-
-    /// The value of a client.
+    /// Returns the value of a client.
     pub fn value(self, client: &Client) -> SortValue {
         match self {
             Self::ClientId => SortValue::Text(client.id.as_str().to_owned()),
@@ -77,7 +75,7 @@ impl SortField {
 }
 
 impl Direction {
-    /// The other way.
+    /// Returns the opposite direction.
     #[must_use]
     pub const fn reverse(self) -> Self {
         match self {
@@ -88,16 +86,16 @@ impl Direction {
 }
 
 impl Sort {
-    /// Newest first.
+    /// Newest client first.
     pub const DEFAULT: Self = Self {
         field: SortField::CreatedAt,
         direction: Direction::Descending,
     };
 
-    /// Reads an order. A blank stands for the `+` that form-decoding made of it.
+    /// Parses an order. A space stands for a `+` that was decoded as one (`application/x-www-form-urlencoded`).
     ///
     /// # Errors
-    /// When the text is none.
+    /// If the text is not an order.
     pub fn parse(text: &str) -> Result<Self, InvalidSort> {
         let (direction, name) = match text.strip_prefix('-') {
             Some(name) => (Direction::Descending, name),
@@ -106,11 +104,8 @@ impl Sort {
                 text.strip_prefix(['+', ' ']).unwrap_or(text),
             ),
         };
-        SortField::ALL
-            .into_iter()
-            .find(|(_, field)| *field == name)
-            .map(|(field, _)| Self { field, direction })
-            .ok_or(InvalidSort)
+        let field = SortField::parse(name).ok_or(InvalidSort)?;
+        Ok(Self { field, direction })
     }
 }
 
@@ -120,10 +115,7 @@ impl fmt::Display for Sort {
             Direction::Ascending => '+',
             Direction::Descending => '-',
         };
-        let name = SortField::ALL
-            .into_iter()
-            .find_map(|(field, name)| (field == self.field).then_some(name));
-        write!(f, "{sign}{}", name.unwrap_or_default())
+        write!(f, "{sign}{}", self.field)
     }
 }
 
@@ -132,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sort_has_a_sign_or_none_and_a_field() {
+    fn an_order_is_a_field_with_an_optional_sign() {
         for text in ["+clientName", "clientName", " clientName"] {
             assert_eq!(Sort::parse(text).unwrap().to_string(), "+clientName", "{text}");
         }

@@ -1,41 +1,41 @@
-//! Texts that people read: the name and the description of a client.
+//! Texts for people: the name and the description of a client.
 
 use thiserror::Error;
 
-use super::violation::broken;
+use super::rules::broken_rules;
 
 /// A rule for a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum TextRule {
-    /// Too long. Characters are Unicode scalar values.
+    /// The text is too long. Characters are Unicode scalar values.
     #[error("must be at most {max} characters")]
     TooLong {
-        /// The most that are allowed.
+        /// The maximum length.
         max: usize,
     },
-    /// Nothing but white space, or nothing at all.
-    #[error("must have a character that is not white space")]
+    /// The text is empty, or only white space.
+    #[error("must contain a character that is not white space")]
     Blank,
-    /// A character of the category Cc.
-    #[error("must not have control characters")]
+    /// The text has a character of the category Cc.
+    #[error("must not contain control characters")]
     Control,
-    /// U+202A to U+202E or U+2066 to U+2069, which could spoof a consent screen.
-    #[error("must not have bidirectional controls")]
+    /// The text has one of U+202A to U+202E or U+2066 to U+2069, which could spoof a consent screen.
+    #[error("must not contain bidirectional controls")]
     BidirectionalControl,
-    /// U+0000, which PostgreSQL cannot keep.
-    #[error("must not have the character U+0000")]
+    /// The text has U+0000, which PostgreSQL cannot store.
+    #[error("must not contain the character U+0000")]
     Nul,
 }
 
-/// The longest name of a client, in characters.
+/// The maximum length of a client's name, in characters.
 pub const MAX_NAME_CHARS: usize = 256;
-/// The longest description of a client, in characters.
+/// The maximum length of a client's description, in characters.
 pub const MAX_DESCRIPTION_CHARS: usize = 2_048;
 
-/// The rules that a client's name breaks.
+/// Returns the rules that a client's name breaks.
 pub fn check_name(name: &str) -> Vec<TextRule> {
     let max = MAX_NAME_CHARS;
-    broken([
+    broken_rules([
         (name.chars().count() > max, TextRule::TooLong { max }),
         (name.chars().all(char::is_whitespace), TextRule::Blank),
         (name.chars().any(char::is_control), TextRule::Control),
@@ -46,10 +46,10 @@ pub fn check_name(name: &str) -> Vec<TextRule> {
     ])
 }
 
-/// The rules that a client's description breaks.
+/// Returns the rules that a client's description breaks.
 pub fn check_description(text: &str) -> Vec<TextRule> {
     let max = MAX_DESCRIPTION_CHARS;
-    broken([
+    broken_rules([
         (text.chars().count() > max, TextRule::TooLong { max }),
         (text.contains('\0'), TextRule::Nul),
     ])
@@ -59,8 +59,8 @@ fn is_bidirectional_control(character: char) -> bool {
     matches!(character, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
-/// A text with each code point lower-cased alone, so that a prefix stays a prefix: no final sigma, no `ß` = `ss`, no
-/// normalisation.
+/// Lower-cases each code point on its own, so that a prefix of the text stays a prefix of the result: no final sigma, no
+/// `ß` = `ss`, no normalization.
 pub fn fold_case(text: &str) -> String {
     text.chars().flat_map(char::to_lowercase).collect()
 }
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_description_may_be_empty_and_have_lines() {
+    fn a_description_may_be_empty_or_have_several_lines() {
         assert_eq!(check_description(""), []);
         assert_eq!(check_description("a\r\n\tb"), []);
         assert_eq!(check_description(&"é".repeat(2_048)), []);
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn folding_keeps_a_prefix_a_prefix() {
+    fn a_prefix_stays_a_prefix_when_case_is_folded() {
         assert_eq!(fold_case("ΟΔΟΣ"), "οδοσ");
         assert_eq!(fold_case("STRASSE ß İ"), "strasse ß i\u{307}");
     }

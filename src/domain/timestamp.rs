@@ -1,4 +1,4 @@
-//! Points in time, in microseconds: the one precision that every database and every answer keeps.
+//! Points in time with a precision of microseconds, which every database and every response preserves.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -9,28 +9,28 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Timestamp(i64);
 
-/// A text is no RFC 3339 timestamp of the years 1 to 9999.
+/// A text is not an RFC 3339 timestamp of the years 1 to 9999.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("is not an RFC 3339 timestamp of the years 1 to 9999")]
+#[error("must be an RFC 3339 timestamp of the years 1 to 9999")]
 pub struct InvalidTimestamp;
 
 impl Timestamp {
-    /// 0001-01-01T00:00:00Z, the first that `google.protobuf.Timestamp` can say.
+    /// 0001-01-01T00:00:00Z, the earliest that `google.protobuf.Timestamp` can represent.
     const MIN: Self = Self(-62_135_596_800_000_000);
     /// The last microsecond of the year 9999.
     const MAX: Self = Self(253_402_300_799_999_999);
 
-    /// The point so many microseconds after the epoch.
+    /// Returns the point that lies a number of microseconds after the epoch.
     pub const fn from_micros(micros: i64) -> Self {
         Self(micros)
     }
 
-    /// Microseconds after the epoch.
+    /// Returns the number of microseconds since the epoch.
     pub const fn as_micros(self) -> i64 {
         self.0
     }
 
-    /// Seconds after the epoch, the `NumericDate` of RFC 7519 section 2.
+    /// Returns the number of seconds since the epoch: the `NumericDate` of RFC 7519 section 2.
     #[expect(
         clippy::cast_precision_loss,
         reason = "exact to a microsecond for more than two centuries"
@@ -39,25 +39,25 @@ impl Timestamp {
         self.0 as f64 / 1e6
     }
 
-    /// The point so many seconds after the epoch, rounded up to a microsecond.
+    /// Returns the point that lies a number of seconds after the epoch, rounded up to a microsecond.
     #[expect(
         clippy::cast_possible_truncation,
-        reason = "what is out of range becomes the nearest that is not"
+        reason = "a value out of range becomes the nearest one in range"
     )]
     pub fn from_seconds(seconds: f64) -> Self {
         Self((seconds * 1e6).ceil() as i64)
     }
 
-    /// The next point in time.
+    /// Returns the next point in time, a microsecond later.
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }
 
-    /// Reads an RFC 3339 timestamp. What is finer than a microsecond is cut off.
+    /// Parses an RFC 3339 timestamp and rounds it down to a microsecond.
     ///
     /// # Errors
-    /// When the text is none, or says a year that protobuf cannot.
+    /// If the text is malformed, or the year is one that protobuf cannot represent.
     pub fn parse_rfc3339(text: &str) -> Result<Self, InvalidTimestamp> {
         let parsed = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| InvalidTimestamp)?;
         let micros = parsed.unix_timestamp_nanos().div_euclid(1_000);
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_rfc_3339_timestamp_is_read_in_microseconds() {
+    fn an_rfc_3339_timestamp_is_parsed_in_microseconds() {
         for (text, micros) in [
             ("1970-01-01T00:00:00Z", 0),
             ("1970-01-01T00:00:00.000001Z", 1),
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_no_timestamp() {
+    fn anything_else_is_not_a_timestamp() {
         for text in [
             "",
             "yesterday",

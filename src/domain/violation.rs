@@ -1,16 +1,19 @@
-//! What is wrong with a request: every rule that it breaks, and where.
+//! The broken rules of a request, each with the member that breaks it.
 
 use thiserror::Error;
 
-use super::{jwk::JwkRule, patch::PatchRule, text::TextRule, web_uri::UriRule};
+use super::{
+    app_type::AppType, auth_method::AuthMethod, closed_set::one_of, jwk::JwkRule, patch_rule::PatchRule,
+    scope::MAX_SCOPE_CHARS, text::TextRule, web_uri::UriRule,
+};
 
-/// One broken rule of sections "creating" and "patching".
+/// A broken rule of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{field}: {rule}")]
 pub struct Violation {
-    /// Where: the path of a member by its JSON names, for example `publicKeys[0].kid`.
+    /// The path of the member by its JSON names, for example `publicKeys[0].kid`.
     pub field: String,
-    /// Which rule.
+    /// The rule that it breaks.
     pub rule: Rule,
 }
 
@@ -18,39 +21,42 @@ pub struct Violation {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Rule {
-    /// The member must be there.
+    /// The member is absent.
     #[error("is required")]
     Required,
-    /// Only the server sets the member.
+    /// The member is set, although only the server sets it.
     #[error("is read-only")]
     ReadOnly,
     /// The value is not in a closed set.
-    #[error("must be one of: {allowed}")]
+    #[error("must be {}", one_of(allowed))]
     NotOneOf {
-        /// The set, for people.
-        allowed: &'static str,
+        /// The names of the set.
+        allowed: &'static [&'static str],
     },
-    /// Too many elements.
+    /// The array has too many elements.
     #[error("must have at most {max} elements")]
     TooMany {
-        /// The most that are allowed.
+        /// The maximum number of elements.
         max: usize,
     },
-    /// An element that stands earlier in the array.
+    /// The element occurs earlier in the array.
     #[error("repeats an earlier element")]
     Duplicate,
-    /// Only clients of the type `web` have the member.
-    #[error("is only for clients whose appType is web")]
+    /// The member is set on a client of a type that cannot have it.
+    #[error("is allowed only if appType is {}", AppType::Web)]
     OnlyForWeb,
-    /// A `web` client must be able to authenticate.
-    #[error("must have at least one element for a client whose appType is web")]
+    /// A `web` client has no way to authenticate.
+    #[error("must have at least one element if appType is {}", AppType::Web)]
     NoAuthMethod,
-    /// `private_key_jwt` needs a key to verify with.
-    #[error("must have at least one key when allowedAuthMethods has private_key_jwt")]
+    /// A client that authenticates with assertions has no key to verify them.
+    #[error(
+        "must have at least one key if allowedAuthMethods has {}",
+        AuthMethod::PrivateKeyJwt
+    )]
     NoPublicKey,
-    /// A scope that is no scope token of RFC 6749 section 3.3.
-    #[error("must be a scope token of RFC 6749 section 3.3, 1 to 256 characters")]
-    NoScopeToken,
+    /// The value is not a scope token of RFC 6749 section 3.3.
+    #[error("must be a scope token (RFC 6749 section 3.3) of 1 to {MAX_SCOPE_CHARS} characters")]
+    ScopeToken,
     /// A rule for texts.
     #[error(transparent)]
     Text(#[from] TextRule),
@@ -60,26 +66,26 @@ pub enum Rule {
     /// A rule for public keys.
     #[error(transparent)]
     Jwk(#[from] JwkRule),
-    /// A rule that an operation of a patch breaks.
+    /// A rule for patches.
+    #[error(transparent)]
+    Patch(#[from] PatchRule),
+    /// Any rule that an operation of a patch breaks.
     #[error("{rule} (path {path:?})")]
     Operation {
-        /// Which rule.
+        /// The rule.
         rule: Box<Rule>,
         /// The path of the operation.
         path: String,
     },
-    /// A rule for patches.
-    #[error(transparent)]
-    Patch(#[from] PatchRule),
 }
 
-/// Every rule that a request breaks. At least one, once it is an error.
+/// All broken rules of a request. As an error it has at least one.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Error)]
 #[error("{} rules are broken", .0.len())]
 pub struct Violations(Vec<Violation>);
 
 impl Violations {
-    /// Notes a broken rule.
+    /// Adds a rule that a member breaks.
     pub fn push(&mut self, field: impl Into<String>, rule: impl Into<Rule>) {
         self.0.push(Violation {
             field: field.into(),
@@ -87,36 +93,23 @@ impl Violations {
         });
     }
 
-    /// Notes several broken rules of one member.
+    /// Adds several rules that one member breaks.
     pub fn extend(&mut self, field: &str, rules: impl IntoIterator<Item: Into<Rule>>) {
         for rule in rules {
             self.push(field, rule);
         }
     }
 
-    /// Adds what another check found.
-    pub fn append(&mut self, mut others: Self) {
-        self.0.append(&mut others.0);
-    }
-
-    /// The value, if no rule is broken.
-    ///
-    /// # Errors
-    /// The violations, if there are any.
-    pub fn or<T>(self, value: T) -> Result<T, Self> {
-        if self.0.is_empty() { Ok(value) } else { Err(self) }
-    }
-
-    /// The violations in the order in which they were found.
+    /// Returns the violations in the order in which they were found.
     pub fn iter(&self) -> impl Iterator<Item = &Violation> {
         self.0.iter()
     }
-}
 
-/// The rules among `(broken, rule)` that are broken.
-pub(super) fn broken<R, const N: usize>(rules: [(bool, R); N]) -> Vec<R> {
-    rules
-        .into_iter()
-        .filter_map(|(broken, rule)| broken.then_some(rule))
-        .collect()
+    /// Returns a result that is an error if any rule is broken.
+    ///
+    /// # Errors
+    /// Returns the violations, if there are any.
+    pub fn into_result(self) -> Result<(), Self> {
+        if self.0.is_empty() { Ok(()) } else { Err(self) }
+    }
 }

@@ -1,64 +1,68 @@
-//! URIs by RFC 3986, and those of a client's logo and home page.
+//! URIs (RFC 3986), in particular those of a client's logo and home page.
 
 use fluent_uri::Uri;
 use thiserror::Error;
 
-use super::violation::broken;
+use super::{closed_set::one_of, rules::broken_rules};
 
 /// A rule for a URI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum UriRule {
-    /// Too long.
+    /// The URI is too long.
     #[error("must be at most {MAX_URI_CHARS} characters")]
     TooLong,
-    /// Not an absolute URI of RFC 3986, which has ASCII characters only.
+    /// The text is not an absolute URI of RFC 3986, which has ASCII characters only.
     #[error("must be an absolute URI (RFC 3986)")]
     Syntax,
-    /// No scheme but these.
-    #[error("must be https, or http on localhost, 127.0.0.1 or [::1]")]
+    /// The scheme is not allowed.
+    #[error("must be https, or http on {}", one_of(&LOOPBACK_HOSTS))]
     SchemeNotAllowed,
-    /// No scheme but these, for a `native` client.
+    /// The scheme is not allowed, not even for a `native` client.
     #[error(
-        "must be https, or http on localhost, 127.0.0.1 or [::1], or a private-use scheme with a dot (RFC 8252 section 7.1)"
+        "must be https, or http on {}, or a private-use scheme with a dot (RFC 8252 section 7.1)",
+        one_of(&LOOPBACK_HOSTS)
     )]
     NativeSchemeNotAllowed,
-    /// A fragment (RFC 6749 section 3.1.2).
+    /// The URI has a fragment (RFC 6749 section 3.1.2).
     #[error("must not have a fragment")]
     Fragment,
-    /// A user before the host.
+    /// The URI has a user before the host.
     #[error("must not have userinfo")]
     UserInfo,
-    /// No host.
+    /// The URI has no host.
     #[error("must have a host")]
     EmptyHost,
-    /// A wildcard. URIs are compared byte for byte (RFC 9700 section 2.1).
-    #[error("must not have *")]
+    /// The URI has a wildcard, although URIs are compared byte for byte (RFC 9700 section 2.1).
+    #[error("must not contain *")]
     Wildcard,
-    /// A backslash, which browsers read as a slash.
-    #[error("must not have a backslash")]
+    /// The URI has a backslash, which browsers read as a slash.
+    #[error("must not contain a backslash")]
     Backslash,
-    /// White space or a control character.
-    #[error("must not have white space or control characters")]
+    /// The URI has white space or a control character.
+    #[error("must not contain white space or control characters")]
     SpaceOrControl,
-    /// A path segment that is `.` or `..` before its first `;`, percent-encoded or not.
+    /// The path has a segment that is `.` or `..` before its first `;`, percent-encoded or not.
     #[error("must not have a path segment that is . or ..")]
     DotSegment,
-    /// More than an origin (RFC 6454 section 6.1).
-    #[error("must be a scheme, a host and a port, and nothing more")]
+    /// The URI has more than an origin (RFC 6454 section 6.1).
+    #[error("must be a scheme, a host and optionally a port, and nothing else")]
     NotAnOrigin,
 }
 
-/// The longest URI, in characters.
+/// The maximum length of a URI, in characters.
 pub const MAX_URI_CHARS: usize = 2_048;
 
-/// The rules that the URI of a logo or a home page breaks. "" is allowed.
+/// The hosts on which `http` is allowed.
+const LOOPBACK_HOSTS: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
+
+/// Returns the rules that the URI of a logo or a home page breaks. `""` is allowed.
 pub fn check(text: &str) -> Vec<UriRule> {
     if text.is_empty() {
         return Vec::new();
     }
     let mut rules = check_length(text);
     match parse(text) {
-        Ok(uri) => rules.extend(broken([
+        Ok(uri) => rules.extend(broken_rules([
             (has_userinfo(&uri), UriRule::UserInfo),
             (has_empty_host(&uri), UriRule::EmptyHost),
             (!is_web(&uri), UriRule::SchemeNotAllowed),
@@ -69,11 +73,11 @@ pub fn check(text: &str) -> Vec<UriRule> {
 }
 
 pub(super) fn check_length(text: &str) -> Vec<UriRule> {
-    broken([(text.chars().count() > MAX_URI_CHARS, UriRule::TooLong)])
+    broken_rules([(text.chars().count() > MAX_URI_CHARS, UriRule::TooLong)])
 }
 
-/// Reads an absolute URI. A port must be a port number, and a host must be written without percent-encoding, which
-/// browsers undo and others do not.
+/// Parses an absolute URI. A port must be a port number, and a host must not be percent-encoded, because browsers decode
+/// it and other software does not.
 pub(super) fn parse(text: &str) -> Result<Uri<&str>, UriRule> {
     let uri = Uri::parse(text).map_err(|_| UriRule::Syntax)?;
     if let Some(authority) = uri.authority() {
@@ -87,7 +91,7 @@ pub(super) fn parse(text: &str) -> Result<Uri<&str>, UriRule> {
     Ok(uri)
 }
 
-/// `https`, or `http` on a loopback host.
+/// Returns `true` if the scheme is `https`, or `http` on a loopback host.
 pub(super) fn is_web(uri: &Uri<&str>) -> bool {
     let scheme = uri.scheme().as_str();
     scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http") && is_loopback(uri)
@@ -95,14 +99,14 @@ pub(super) fn is_web(uri: &Uri<&str>) -> bool {
 
 fn is_loopback(uri: &Uri<&str>) -> bool {
     uri.authority()
-        .is_some_and(|authority| matches!(authority.host(), "localhost" | "127.0.0.1" | "[::1]"))
+        .is_some_and(|authority| LOOPBACK_HOSTS.contains(&authority.host()))
 }
 
 pub(super) fn has_userinfo(uri: &Uri<&str>) -> bool {
     uri.authority().is_some_and(|authority| authority.has_userinfo())
 }
 
-/// Whether the host is missing: of a web URI always, of any other when it says `//` and then none.
+/// Returns `true` if the host is missing. A URI whose scheme is neither `https` nor `http` needs a host only after `//`.
 pub(super) fn has_empty_host(uri: &Uri<&str>) -> bool {
     let scheme = uri.scheme().as_str();
     let web = scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http");
@@ -131,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn any_other_uri_is_refused_with_every_rule_it_breaks() {
+    fn any_other_uri_is_rejected_with_every_rule_it_breaks() {
         use UriRule::{EmptyHost, SchemeNotAllowed, Syntax, TooLong, UserInfo};
         let long = format!("https://example.com/{}", "a".repeat(2_029));
         for (text, rules) in [

@@ -109,6 +109,10 @@ impl RateLimit {
     }
 
     /// Forgets idle callers now and then. It never ends.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the layer passes the time to the limiters"
+    )]
     pub async fn forget_idle(self) {
         let mut interval = tokio::time::interval(FORGET_INTERVAL);
         loop {
@@ -136,6 +140,10 @@ impl RateLimit {
         Some(decision)
     }
 
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the layer passes the time to the limiters"
+    )]
     async fn ask(&self, limiter: &ProcessLimiter, caller: &LimitKey) -> (Decision, DecidedBy) {
         let Some(redis) = &self.0.redis else {
             return (limiter.decide(caller, Instant::now()), DecidedBy::Process);

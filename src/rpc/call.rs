@@ -1,26 +1,20 @@
-//! What every handler needs of a call.
-
-use std::time::SystemTime;
+//! The parts of a request that every handler takes apart.
 
 use thiserror::Error;
 use tonic::Request;
 
 use super::status::Failure;
-use crate::{auth::Caller, domain::timestamp::Timestamp};
+use crate::auth::Caller;
 
 #[derive(Debug, Error)]
-#[error("a call reached its handler without having been authenticated")]
-struct NotAuthenticated;
+#[error("a request reached its handler without having been authenticated")]
+struct MissingCaller;
 
-/// Splits a call into who calls and what he asks for.
-pub(super) fn split<T>(request: Request<T>) -> Result<(Caller, T), Failure> {
+/// Returns the caller of a request, which the stack has authenticated, and the message.
+pub(super) fn caller_and_message<T>(request: Request<T>) -> Result<(Caller, T), Failure> {
     let (_, mut extensions, message) = request.into_parts();
-    let context = extensions
+    let caller = extensions
         .remove()
-        .ok_or_else(|| Failure::internal(&NotAuthenticated))?;
-    Ok((context, message))
-}
-
-pub(super) fn now() -> Timestamp {
-    SystemTime::now().into()
+        .ok_or_else(|| Failure::internal(&MissingCaller))?;
+    Ok((caller, message))
 }

@@ -1,4 +1,4 @@
-//! Between the messages of the API and the types of the domain. Nowhere else are both in sight.
+//! Conversions between the messages of the API and the types of the domain. No other module maps one to the other.
 
 use prost_types::value::Kind;
 use serde_json::Value;
@@ -33,7 +33,7 @@ impl From<v1::CreateOAuthClientRequest> for ClientDraft {
         ];
         Self {
             app_type: request.app_type,
-            // Proto3 does not tell an empty string from none.
+            // In proto3 an empty string is the same as an absent one.
             client_name: (!request.client_name.is_empty()).then_some(request.client_name),
             description: request.description,
             logo_uri: request.logo_uri,
@@ -151,14 +151,14 @@ impl From<StoredSecret> for v1::ClientSecretInfo {
     }
 }
 
-/// The one answer that holds a new secret.
-pub fn client_secret(client: &ClientId, created_by: &str, new: NewSecret) -> v1::ClientSecret {
+/// Makes the response that contains a new secret.
+pub fn client_secret(client: &ClientId, new: NewSecret) -> v1::ClientSecret {
     v1::ClientSecret {
         client_id: client.as_str().to_owned(),
         hint: new.hint.as_str().to_owned(),
         client_secret: new.secret.reveal(),
         created_at: Some(timestamp(new.created_at)),
-        created_by: created_by.to_owned(),
+        created_by: new.created_by.as_str().to_owned(),
     }
 }
 
@@ -166,7 +166,7 @@ fn timestamp(time: Timestamp) -> prost_types::Timestamp {
     let micros = time.as_micros();
     prost_types::Timestamp {
         seconds: micros.div_euclid(1_000_000),
-        // Less than a billion, so it fits.
+        // Less than a billion, so it fits into 32 bits.
         nanos: i32::try_from(micros.rem_euclid(1_000_000) * 1_000).unwrap_or_default(),
     }
 }
@@ -184,7 +184,7 @@ impl From<Vec<v1::PatchOperation>> for Patch {
     }
 }
 
-/// A number that JSON cannot say becomes null, which no member takes.
+/// Converts a value. A number that JSON cannot represent becomes `null`, which no member accepts.
 fn json(value: prost_types::Value) -> Value {
     match value.kind {
         None | Some(Kind::NullValue(_)) => Value::Null,
@@ -199,10 +199,10 @@ fn json(value: prost_types::Value) -> Value {
     }
 }
 
-/// Which page a request asks for.
+/// Converts a request for a page.
 ///
 /// # Errors
-/// When its filter, limit, sort or cursor is none.
+/// If its filter, limit, sort or cursor is malformed.
 pub fn page_request(request: &v1::ListOAuthClientsRequest) -> Result<PageRequest, Failure> {
     let list = List {
         sort: request.sort.as_deref().map_or(Ok(Sort::DEFAULT), Sort::parse)?,

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::{AssertionUse, Claim, DatabaseUrl, Store};
 use crate::domain::{
     assertion::UsedAssertion,
-    client::{Change, ChangeError, Client},
+    client::{ChangeContext, ChangeError, Client},
     ids::{ClientId, Subject, TenantId},
     metadata::ClientDraft,
     secret::SecretSeed,
@@ -289,9 +289,9 @@ async fn other(dir: &Path) -> SqliteConnection {
 }
 
 fn client(tenant: &TenantId, name: &str, serial: u32) -> Client {
-    let change = Change {
+    let change = ChangeContext {
         tenant: tenant.clone(),
-        by: Subject::parse("somebody").unwrap(),
+        actor: Subject::parse("somebody").unwrap(),
         now: Timestamp::from_micros(i64::from(serial)),
         seed: SecretSeed::from_bytes([7; SecretSeed::LEN]),
     };

@@ -7,8 +7,8 @@ use sea_orm::{
 
 use super::{dialect::Dialect, entity::client::Column};
 use crate::domain::{
+    app_type::AppType,
     filter::{Attribute, Comparison, Connective, Filter, Operator},
-    metadata::AppType,
 };
 
 /// The clients that a filter selects.
@@ -24,7 +24,7 @@ pub(super) enum Selection {
 
 /// Translates a filter for a database.
 pub(super) fn select(filter: &Filter, dialect: &Dialect) -> Selection {
-    let translated = filter.fold(|leaf| comparison(leaf, dialect), Part::not, Part::connect);
+    let translated = filter.evaluate(|leaf| comparison(leaf, dialect), Part::not, Part::connect);
     match translated {
         Some(Part::Never) => Selection::Nothing,
         Some(Part::Sometimes(expression)) => Selection::Where(Condition::all().add(expression)),

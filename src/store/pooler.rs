@@ -1,7 +1,7 @@
 //! Detection of connection poolers that share sessions, as PgBouncer does in its modes "transaction" and "statement". Behind
 //! one, a connection may execute a statement that another has prepared under the same name, and lose its time limits.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sea_orm::sqlx::{self, Connection as _, PgConnection, Row as _, postgres::PgConnectOptions};
 use uuid::Uuid;
@@ -48,6 +48,7 @@ struct SessionLock {
 }
 
 impl SessionLock {
+    #[expect(clippy::disallowed_methods, reason = "the number only has to be unique")]
     fn new() -> Self {
         let random = Uuid::now_v7().as_u128();
         // Two positive integers of PostgreSQL.
@@ -86,14 +87,18 @@ impl SessionLock {
     /// Waits until no session holds the lock. Returns `false` if one still does, or if it is the session of the connection
     /// itself.
     async fn is_released(&self, connection: &mut PgConnection) -> Result<bool, StoreError> {
-        let started = Instant::now();
-        loop {
-            match run(connection, self.was_mine()).await? {
-                None => return Ok(true),
-                Some(false) if started.elapsed() < END_TIMEOUT => tokio::time::sleep(POLL).await,
-                Some(_) => return Ok(false),
+        let polling = async {
+            loop {
+                match run(connection, self.was_mine()).await? {
+                    None => return Ok(true),
+                    Some(true) => return Ok(false),
+                    Some(false) => tokio::time::sleep(POLL).await,
+                }
             }
-        }
+        };
+        tokio::time::timeout(END_TIMEOUT, polling)
+            .await
+            .unwrap_or(Ok(false))
     }
 }
 

@@ -101,6 +101,7 @@ struct Stderr {
 }
 
 impl Stderr {
+    #[expect(clippy::disallowed_methods, reason = "the writer limits how often it warns")]
     fn report(&mut self) {
         let due = self.reported_at.is_none_or(|at| at.elapsed() >= WARNING_INTERVAL);
         if due && self.lost.has_unreported() {

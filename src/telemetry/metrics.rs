@@ -10,7 +10,7 @@ use opentelemetry::{
 use tonic::Code;
 
 use crate::{
-    domain::{metadata::AuthMethod, rejection::Rejection},
+    domain::{auth_method::AuthMethod, rejection::Rejection},
     pb::{self, RateTier, google},
 };
 

@@ -5,6 +5,10 @@
 //! `pgbouncer` is not installed. With `REQUIRE_REDIS` and `REQUIRE_PGBOUNCER` they fail instead.
 
 #![expect(
+    clippy::disallowed_methods,
+    reason = "tests read the clock and make random values"
+)]
+#![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,

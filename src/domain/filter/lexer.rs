@@ -1,11 +1,11 @@
-//! The words, strings and parentheses of a filter, each with its place.
+//! Splits a filter into words, strings and parentheses, each with its position.
 
 use super::{InvalidFilter, Problem};
 
-/// A piece of a filter.
+/// A token of a filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Token<'a> {
-    /// A run of characters that are no white space, quote or parenthesis: a name, an operator, a number.
+    /// Characters without white space, quotes and parentheses: a name, an operator or a number.
     Word(&'a str),
     /// A JSON string, unescaped.
     Text(String),
@@ -15,19 +15,19 @@ pub(super) enum Token<'a> {
     Close,
 }
 
-/// A token and where it stands.
+/// A token with its position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Spanned<'a> {
     pub(super) token: Token<'a>,
-    /// Where it begins, in bytes.
+    /// The offset at which the token begins, in bytes.
     pub(super) start: usize,
-    /// Where what follows begins, in bytes.
+    /// The offset at which the token ends, in bytes.
     pub(super) end: usize,
-    /// Whether white space stands before it.
+    /// `true` if white space precedes the token.
     pub(super) spaced: bool,
 }
 
-/// Reads the tokens of a filter one by one.
+/// Iterates over the tokens of a filter.
 #[derive(Debug)]
 pub(super) struct Lexer<'a> {
     text: &'a str,
@@ -39,15 +39,15 @@ impl<'a> Lexer<'a> {
         Self { text, at: 0 }
     }
 
-    /// Where the filter ends.
+    /// Returns the offset at which the filter ends, in bytes.
     pub(super) fn end(&self) -> usize {
         self.text.len()
     }
 
-    /// The next token, or nothing at the end of the filter.
+    /// Returns the next token, or `None` at the end of the filter.
     ///
     /// # Errors
-    /// When a string is malformed.
+    /// If a string is malformed.
     pub(super) fn next(&mut self) -> Result<Option<Spanned<'a>>, InvalidFilter> {
         let before = self.at;
         let rest = self.rest().trim_start_matches([' ', '\t', '\n', '\r']);
@@ -86,23 +86,23 @@ impl<'a> Lexer<'a> {
         Token::Word(rest.get(..end).unwrap_or_default())
     }
 
-    /// A string of RFC 8259 section 7.
+    /// Reads a JSON string (RFC 8259 section 7).
     fn string(&mut self) -> Result<String, InvalidFilter> {
         self.at += 1;
         let mut text = String::new();
         loop {
             let position = self.at;
-            let refuse = |problem| Err(InvalidFilter { position, problem });
+            let reject = |problem| Err(InvalidFilter { position, problem });
             let Some(character) = self.take() else {
-                return refuse(Problem::UnterminatedString);
+                return reject(Problem::UnterminatedString);
             };
             match character {
                 '"' => return Ok(text),
                 '\\' => match self.escape() {
                     Some(character) => text.push(character),
-                    None => return refuse(Problem::InvalidEscape),
+                    None => return reject(Problem::InvalidEscape),
                 },
-                '\0'..='\u{1F}' => return refuse(Problem::ControlCharacter),
+                '\0'..='\u{1F}' => return reject(Problem::ControlCharacter),
                 _ => text.push(character),
             }
         }
@@ -127,7 +127,7 @@ impl<'a> Lexer<'a> {
         })
     }
 
-    /// Four hexadecimal digits, and four more after a high surrogate. Half of a pair is no character.
+    /// Reads the digits after `\u`, and a second escape after a high surrogate. `None` for half of a surrogate pair.
     fn unicode_escape(&mut self) -> Option<char> {
         let unit = self.four_digits()?;
         let mut units = vec![unit];

@@ -1,7 +1,7 @@
-//! Filters of RFC 7644 section 3.4.2.2, over the attributes of a client.
+//! Filters (RFC 7644 section 3.4.2.2) on the attributes of a client.
 //!
-//! A filter is kept in postfix order, in one flat list: nothing about it is recursive, so that no input, however deep,
-//! can exhaust the stack, not even while a filter is dropped.
+//! A filter is a flat list in postfix order. Nothing about it is recursive, so that no input can exhaust the stack, not
+//! even while a filter is dropped.
 
 mod lexer;
 mod parser;
@@ -10,6 +10,11 @@ mod print;
 mod tests;
 
 use thiserror::Error;
+
+use super::{
+    closed_set::{closed_set, one_of},
+    text::fold_case,
+};
 
 /// A filter that follows the grammar and the limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,144 +27,157 @@ pub struct Filter {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Node {
     Comparison(Comparison),
-    /// Takes one operand.
+    /// Has one operand.
     Not,
-    /// Takes two operands.
-    And,
-    /// Takes two operands.
-    Or,
+    /// Has two operands.
+    Connective(Connective),
 }
 
-/// What is asked of one attribute.
+/// A condition on one attribute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Comparison {
-    /// `pr`, and `ne null`: it has a value.
+    /// `pr` or `ne null`: the attribute has a value.
     Present(Attribute),
-    /// `eq null`: it has none.
+    /// `eq null`: the attribute has no value.
     Absent(Attribute),
-    /// It compares so to a text.
+    /// The attribute compares to a text.
     Text {
-        /// What is compared.
+        /// The left operand.
         attribute: Attribute,
-        /// How.
+        /// The operator.
         operator: Operator,
-        /// To what, as it was written.
+        /// The right operand, as it was written.
         value: String,
     },
 }
 
-/// What can be filtered by.
+/// A connective between two parts of a filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Attribute {
-    /// The identifier, compared exactly.
-    ClientId,
-    /// The name, compared with each code point lower-cased alone.
-    ClientName,
-    /// The type, compared with each code point lower-cased alone.
-    AppType,
+pub enum Connective {
+    /// Both parts must hold. Binds tighter than `Or`.
+    And,
+    /// At least one part must hold.
+    Or,
 }
 
-/// How a text compares (RFC 7644 Table 3). Order is by code point.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Operator {
-    /// `eq`
-    Equal,
-    /// `ne`
-    NotEqual,
-    /// `co`
-    Contains,
-    /// `sw`
-    StartsWith,
-    /// `ew`
-    EndsWith,
-    /// `gt`
-    Greater,
-    /// `ge`
-    GreaterOrEqual,
-    /// `lt`
-    Less,
-    /// `le`
-    LessOrEqual,
+closed_set! {
+    /// An attribute of a client that filters can compare.
+    pub enum Attribute {
+        /// The identifier, compared exactly.
+        ClientId = "clientId",
+        /// The name, compared with each code point lower-cased on its own.
+        ClientName = "clientName",
+        /// The type, compared with each code point lower-cased on its own.
+        AppType = "appType",
+    }
 }
 
-/// Where a text stops being a filter, and why.
+closed_set! {
+    /// An operator that compares an attribute to a text (RFC 7644 Table 3). The order is that of code points.
+    pub enum Operator {
+        /// The texts are equal.
+        Equal = "eq",
+        /// The texts differ.
+        NotEqual = "ne",
+        /// The attribute contains the text.
+        Contains = "co",
+        /// The attribute starts with the text.
+        StartsWith = "sw",
+        /// The attribute ends with the text.
+        EndsWith = "ew",
+        /// The attribute comes after the text.
+        Greater = "gt",
+        /// The attribute comes after the text or is equal to it.
+        GreaterOrEqual = "ge",
+        /// The attribute comes before the text.
+        Less = "lt",
+        /// The attribute comes before the text or is equal to it.
+        LessOrEqual = "le",
+    }
+}
+
+/// The operator that has no value on its right.
+const PRESENT: &str = "pr";
+
+/// The position at which a text is not a filter, and the reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("at byte {position}: {problem}")]
 pub struct InvalidFilter {
-    /// The offset in bytes, from 0.
+    /// The offset in bytes, starting with 0.
     pub position: usize,
-    /// What is wrong there.
+    /// The reason.
     pub problem: Problem,
 }
 
-/// What is wrong with a filter.
+/// The reason for which a text is not a filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Problem {
-    /// Longer than a filter may be.
-    #[error("a filter is at most {MAX_BYTES} bytes long")]
+    /// The text is too long.
+    #[error("a filter must have at most {MAX_BYTES} bytes")]
     TooLong,
-    /// Deeper than a filter may be.
-    #[error("groups are at most {MAX_DEPTH} levels deep")]
+    /// The groups are nested too deeply.
+    #[error("groups must be nested at most {MAX_DEPTH} levels deep")]
     TooDeep,
-    /// More than a filter may compare.
-    #[error("a filter has at most {MAX_COMPARISONS} comparisons")]
+    /// There are too many comparisons.
+    #[error("a filter must have at most {MAX_COMPARISONS} comparisons")]
     TooManyComparisons,
-    /// Something else stands where a comparison or a group begins.
-    #[error("expected an attribute, not or a group in parentheses")]
+    /// No comparison and no group begins here.
+    #[error("expected an attribute, not, or a group in parentheses")]
     ExpectedExpression,
-    /// The attribute is not one of a client.
-    #[error("expected one of the attributes clientId, clientName, appType")]
+    /// The attribute is unknown.
+    #[error("expected the attribute {}", one_of(Attribute::NAMES))]
     UnknownAttribute,
-    /// No operator after an attribute.
-    #[error("expected one of the operators eq, ne, co, sw, ew, gt, ge, lt, le, pr")]
+    /// No operator follows the attribute.
+    #[error("expected the operator {} or {PRESENT}", Operator::NAMES.join(", "))]
     ExpectedOperator,
-    /// No value after an operator.
+    /// No value follows the operator.
     #[error("expected a string in double quotes, or null after eq and ne")]
     ExpectedValue,
-    /// A number or a boolean, though every attribute is a string.
-    #[error("expected a string: every attribute is one")]
+    /// The value is a number or a boolean, but every attribute is a string.
+    #[error("expected a string: every attribute is a string")]
     NotAString,
-    /// `not` without a group.
+    /// No group follows `not`.
     #[error("expected a group in parentheses after not")]
     ExpectedGroup,
-    /// A group or the filter goes on with something else.
-    #[error("expected and, or or the end of the filter")]
+    /// Neither a connective nor the end of the filter follows an expression.
+    #[error("expected and, or, or the end of the filter")]
     ExpectedConnective,
-    /// A group does not end.
-    #[error("expected and, or or a closing parenthesis")]
+    /// Neither a connective nor the end of the group follows an expression.
+    #[error("expected and, or, or a closing parenthesis")]
     ExpectedClosing,
-    /// No white space where the grammar asks for it.
+    /// White space is missing.
     #[error("expected white space")]
     ExpectedSpace,
-    /// A string does not end.
+    /// The string does not end.
     #[error("expected the closing double quote of the string")]
     UnterminatedString,
-    /// A character that a JSON string must escape.
-    #[error("expected a control character to be escaped (RFC 8259 section 7)")]
+    /// The string has a control character that JSON requires to be escaped.
+    #[error("expected the control character to be escaped (RFC 8259 section 7)")]
     ControlCharacter,
-    /// An escape that JSON does not have, or half of a surrogate pair.
+    /// The escape is not one of JSON, or is half of a surrogate pair.
     #[error("expected an escape of RFC 8259 section 7")]
     InvalidEscape,
 }
 
-/// The longest filter, in bytes.
+/// The maximum length of a filter, in bytes.
 pub const MAX_BYTES: usize = 8_192;
-/// The deepest nesting of groups.
+/// The maximum depth of nested groups.
 pub const MAX_DEPTH: usize = 128;
-/// The most comparisons.
+/// The maximum number of comparisons.
 pub const MAX_COMPARISONS: usize = 256;
 
 impl Filter {
-    /// Reads a filter.
+    /// Parses a filter.
     ///
     /// # Errors
-    /// Where and why the text is none.
+    /// If the text is not a filter.
     pub fn parse(text: &str) -> Result<Self, InvalidFilter> {
         parser::parse(text)
     }
 
-    /// Puts a value together from the values of the parts: the one way to walk a filter.
-    pub fn fold<T>(
+    /// Evaluates the filter bottom-up: the closures make a value of each comparison, and of the values of the operands of
+    /// each `not` and connective. `None` if the filter is empty, which no parsed filter is.
+    pub fn evaluate<T>(
         &self,
         mut comparison: impl FnMut(&Comparison) -> T,
         mut not: impl FnMut(T) -> T,
@@ -170,14 +188,9 @@ impl Filter {
             let value = match node {
                 Node::Comparison(leaf) => comparison(leaf),
                 Node::Not => not(stack.pop()?),
-                Node::And | Node::Or => {
+                Node::Connective(connective) => {
                     let (right, left) = (stack.pop()?, stack.pop()?);
-                    let connective = if *node == Node::And {
-                        Connective::And
-                    } else {
-                        Connective::Or
-                    };
-                    connect(connective, left, right)
+                    connect(*connective, left, right)
                 }
             };
             stack.push(value);
@@ -186,55 +199,28 @@ impl Filter {
     }
 }
 
-/// What connects two parts of a filter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Connective {
-    /// Both must hold. Binds tighter.
-    And,
-    /// One must hold.
-    Or,
-}
-
 impl Attribute {
-    const ALL: [(Self, &'static str); 3] = [
-        (Self::ClientId, "clientId"),
-        (Self::ClientName, "clientName"),
-        (Self::AppType, "appType"),
-    ];
-
-    fn parse(name: &str) -> Option<Self> {
+    fn parse_ignoring_case(name: &str) -> Option<Self> {
         let mut all = Self::ALL.into_iter();
-        all.find_map(|(attribute, own)| own.eq_ignore_ascii_case(name).then_some(attribute))
+        all.find(|attribute| attribute.as_str().eq_ignore_ascii_case(name))
     }
 
-    /// The value that a text is compared by: itself, or with each code point lower-cased alone.
+    /// Returns the form in which a text is compared: unchanged, or with each code point lower-cased on its own.
     pub fn comparable(self, text: &str) -> String {
         match self {
             Self::ClientId => text.to_owned(),
-            Self::ClientName | Self::AppType => super::text::fold_case(text),
+            Self::ClientName | Self::AppType => fold_case(text),
         }
     }
 }
 
 impl Operator {
-    const ALL: [(Self, &'static str); 9] = [
-        (Self::Equal, "eq"),
-        (Self::NotEqual, "ne"),
-        (Self::Contains, "co"),
-        (Self::StartsWith, "sw"),
-        (Self::EndsWith, "ew"),
-        (Self::Greater, "gt"),
-        (Self::GreaterOrEqual, "ge"),
-        (Self::Less, "lt"),
-        (Self::LessOrEqual, "le"),
-    ];
-
-    fn parse(name: &str) -> Option<Self> {
+    fn parse_ignoring_case(name: &str) -> Option<Self> {
         let mut all = Self::ALL.into_iter();
-        all.find_map(|(operator, own)| own.eq_ignore_ascii_case(name).then_some(operator))
+        all.find(|operator| operator.as_str().eq_ignore_ascii_case(name))
     }
 
-    /// Whether two comparable texts compare so.
+    /// Returns `true` if the operator holds between two texts in the form in which they are compared.
     pub fn holds(self, left: &str, right: &str) -> bool {
         // Rust orders strings by their UTF-8 bytes, which is the order of code points.
         match self {

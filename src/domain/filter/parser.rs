@@ -1,11 +1,12 @@
-//! The grammar of RFC 7644 section 3.4.2.2: `not` binds tighter than `and`, and that tighter than `or`.
+//! Parses a filter by the grammar of RFC 7644 section 3.4.2.2: `not` binds tighter than `and`, which binds tighter than
+//! `or`.
 //!
-//! It is an operator-precedence parser with a stack of its own, so that deep input costs memory that is bounded, and no
-//! stack of the process.
+//! This is an operator-precedence parser with an explicit stack, so that deeply nested input takes bounded memory and
+//! cannot overflow the call stack.
 
 use super::{
-    Attribute, Comparison, Filter, InvalidFilter, MAX_BYTES, MAX_COMPARISONS, MAX_DEPTH, Node, Operator,
-    Problem,
+    Attribute, Comparison, Connective, Filter, InvalidFilter, MAX_BYTES, MAX_COMPARISONS, MAX_DEPTH, Node,
+    Operator, PRESENT, Problem,
     lexer::{Lexer, Spanned, Token},
 };
 
@@ -28,13 +29,12 @@ pub(super) fn parse(text: &str) -> Result<Filter, InvalidFilter> {
     Ok(Filter { nodes: parser.nodes })
 }
 
-/// What waits for its last operand.
+/// An operator or group whose last operand is not complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Pending {
     Group,
     Not,
-    And,
-    Or,
+    Connective(Connective),
 }
 
 struct Parser<'a> {
@@ -48,7 +48,7 @@ struct Parser<'a> {
 
 type Outcome<T = ()> = Result<T, InvalidFilter>;
 
-fn refuse<T>(position: usize, problem: Problem) -> Outcome<T> {
+fn reject<T>(position: usize, problem: Problem) -> Outcome<T> {
     Err(InvalidFilter { position, problem })
 }
 
@@ -69,17 +69,17 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Everything up to and with the next comparison: opening parentheses, `not`s, and it.
+    /// Parses the opening parentheses and `not`s before the next comparison, and the comparison.
     fn operand(&mut self) -> Outcome {
         loop {
             let Some(token) = self.next()? else {
-                return refuse(self.lexer.end(), Problem::ExpectedExpression);
+                return reject(self.lexer.end(), Problem::ExpectedExpression);
             };
             match token.token {
                 Token::Open => self.open(token.start)?,
                 Token::Word(word) if word.eq_ignore_ascii_case("not") => self.not()?,
                 Token::Word(word) => return self.comparison(word, &token),
-                Token::Text(_) | Token::Close => return refuse(token.start, Problem::ExpectedExpression),
+                Token::Text(_) | Token::Close => return reject(token.start, Problem::ExpectedExpression),
             }
         }
     }
@@ -87,7 +87,7 @@ impl<'a> Parser<'a> {
     fn open(&mut self, position: usize) -> Outcome {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            return refuse(position, Problem::TooDeep);
+            return reject(position, Problem::TooDeep);
         }
         self.pending.push(Pending::Group);
         Ok(())
@@ -99,22 +99,22 @@ impl<'a> Parser<'a> {
                 self.pending.push(Pending::Not);
                 self.open(token.start)
             }
-            Some(token) => refuse(token.start, Problem::ExpectedGroup),
-            None => refuse(self.lexer.end(), Problem::ExpectedGroup),
+            Some(token) => reject(token.start, Problem::ExpectedGroup),
+            None => reject(self.lexer.end(), Problem::ExpectedGroup),
         }
     }
 
     fn comparison(&mut self, name: &str, token: &Spanned<'a>) -> Outcome {
-        let attribute = match Attribute::parse(name) {
+        let attribute = match Attribute::parse_ignoring_case(name) {
             Some(attribute) => attribute,
             None if name.starts_with(|c: char| c.is_ascii_alphabetic()) => {
-                return refuse(token.start, Problem::UnknownAttribute);
+                return reject(token.start, Problem::UnknownAttribute);
             }
-            None => return refuse(token.start, Problem::ExpectedExpression),
+            None => return reject(token.start, Problem::ExpectedExpression),
         };
         self.comparisons += 1;
         if self.comparisons > MAX_COMPARISONS {
-            return refuse(token.start, Problem::TooManyComparisons);
+            return reject(token.start, Problem::TooManyComparisons);
         }
         let (word, start) = match self.next()? {
             Some(Spanned {
@@ -122,14 +122,14 @@ impl<'a> Parser<'a> {
                 start,
                 ..
             }) => (word, start),
-            Some(token) => return refuse(token.start, Problem::ExpectedOperator),
-            None => return refuse(self.lexer.end(), Problem::ExpectedOperator),
+            Some(token) => return reject(token.start, Problem::ExpectedOperator),
+            None => return reject(self.lexer.end(), Problem::ExpectedOperator),
         };
-        let comparison = if word.eq_ignore_ascii_case("pr") {
+        let comparison = if word.eq_ignore_ascii_case(PRESENT) {
             Comparison::Present(attribute)
         } else {
-            let Some(operator) = Operator::parse(word) else {
-                return refuse(start, Problem::ExpectedOperator);
+            let Some(operator) = Operator::parse_ignoring_case(word) else {
+                return reject(start, Problem::ExpectedOperator);
             };
             self.value(attribute, operator)?
         };
@@ -139,10 +139,10 @@ impl<'a> Parser<'a> {
 
     fn value(&mut self, attribute: Attribute, operator: Operator) -> Outcome<Comparison> {
         let Some(token) = self.next()? else {
-            return refuse(self.lexer.end(), Problem::ExpectedValue);
+            return reject(self.lexer.end(), Problem::ExpectedValue);
         };
         match token.token {
-            Token::Text(_) if !token.spaced => refuse(token.start, Problem::ExpectedSpace),
+            Token::Text(_) if !token.spaced => reject(token.start, Problem::ExpectedSpace),
             Token::Text(value) => Ok(Comparison::Text {
                 attribute,
                 operator,
@@ -151,21 +151,21 @@ impl<'a> Parser<'a> {
             Token::Word("null") => match operator {
                 Operator::Equal => Ok(Comparison::Absent(attribute)),
                 Operator::NotEqual => Ok(Comparison::Present(attribute)),
-                _ => refuse(token.start, Problem::NotAString),
+                _ => reject(token.start, Problem::NotAString),
             },
-            Token::Word(word) if is_number_or_boolean(word) => refuse(token.start, Problem::NotAString),
-            Token::Word(_) | Token::Open | Token::Close => refuse(token.start, Problem::ExpectedValue),
+            Token::Word(word) if is_number_or_boolean(word) => reject(token.start, Problem::NotAString),
+            Token::Word(_) | Token::Open | Token::Close => reject(token.start, Problem::ExpectedValue),
         }
     }
 
-    /// Closing parentheses, and then `and` or `or`. False at the end of the filter.
+    /// Parses closing parentheses and the connective after them. Returns `false` at the end of the filter.
     fn connective(&mut self) -> Outcome<bool> {
         loop {
             let Some(token) = self.next()? else {
-                self.reduce_while(|_| true);
+                self.complete(|_| true);
                 let open = self.pending.last() == Some(&Pending::Group);
                 return if open {
-                    refuse(self.lexer.end(), Problem::ExpectedClosing)
+                    reject(self.lexer.end(), Problem::ExpectedClosing)
                 } else {
                     Ok(false)
                 };
@@ -180,19 +180,19 @@ impl<'a> Parser<'a> {
                     self.close();
                     continue;
                 }
-                Token::Word(word) if word.eq_ignore_ascii_case("and") => Pending::And,
-                Token::Word(word) if word.eq_ignore_ascii_case("or") => Pending::Or,
+                Token::Word(word) if word.eq_ignore_ascii_case("and") => Connective::And,
+                Token::Word(word) if word.eq_ignore_ascii_case("or") => Connective::Or,
                 Token::Word(_) | Token::Text(_) | Token::Open | Token::Close => {
-                    return refuse(token.start, problem);
+                    return reject(token.start, problem);
                 }
             };
             if !token.spaced {
-                return refuse(token.start, Problem::ExpectedSpace);
+                return reject(token.start, Problem::ExpectedSpace);
             }
             self.require_space_after(&token)?;
-            // `and` waits for what binds as tight or tighter, `or` for everything.
-            self.reduce_while(|waiting| connective == Pending::Or || waiting != Pending::Or);
-            self.pending.push(connective);
+            // Completes every connective that binds at least as tight as this one.
+            self.complete(|pending| connective == Connective::Or || pending == Connective::And);
+            self.pending.push(Pending::Connective(connective));
             return Ok(true);
         }
     }
@@ -200,14 +200,14 @@ impl<'a> Parser<'a> {
     fn require_space_after(&mut self, token: &Spanned<'a>) -> Outcome {
         self.peeked = self.lexer.next()?;
         match &self.peeked {
-            Some(next) if !next.spaced => refuse(token.end, Problem::ExpectedSpace),
+            Some(next) if !next.spaced => reject(token.end, Problem::ExpectedSpace),
             _ => Ok(()),
         }
     }
 
     fn close(&mut self) {
-        self.reduce_while(|_| true);
-        // The group itself, which is open as the depth is not 0, and the `not` before it.
+        self.complete(|_| true);
+        // The depth is not 0, so the group is on the stack, perhaps after a `not`.
         self.pending.pop();
         self.depth -= 1;
         if self.pending.last() == Some(&Pending::Not) {
@@ -216,21 +216,18 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Completes the connectives that wait on top, down to the innermost open group.
-    fn reduce_while(&mut self, binds: impl Fn(Pending) -> bool) {
-        while let Some(&waiting) = self.pending.last() {
-            let node = match waiting {
-                Pending::And if binds(waiting) => Node::And,
-                Pending::Or if binds(waiting) => Node::Or,
-                Pending::And | Pending::Or | Pending::Group | Pending::Not => return,
-            };
+    /// Completes the connectives on top of the stack that meet a condition, down to the innermost open group.
+    fn complete(&mut self, condition: impl Fn(Connective) -> bool) {
+        while let Some(&Pending::Connective(connective)) = self.pending.last()
+            && condition(connective)
+        {
             self.pending.pop();
-            self.nodes.push(node);
+            self.nodes.push(Node::Connective(connective));
         }
     }
 }
 
-/// A JSON number, `true` or `false`: well-formed, but no value of an attribute here.
+/// Returns `true` for a JSON number or boolean, which no attribute has as its value.
 fn is_number_or_boolean(word: &str) -> bool {
     matches!(word, "true" | "false") || serde_json::from_str::<serde_json::Number>(word).is_ok()
 }

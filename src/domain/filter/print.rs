@@ -1,17 +1,17 @@
-//! A filter as text that reads as the same filter.
+//! Prints a filter as a text that parses as the same filter.
 
 use std::fmt;
 
-use super::{Attribute, Comparison, Connective, Filter, Operator};
+use super::{Comparison, Connective, Filter, PRESENT};
 
 impl fmt::Display for Filter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let printed = self.fold(Printed::comparison, Printed::not, Printed::connect);
+        let printed = self.evaluate(Printed::comparison, Printed::not, Printed::connect);
         f.write_str(&printed.map(|printed| printed.text).unwrap_or_default())
     }
 }
 
-/// A text, and the connective that holds it together, if one does.
+/// The text of a part, and its outermost connective outside of groups, if any.
 struct Printed {
     text: String,
     connective: Option<Connective>,
@@ -20,7 +20,7 @@ struct Printed {
 impl Printed {
     fn comparison(comparison: &Comparison) -> Self {
         let text = match comparison {
-            Comparison::Present(attribute) => format!("{attribute} pr"),
+            Comparison::Present(attribute) => format!("{attribute} {PRESENT}"),
             Comparison::Absent(attribute) => format!("{attribute} eq null"),
             Comparison::Text {
                 attribute,
@@ -51,7 +51,7 @@ impl Printed {
             Connective::And => "and",
             Connective::Or => "or",
         };
-        // A chain reads from left to right, so what is chained on the right was in parentheses.
+        // Chains associate to the left, so a chain on the right was in parentheses.
         let group_left = connective == Connective::And && left.connective == Some(Connective::Or);
         let group_right = right
             .connective
@@ -69,21 +69,5 @@ impl Printed {
         } else {
             self.text
         }
-    }
-}
-
-impl fmt::Display for Attribute {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut all = Self::ALL.into_iter();
-        let name = all.find_map(|(attribute, name)| (attribute == *self).then_some(name));
-        f.write_str(name.unwrap_or_default())
-    }
-}
-
-impl fmt::Display for Operator {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut all = Self::ALL.into_iter();
-        let name = all.find_map(|(operator, name)| (operator == *self).then_some(name));
-        f.write_str(name.unwrap_or_default())
     }
 }

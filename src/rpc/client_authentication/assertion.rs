@@ -1,34 +1,35 @@
 //! Authentication with a `private_key_jwt` (RFC 7523, OpenID Connect Core section 9).
 
-use super::{ClientAuthentication, NotAuthenticated, sees, tell_client};
+use super::{AuthenticationError, ClientAuthentication, can_see, record_client_id};
 use crate::{
     auth::Caller,
     domain::{
-        assertion::ClientAssertion, client::Client, ids::TenantId, metadata::AuthMethod, rejection::Rejection,
+        assertion::ClientAssertion, auth_method::AuthMethod, client::Client, ids::TenantId,
+        rejection::Rejection,
     },
     pb::v1::{self, ErrorReason},
-    rpc::{call::now, status::Failure},
+    rpc::{environment::now, status::Failure},
     store::AssertionUse,
 };
 
-/// Checks an assertion: what it says, then who it says it is, then the signature, and last that it was never used.
+/// Checks an assertion in the order of cost: its claims, its client, its signature, and that it was not used before.
 pub(super) async fn authenticate(
     service: &ClientAuthentication,
-    context: &Caller,
+    caller: &Caller,
     client_id: &str,
     credential: &v1::ClientAssertion,
-) -> Result<v1::AuthenticatedClient, NotAuthenticated> {
+) -> Result<v1::AuthenticatedClient, AuthenticationError> {
     if credential.audiences.is_empty() {
-        let detail = "needs at least one name of the authorization server";
+        let detail = "must have at least one name of the authorization server";
         return Err(Failure::field(ErrorReason::InvalidField, "clientAssertion.audiences", detail).into());
     }
     let assertion = ClientAssertion::parse(&credential.jwt)?;
-    tell_client(assertion.client_id());
+    record_client_id(assertion.client_id());
     if !client_id.is_empty() && client_id != assertion.client_id().as_str() {
         return Err(Rejection::Issuer.into());
     }
     let used = assertion.check_claims(&credential.audiences, now())?;
-    let (tenant, client) = find(service, context, &assertion).await?;
+    let (tenant, client) = find(service, caller, &assertion).await?;
     let key = assertion.verify(&client.metadata.public_keys)?.kid.clone();
     match service.store.use_assertion(&tenant, &client.id, &used).await? {
         AssertionUse::First => {}
@@ -44,19 +45,19 @@ pub(super) async fn authenticate(
     })
 }
 
-/// The client that the assertion names, if it may authenticate with one.
+/// Returns the client that the assertion names, if it may authenticate with assertions.
 async fn find(
     service: &ClientAuthentication,
-    context: &Caller,
+    caller: &Caller,
     assertion: &ClientAssertion,
-) -> Result<(TenantId, Client), NotAuthenticated> {
+) -> Result<(TenantId, Client), AuthenticationError> {
     let record = service.store.find_client(assertion.client_id()).await?;
     let record = record.ok_or(Rejection::UnknownClient)?;
     let tenant = record.tenant()?;
     if record.is_deleted() {
         return Err(Rejection::Deleted.into());
     }
-    if !sees(context, &tenant) {
+    if !can_see(caller, &tenant) {
         return Err(Rejection::OtherTenant.into());
     }
     if record.is_disabled() {

@@ -2,12 +2,12 @@
 
 use tonic::Request;
 
-use super::{ClientAuthentication, NotAuthenticated, assertion, secret, split};
+use super::{AuthenticationError, ClientAuthentication, assertion, caller_and_message, secret};
 use crate::{
-    domain::metadata::AuthMethod,
+    domain::{auth_method::AuthMethod, violation::Rule},
     pb::v1::{
         self, ErrorReason, authenticate_client_request::Credential,
-        authenticate_client_response::Result as Answer,
+        authenticate_client_response::Result as Outcome,
     },
     rpc::status::Failure,
     telemetry::metrics,
@@ -17,36 +17,36 @@ pub(super) async fn authenticate(
     service: &ClientAuthentication,
     request: Request<v1::AuthenticateClientRequest>,
 ) -> Result<v1::AuthenticateClientResponse, Failure> {
-    let (context, message) = split(request)?;
+    let (caller, message) = caller_and_message(request)?;
     let id = &message.client_id;
-    let required = |field| Failure::field(ErrorReason::InvalidField, field, "is required");
+    let required = |field| Failure::field(ErrorReason::InvalidField, field, Rule::Required.to_string());
     let (method, outcome) = match &message.credential {
         None => return Err(required("credential")),
         Some(Credential::ClientSecret(_)) if id.is_empty() => return Err(required("clientId")),
         Some(Credential::ClientSecret(secret)) => (
             AuthMethod::ClientSecret,
-            secret::authenticate(service, &context, id, secret).await,
+            secret::authenticate(service, &caller, id, secret).await,
         ),
         Some(Credential::ClientAssertion(assertion)) => (
             AuthMethod::PrivateKeyJwt,
-            assertion::authenticate(service, &context, id, assertion).await,
+            assertion::authenticate(service, &caller, id, assertion).await,
         ),
     };
-    let answer = match outcome {
+    let result = match outcome {
         Ok(authenticated) => {
             metrics::client_authenticated(method, None);
-            Answer::Authenticated(authenticated)
+            Outcome::Authenticated(authenticated)
         }
-        Err(NotAuthenticated::Rejected(rejection)) => {
+        Err(AuthenticationError::Rejected(rejection)) => {
             metrics::client_authenticated(method, Some(rejection));
             tracing::info!(
                 method = method.as_str(),
                 cause = rejection.as_str(),
-                "a client was rejected"
+                "client rejected"
             );
-            Answer::Rejected(v1::Rejection {})
+            Outcome::Rejected(v1::Rejection {})
         }
-        Err(NotAuthenticated::Failed(failure)) => return Err(failure),
+        Err(AuthenticationError::Failed(failure)) => return Err(failure),
     };
-    Ok(v1::AuthenticateClientResponse { result: Some(answer) })
+    Ok(v1::AuthenticateClientResponse { result: Some(result) })
 }

@@ -2,23 +2,23 @@
 
 use tonic::Request;
 
-use super::{ClientAuthentication, sees, split, tell_client};
+use super::{ClientAuthentication, caller_and_message, can_see, record_client_id};
 use crate::{domain::ids::ClientId, pb::v1, rpc::status::Failure, store::StoreError};
 
 pub(super) async fn lookup(
     service: &ClientAuthentication,
     request: Request<v1::LookupClientRequest>,
 ) -> Result<v1::LookupClientResponse, Failure> {
-    let (context, message) = split(request)?;
+    let (caller, message) = caller_and_message(request)?;
     let id = ClientId::parse(&message.client_id)?;
-    tell_client(&id);
+    record_client_id(&id);
     let record = service
         .store
         .find_client(&id)
         .await?
         .ok_or(StoreError::ClientNotFound)?;
     let tenant = record.tenant()?;
-    if record.is_deleted() || record.is_disabled() || !sees(&context, &tenant) {
+    if record.is_deleted() || record.is_disabled() || !can_see(&caller, &tenant) {
         return Err(StoreError::ClientNotFound.into());
     }
     Ok(v1::LookupClientResponse {

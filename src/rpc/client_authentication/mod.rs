@@ -1,4 +1,4 @@
-//! `ClientAuthenticationService`: one file an RPC, and one a kind of credentials.
+//! `ClientAuthenticationService`, with one file for each method and for each kind of credential.
 
 mod assertion;
 mod authenticate;
@@ -8,7 +8,7 @@ mod secret;
 use tonic::{Request, Response, Status};
 use tracing::Span;
 
-use super::{call::split, status::Failure};
+use super::{call::caller_and_message, status::Failure};
 use crate::{
     auth::Caller,
     domain::{
@@ -26,7 +26,7 @@ pub struct ClientAuthentication {
 }
 
 impl ClientAuthentication {
-    /// Handlers for the clients of a store.
+    /// Creates handlers for the clients of a store.
     pub fn new(store: Store) -> Self {
         Self { store }
     }
@@ -51,38 +51,40 @@ impl ClientAuthenticationService for ClientAuthentication {
     }
 }
 
-/// Why a client is not authenticated: its credentials do not hold, or they could not be checked.
+/// The reason for which a client is not authenticated.
 #[derive(Debug)]
-enum NotAuthenticated {
+enum AuthenticationError {
+    /// The credential is wrong, or the client may not use it.
     Rejected(Rejection),
+    /// The credential could not be checked.
     Failed(Failure),
 }
 
-impl From<Rejection> for NotAuthenticated {
+impl From<Rejection> for AuthenticationError {
     fn from(rejection: Rejection) -> Self {
         Self::Rejected(rejection)
     }
 }
 
-impl From<Failure> for NotAuthenticated {
+impl From<Failure> for AuthenticationError {
     fn from(failure: Failure) -> Self {
         Self::Failed(failure)
     }
 }
 
-impl From<StoreError> for NotAuthenticated {
+impl From<StoreError> for AuthenticationError {
     fn from(error: StoreError) -> Self {
         Self::Failed(error.into())
     }
 }
 
-/// Says in the log which client is asked about. Only an id that could be one: something else may be a secret that was put
-/// into the wrong field.
-fn tell_client(id: &ClientId) {
+/// Records the client of a request for the log. It takes a well-formed id only, because other texts may be secrets that
+/// were put into the wrong field.
+fn record_client_id(id: &ClientId) {
     Span::current().record("client_id", id.as_str());
 }
 
-/// Whether a caller sees the clients of a tenant: his own, or all if he is a platform service.
-fn sees(context: &Caller, tenant: &TenantId) -> bool {
-    context.is_of_every_tenant() || context.tenant() == tenant
+/// Returns `true` if a caller can see the clients of a tenant: its own tenant, or any if its token is for every tenant.
+fn can_see(caller: &Caller, tenant: &TenantId) -> bool {
+    caller.is_of_every_tenant() || caller.tenant() == tenant
 }

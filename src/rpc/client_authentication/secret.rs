@@ -1,29 +1,29 @@
 //! Authentication with a `client_secret` (RFC 6749 section 2.3.1).
 
-use super::{ClientAuthentication, NotAuthenticated, sees, tell_client};
+use super::{AuthenticationError, ClientAuthentication, can_see, record_client_id};
 use crate::{
     auth::Caller,
-    domain::{ids::ClientId, metadata::AuthMethod, rejection::Rejection, secret::ClientSecret},
+    domain::{auth_method::AuthMethod, ids::ClientId, rejection::Rejection, secret::ClientSecret},
     pb::v1,
     store::Owner,
 };
 
-/// Checks a secret with one read and one hash. Whether the client is unknown or the secret wrong, the same is done: what
-/// else the rows say is not looked at before the secret was found right.
+/// Checks a secret with one query and one hash, whether the client is unknown or the secret is wrong. The other columns
+/// are not read before the secret has turned out to be right, so that the time does not tell the cases apart.
 pub(super) async fn authenticate(
     service: &ClientAuthentication,
-    context: &Caller,
+    caller: &Caller,
     client_id: &str,
     secret: &str,
-) -> Result<v1::AuthenticatedClient, NotAuthenticated> {
+) -> Result<v1::AuthenticatedClient, AuthenticationError> {
     let (hint, secret) = ClientSecret::parse(secret).ok_or(Rejection::MalformedSecret)?;
     let id = ClientId::parse(client_id).map_err(|_| Rejection::UnknownClient)?;
-    tell_client(&id);
+    record_client_id(&id);
     let found = service.store.find_credential(&id, &hint).await?;
     let owner = found.owner.as_ref();
-    let tenant = owner.map_or(context.tenant(), |owner| &owner.tenant).clone();
+    let tenant = owner.map_or(caller.tenant(), |owner| &owner.tenant).clone();
     let matches = secret.matches(&tenant, &id, &hint, found.hash.as_ref());
-    check(context, owner, matches)?;
+    check(caller, owner, matches)?;
     let client = found.into_client()?;
     if !client.metadata.allows(AuthMethod::ClientSecret) {
         return Err(Rejection::MethodNotAllowed.into());
@@ -37,11 +37,11 @@ pub(super) async fn authenticate(
     })
 }
 
-fn check(context: &Caller, owner: Option<&Owner>, matches: bool) -> Result<(), Rejection> {
+fn check(caller: &Caller, owner: Option<&Owner>, matches: bool) -> Result<(), Rejection> {
     match owner {
         None => Err(Rejection::UnknownClient),
         Some(owner) if owner.is_deleted => Err(Rejection::Deleted),
-        Some(owner) if !sees(context, &owner.tenant) => Err(Rejection::OtherTenant),
+        Some(owner) if !can_see(caller, &owner.tenant) => Err(Rejection::OtherTenant),
         Some(_) if !matches => Err(Rejection::WrongSecret),
         Some(owner) if owner.is_disabled => Err(Rejection::Disabled),
         Some(_) => Ok(()),

@@ -1,23 +1,22 @@
 //! `CreateOAuthClient`.
 
 use tonic::Request;
-use uuid::Uuid;
 
-use super::{OAuthClients, change, split};
+use super::{OAuthClients, caller_and_message, change::change_context};
 use crate::{
-    domain::{client::Client, ids::ClientId, metadata::ClientDraft},
+    domain::{client::Client, metadata::ClientDraft},
     pb::v1,
-    rpc::status::Failure,
+    rpc::{environment::new_client_id, status::Failure},
 };
 
 pub(super) async fn create(
     clients: &OAuthClients,
     request: Request<v1::CreateOAuthClientRequest>,
 ) -> Result<v1::OAuthClient, Failure> {
-    let (context, message) = split(request)?;
-    let id = ClientId::from_uuid(Uuid::now_v7());
-    let (client, secret) = Client::register(id, ClientDraft::from(message), &change(&context)?)?;
-    clients.store.insert_client(context.tenant(), &client).await?;
+    let (caller, message) = caller_and_message(request)?;
+    let context = change_context(&caller)?;
+    let (client, secret) = Client::register(new_client_id(), ClientDraft::from(message), &context)?;
+    clients.store.insert_client(caller.tenant(), &client).await?;
     Ok(v1::OAuthClient {
         client_secret: Some(secret.map(|new| new.secret.reveal()).unwrap_or_default()),
         ..client.into()

@@ -2,9 +2,8 @@
 
 use tonic::Request;
 
-use super::{OAuthClients, change, split};
+use super::OAuthClients;
 use crate::{
-    domain::ids::ClientId,
     pb::v1,
     rpc::{convert, status::Failure},
 };
@@ -13,12 +12,10 @@ pub(super) async fn create_secret(
     clients: &OAuthClients,
     request: Request<v1::CreateClientSecretRequest>,
 ) -> Result<v1::ClientSecret, Failure> {
-    let (context, message) = split(request)?;
-    let id = ClientId::parse(&message.client_id)?;
-    let change = change(&context)?;
-    let new = clients
-        .store
-        .update_client(context.tenant(), &id, move |client| client.create_secret(&change))
-        .await?;
-    Ok(convert::client_secret(&id, context.subject().as_str(), new))
+    clients
+        .change(request, |client, _, context| {
+            let new = client.create_secret(context)?;
+            Ok(convert::client_secret(&client.id, new))
+        })
+        .await
 }

@@ -2,9 +2,8 @@
 
 use tonic::Request;
 
-use super::{OAuthClients, now, split};
+use super::OAuthClients;
 use crate::{
-    domain::{client::ChangeError, ids::ClientId},
     pb::v1::{self, ErrorReason},
     rpc::status::Failure,
 };
@@ -21,23 +20,22 @@ pub(super) async fn delete(
         .get(CONFIRM_HEADER)
         .and_then(|value| value.to_str().ok());
     let header = header.map(str::to_owned).unwrap_or_default();
-    let (context, message) = split(request)?;
+    let message = request.get_ref();
     let said = if message.confirm_delete.is_empty() {
-        header
+        &header
     } else {
-        message.confirm_delete
+        &message.confirm_delete
     };
-    if said.is_empty() || said != message.client_id {
+    if said.is_empty() || *said != message.client_id {
         return Err(Failure::new(
             ErrorReason::DeleteNotConfirmed,
             format!("{CONFIRM_HEADER} must be the id of the client"),
         ));
     }
-    let id = ClientId::parse(&message.client_id)?;
-    let now = now();
-    let deleted = clients.store.update_client(context.tenant(), &id, move |client| {
-        client.delete(now);
-        Ok::<(), ChangeError>(())
-    });
-    Ok(deleted.await?)
+    clients
+        .change(request, |client, _, context| {
+            client.delete(context.now);
+            Ok(())
+        })
+        .await
 }

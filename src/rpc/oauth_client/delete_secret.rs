@@ -2,25 +2,16 @@
 
 use tonic::Request;
 
-use super::{OAuthClients, now, split};
-use crate::{
-    domain::{client::ChangeError, ids::ClientId, secret::Hint},
-    pb::v1,
-    rpc::status::Failure,
-};
+use super::OAuthClients;
+use crate::{pb::v1, rpc::status::Failure};
 
 pub(super) async fn delete_secret(
     clients: &OAuthClients,
     request: Request<v1::DeleteClientSecretRequest>,
 ) -> Result<(), Failure> {
-    let (context, message) = split(request)?;
-    let id = ClientId::parse(&message.client_id)?;
-    let hint = Hint::parse(&message.hint);
-    let now = now();
-    let deleted = clients.store.update_client(context.tenant(), &id, move |client| {
-        // Only of a client that exists can it be said that it lacks a secret.
-        let hint = hint.map_err(|_| ChangeError::SecretNotFound)?;
-        client.delete_secret(&hint, now)
-    });
-    Ok(deleted.await?)
+    clients
+        .change(request, |client, message, context| {
+            client.delete_secret(&message.hint, context.now)
+        })
+        .await
 }

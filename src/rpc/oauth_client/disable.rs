@@ -2,23 +2,17 @@
 
 use tonic::Request;
 
-use super::{OAuthClients, now, split};
-use crate::{
-    domain::{client::ChangeError, ids::ClientId},
-    pb::v1,
-    rpc::status::Failure,
-};
+use super::OAuthClients;
+use crate::{pb::v1, rpc::status::Failure};
 
 pub(super) async fn disable(
     clients: &OAuthClients,
     request: Request<v1::DisableOAuthClientRequest>,
 ) -> Result<v1::OAuthClient, Failure> {
-    let (context, message) = split(request)?;
-    let id = ClientId::parse(&message.client_id)?;
-    let now = now();
-    let disabled = clients.store.update_client(context.tenant(), &id, move |client| {
-        client.disable(&message.reason, now)?;
-        Ok::<_, ChangeError>(client.clone())
-    });
-    Ok(disabled.await?.into())
+    clients
+        .change(request, |client, message, context| {
+            client.disable(&message.reason, context.now)?;
+            Ok(client.clone().into())
+        })
+        .await
 }

@@ -2,23 +2,17 @@
 
 use tonic::Request;
 
-use super::{OAuthClients, now, split};
-use crate::{
-    domain::{client::ChangeError, ids::ClientId},
-    pb::v1,
-    rpc::status::Failure,
-};
+use super::OAuthClients;
+use crate::{pb::v1, rpc::status::Failure};
 
 pub(super) async fn enable(
     clients: &OAuthClients,
     request: Request<v1::EnableOAuthClientRequest>,
 ) -> Result<v1::OAuthClient, Failure> {
-    let (context, message) = split(request)?;
-    let id = ClientId::parse(&message.client_id)?;
-    let now = now();
-    let enabled = clients.store.update_client(context.tenant(), &id, move |client| {
-        client.enable(now);
-        Ok::<_, ChangeError>(client.clone())
-    });
-    Ok(enabled.await?.into())
+    clients
+        .change(request, |client, _, context| {
+            client.enable(context.now);
+            Ok(client.clone().into())
+        })
+        .await
 }

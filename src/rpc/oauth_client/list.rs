@@ -3,14 +3,14 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tonic::Request;
 
-use super::{OAuthClients, split};
+use super::{OAuthClients, caller_and_message};
 use crate::{
     domain::page::{Page, PageRequest, Position},
     pb::v1,
     rpc::{convert::page_request, status::Failure},
 };
 
-/// What stands for itself in a query (`unreserved` of RFC 3986 section 2.3).
+/// The characters of a query that are percent-encoded: all but `unreserved` (RFC 3986 section 2.3).
 const QUERY: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -21,42 +21,40 @@ pub(super) async fn list(
     clients: &OAuthClients,
     request: Request<v1::ListOAuthClientsRequest>,
 ) -> Result<v1::ListOAuthClientsResponse, Failure> {
-    let (context, message) = split(request)?;
+    let (caller, message) = caller_and_message(request)?;
     let page_request = page_request(&message)?;
-    let page = clients
-        .store
-        .list_clients(context.tenant(), &page_request)
-        .await?;
+    let page = clients.store.list_clients(caller.tenant(), &page_request).await?;
     Ok(v1::ListOAuthClientsResponse {
         links: Some(links(&clients.collection_url, &message, &page_request, &page)),
         data: page.clients.into_iter().map(v1::OAuthClient::from).collect(),
-        // More than two billion clients are said to be two billion.
+        // The field is 32 bits wide: a greater total becomes the greatest number.
         total_results: page.total.map(|total| i32::try_from(total).unwrap_or(i32::MAX)),
     })
 }
 
 fn links(url: &str, message: &v1::ListOAuthClientsRequest, request: &PageRequest, page: &Page) -> v1::Links {
-    let to = |parameter, cursor: &str| v1::Link {
+    let link = |parameter, cursor: &str| v1::Link {
         href: href(url, message, Some((parameter, cursor))),
         cursor: Some(cursor.to_owned()),
     };
     let own = match (&message.next, &message.prev) {
-        (Some(next), _) => to("next", next),
-        (None, Some(prev)) => to("prev", prev),
+        (Some(next), _) => link("next", next),
+        (None, Some(prev)) => link("prev", prev),
         (None, None) => v1::Link {
             href: href(url, message, None),
             cursor: None,
         },
     };
-    let cursor = |place: &Option<Position>| place.as_ref().map(|place| request.list.cursor(place));
+    let cursor =
+        |position: &Option<Position>| position.as_ref().map(|position| request.list.cursor(position));
     v1::Links {
         self_: Some(own),
-        next: cursor(&page.next).map(|cursor| to("next", &cursor)),
-        prev: cursor(&page.prev).map(|cursor| to("prev", &cursor)),
+        next: cursor(&page.next).map(|cursor| link("next", &cursor)),
+        prev: cursor(&page.prev).map(|cursor| link("prev", &cursor)),
     }
 }
 
-/// The URL of a page of the same list: the query of the request, with another cursor.
+/// Returns the URL of a page of the same list: the query of the request with another cursor.
 fn href(url: &str, message: &v1::ListOAuthClientsRequest, cursor: Option<(&str, &str)>) -> String {
     let limit = message.limit.map(|limit| limit.to_string());
     let total = message.total_results.then(|| "true".to_owned());

@@ -1,5 +1,6 @@
-//! `OAuthClientService`: one file an RPC.
+//! `OAuthClientService`, with one file for each method.
 
+mod change;
 mod create;
 mod create_secret;
 mod delete;
@@ -10,17 +11,11 @@ mod get;
 mod list;
 mod patch;
 
-use thiserror::Error;
 use tonic::{Request, Response, Status};
 
 use crate::{
-    auth::Caller,
-    domain::{client::Change, secret::SecretSeed},
     pb::v1::{self, o_auth_client_service_server::OAuthClientService},
-    rpc::{
-        call::{now, split},
-        status::Failure,
-    },
+    rpc::call::caller_and_message,
     store::Store,
 };
 
@@ -28,15 +23,15 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct OAuthClients {
     store: Store,
-    /// Where the REST transport says that the clients are, for the links of a page.
+    /// The URL of the collection on the REST transport, for the links of a page.
     collection_url: String,
 }
 
-/// Where the clients are below the public URL.
+/// The path of the collection below the public URL.
 const COLLECTION_PATH: &str = "/api/core/oauth-clients";
 
 impl OAuthClients {
-    /// Handlers for the clients of a store, whose links begin with `public_url`.
+    /// Creates handlers for the clients of a store. The links of a page begin with `public_url`.
     pub fn new(store: Store, public_url: &str) -> Self {
         let collection_url = format!("{}{COLLECTION_PATH}", public_url.trim_end_matches('/'));
         Self {
@@ -114,20 +109,4 @@ impl OAuthClientService for OAuthClients {
     ) -> Result<Response<v1::OAuthClient>, Status> {
         Ok(enable::enable(self, request).await.map(Response::new)?)
     }
-}
-
-#[derive(Debug, Error)]
-#[error("the operating system gave no random bytes")]
-struct NoRandomness;
-
-/// What a change by this caller needs from outside of the domain.
-fn change(context: &Caller) -> Result<Change, Failure> {
-    let mut seed = [0; SecretSeed::LEN];
-    aws_lc_rs::rand::fill(&mut seed).map_err(|_| Failure::internal(&NoRandomness))?;
-    Ok(Change {
-        tenant: context.tenant().clone(),
-        by: context.subject().clone(),
-        now: now(),
-        seed: SecretSeed::from_bytes(seed),
-    })
 }

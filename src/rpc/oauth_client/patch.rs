@@ -2,26 +2,19 @@
 
 use tonic::Request;
 
-use super::{OAuthClients, change, split};
-use crate::{
-    domain::{ids::ClientId, patch::Patch},
-    pb::v1,
-    rpc::status::Failure,
-};
+use super::OAuthClients;
+use crate::{domain::patch::Patch, pb::v1, rpc::status::Failure};
 
 pub(super) async fn patch(
     clients: &OAuthClients,
     request: Request<v1::PatchOAuthClientRequest>,
 ) -> Result<v1::PatchOAuthClientResponse, Failure> {
-    let (context, message) = split(request)?;
-    let id = ClientId::parse(&message.client_id)?;
-    let patch = Patch::from(message.operations);
-    let change = change(&context)?;
-    let secret = clients
-        .store
-        .update_client(context.tenant(), &id, move |client| client.patch(&patch, &change))
-        .await?;
-    Ok(v1::PatchOAuthClientResponse {
-        client_secret: secret.map(|new| new.secret.reveal()),
-    })
+    clients
+        .change(request, |client, message, context| {
+            let secret = client.patch(&Patch::from(message.operations), context)?;
+            Ok(v1::PatchOAuthClientResponse {
+                client_secret: secret.map(|new| new.secret.reveal()),
+            })
+        })
+        .await
 }

@@ -63,6 +63,7 @@ fn given_id(headers: &HeaderMap) -> Option<HeaderValue> {
     (printable && (1..=MAX_LEN).contains(&id.len())).then(|| id.clone())
 }
 
+#[expect(clippy::disallowed_methods, reason = "the layer owns the ids of requests")]
 fn new_id() -> HeaderValue {
     // A UUID is visible ASCII, so the fallback is never taken.
     HeaderValue::try_from(Uuid::now_v7().to_string()).unwrap_or(HeaderValue::from_static("-"))

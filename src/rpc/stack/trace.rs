@@ -48,6 +48,10 @@ where
         self.inner.poll_ready(cx)
     }
 
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the layer measures the time of a request"
+    )]
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let started = Instant::now();
         let span = span_of(&request);

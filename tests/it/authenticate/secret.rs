@@ -340,7 +340,7 @@ pub(super) fn causes_in(log: &str) -> Vec<String> {
     let lines = log
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let rejected = lines.filter(|line| line["message"] == "a client was rejected");
+    let rejected = lines.filter(|line| line["message"] == "client rejected");
     rejected
         .map(|line| line["cause"].as_str().unwrap().to_owned())
         .collect()

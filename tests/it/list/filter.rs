@@ -120,7 +120,7 @@ fn selects(filter: &Filter, client: &Client) -> bool {
         Connective::And => left && right,
         Connective::Or => left || right,
     };
-    filter.fold(leaf, |inner: bool| !inner, connect).unwrap()
+    filter.evaluate(leaf, |inner: bool| !inner, connect).unwrap()
 }
 
 /// The ids of a list, in its order, by the meaning of the words alone.

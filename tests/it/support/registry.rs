@@ -2,7 +2,7 @@
 
 use oauth_clients::{
     domain::{
-        client::{Change, Client},
+        client::{ChangeContext, Client},
         filter::Filter,
         ids::{ClientId, Subject, TenantId},
         metadata::ClientDraft,
@@ -95,9 +95,9 @@ fn client(tenant: &TenantId, name: &str, app_type: &str, index: usize) -> Client
     let by = Subject::parse("seed").unwrap();
     // Several share a moment, so that the id has to break ties.
     let micros = 1_700_000_000_000_000 + i64::try_from(index / 2).unwrap();
-    let change = Change {
+    let change = ChangeContext {
         tenant: tenant.clone(),
-        by,
+        actor: by,
         now: Timestamp::from_micros(micros),
         seed: SecretSeed::from_bytes([7; SecretSeed::LEN]),
     };

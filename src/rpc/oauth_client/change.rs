@@ -1,0 +1,76 @@
+//! The one shape of every change of a client.
+
+use tonic::Request;
+
+use super::OAuthClients;
+use crate::{
+    auth::Caller,
+    domain::{
+        client::{ChangeContext, ChangeError, Client},
+        ids::ClientId,
+    },
+    pb::v1,
+    rpc::{
+        call::caller_and_message,
+        environment::{now, secret_seed},
+        status::Failure,
+    },
+};
+
+/// A message that asks for a change of one client.
+pub(super) trait ChangeRequest: Send + 'static {
+    /// Returns the id of the client, which may be malformed.
+    fn client_id(&self) -> &str;
+}
+
+macro_rules! change_request {
+    ($($message:ident),+ $(,)?) => {
+        $(impl ChangeRequest for v1::$message {
+            fn client_id(&self) -> &str {
+                &self.client_id
+            }
+        })+
+    };
+}
+
+change_request![
+    PatchOAuthClientRequest,
+    DeleteOAuthClientRequest,
+    CreateClientSecretRequest,
+    DeleteClientSecretRequest,
+    DisableOAuthClientRequest,
+    EnableOAuthClientRequest,
+];
+
+impl OAuthClients {
+    /// Changes the client that a request names: `apply` changes it in memory and returns the response, within the
+    /// transaction that stores the difference.
+    ///
+    /// # Errors
+    /// If the caller's tenant has no such client, `apply` rejects the change, or the store fails. Nothing is stored then.
+    pub(super) async fn change<M, R>(
+        &self,
+        request: Request<M>,
+        apply: impl FnOnce(&mut Client, M, &ChangeContext) -> Result<R, ChangeError> + Send + 'static,
+    ) -> Result<R, Failure>
+    where
+        M: ChangeRequest,
+        R: Send + 'static,
+    {
+        let (caller, message) = caller_and_message(request)?;
+        let id = ClientId::parse(message.client_id())?;
+        let context = change_context(&caller)?;
+        let apply = move |client: &mut Client| apply(client, message, &context);
+        Ok(self.store.update_client(caller.tenant(), &id, apply).await?)
+    }
+}
+
+/// Returns the circumstances of a change that a caller makes now.
+pub(super) fn change_context(caller: &Caller) -> Result<ChangeContext, Failure> {
+    Ok(ChangeContext {
+        tenant: caller.tenant().clone(),
+        actor: caller.subject().clone(),
+        now: now(),
+        seed: secret_seed()?,
+    })
+}
