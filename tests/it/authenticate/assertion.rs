@@ -21,20 +21,20 @@ use crate::support::{
 };
 
 on_each_database![
-    each_algorithm_is_taken_and_the_answer_names_the_key,
-    a_key_needs_no_name_where_there_is_one,
-    times_have_a_leeway_and_an_assertion_may_live_for_ten_minutes,
-    what_breaks_a_rule_is_rejected,
+    each_algorithm_is_accepted_and_the_response_names_the_key,
+    a_single_key_needs_no_kid,
+    times_have_a_leeway_and_assertions_last_at_most_ten_minutes,
+    an_assertion_that_breaks_a_rule_is_rejected,
     one_of_the_audiences_is_enough,
-    a_request_without_audiences_is_told_so,
-    an_assertion_is_taken_once,
-    the_id_of_an_assertion_is_its_clients_own,
+    a_request_without_audiences_is_invalid,
+    an_assertion_is_accepted_once,
+    two_clients_may_use_the_same_jti,
     a_rejected_assertion_can_still_be_used,
     a_client_that_may_not_authenticate_is_rejected,
-    a_caller_authenticates_the_clients_that_he_sees,
-    of_fifty_uses_at_once_one_is_taken,
-    expired_assertions_are_deleted_batch_by_batch_by_the_clock_of_the_database,
-    an_assertion_that_may_have_been_forgotten_is_not_used_again,
+    a_caller_authenticates_only_clients_that_it_sees,
+    exactly_one_of_fifty_concurrent_uses_is_accepted,
+    expired_assertions_are_purged_in_batches_by_the_clock_of_the_database,
+    an_assertion_whose_record_may_be_purged_is_refused,
 ];
 
 /// A client of the tenant `acme`, and its keys.
@@ -59,7 +59,7 @@ impl Client {
     }
 }
 
-async fn each_algorithm_is_taken_and_the_answer_names_the_key(server: TestServer) {
+async fn each_algorithm_is_accepted_and_the_response_names_the_key(server: TestServer) {
     let client = Client::create(&server).await;
     let stored = server.admin().stored(&client.id).await;
     for key in &client.keys {
@@ -78,7 +78,7 @@ async fn each_algorithm_is_taken_and_the_answer_names_the_key(server: TestServer
     }
 }
 
-async fn a_key_needs_no_name_where_there_is_one(server: TestServer) {
+async fn a_single_key_needs_no_kid(server: TestServer) {
     let (one, other) = (SigningKey::new("one", "ES384"), SigningKey::new("other", "ES384"));
     let admin = server.admin();
     for (keys, taken) in [(&[&one][..], true), (&[&one, &other], false)] {
@@ -90,7 +90,7 @@ async fn a_key_needs_no_name_where_there_is_one(server: TestServer) {
     }
 }
 
-async fn times_have_a_leeway_and_an_assertion_may_live_for_ten_minutes(server: TestServer) {
+async fn times_have_a_leeway_and_assertions_last_at_most_ten_minutes(server: TestServer) {
     let client = Client::create(&server).await;
     let now = now();
     for claims in [
@@ -263,7 +263,7 @@ fn forged(client: &Client) -> Vec<(&'static str, String)> {
     all
 }
 
-async fn what_breaks_a_rule_is_rejected(server: TestServer) {
+async fn an_assertion_that_breaks_a_rule_is_rejected(server: TestServer) {
     let (admin, platform) = (server.admin(), server.platform());
     let client = Client::create(&server).await;
     let other = admin.created(keyed(&[&SigningKey::new("other", "ES384")])).await;
@@ -280,7 +280,7 @@ async fn what_breaks_a_rule_is_rejected(server: TestServer) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_log_tells_each_cause() {
+async fn the_log_has_the_cause_of_each_rejection() {
     let dir = tempfile::tempdir().unwrap();
     let served = Served::start(dir.path(), &["--log-format", "json"]).await;
     let transports = served.transports();
@@ -326,7 +326,7 @@ async fn one_of_the_audiences_is_enough(server: TestServer) {
     }
 }
 
-async fn a_request_without_audiences_is_told_so(server: TestServer) {
+async fn a_request_without_audiences_is_invalid(server: TestServer) {
     let client = Client::create(&server).await;
     for jwt in [client.assertion(json!({})), "garbage".to_owned(), String::new()] {
         let asked = presented_to(&jwt, &[]);
@@ -335,7 +335,7 @@ async fn a_request_without_audiences_is_told_so(server: TestServer) {
     }
 }
 
-async fn an_assertion_is_taken_once(server: TestServer) {
+async fn an_assertion_is_accepted_once(server: TestServer) {
     let client = Client::create(&server).await;
     let replica = server.replica().await;
     let used = client.assertion(json!({}));
@@ -371,7 +371,7 @@ async fn an_assertion_is_taken_once(server: TestServer) {
     }
 }
 
-async fn the_id_of_an_assertion_is_its_clients_own(server: TestServer) {
+async fn two_clients_may_use_the_same_jti(server: TestServer) {
     let key = SigningKey::new("shared", "ES384");
     for tenant in ["acme", "acme", "other"] {
         let id = server.admin_of(tenant).created(keyed(&[&key])).await;
@@ -460,7 +460,7 @@ async fn a_client_that_may_not_authenticate_is_rejected(server: TestServer) {
     assert!(!platform.takes_assertion(&assertion).await);
 }
 
-async fn a_caller_authenticates_the_clients_that_he_sees(server: TestServer) {
+async fn a_caller_authenticates_only_clients_that_it_sees(server: TestServer) {
     let key = SigningKey::new("a", "ES384");
     for tenant in ["acme", "other"] {
         let id = server.admin_of(tenant).created(keyed(&[&key])).await;
@@ -473,7 +473,7 @@ async fn a_caller_authenticates_the_clients_that_he_sees(server: TestServer) {
     }
 }
 
-async fn of_fifty_uses_at_once_one_is_taken(server: TestServer) {
+async fn exactly_one_of_fifty_concurrent_uses_is_accepted(server: TestServer) {
     let client = Client::create(&server).await;
     let replica = server.replica().await;
     let platforms = [server.platform(), replica.as_ref().unwrap_or(&server).platform()];
@@ -485,7 +485,7 @@ async fn of_fifty_uses_at_once_one_is_taken(server: TestServer) {
     }
 }
 
-async fn expired_assertions_are_deleted_batch_by_batch_by_the_clock_of_the_database(db: Db) {
+async fn expired_assertions_are_purged_in_batches_by_the_clock_of_the_database(db: Db) {
     let registry = Registry::open(&db).await;
     // Two clients have used the same 1,250 ids, and a third some that were over a moment later.
     let (digest, now) = if db.is_sqlite() {
@@ -515,7 +515,7 @@ async fn expired_assertions_are_deleted_batch_by_batch_by_the_clock_of_the_datab
     assert_eq!(db.number("SELECT count(*) FROM used_assertions").await, 250);
 }
 
-async fn an_assertion_that_may_have_been_forgotten_is_not_used_again(db: Db) {
+async fn an_assertion_whose_record_may_be_purged_is_refused(db: Db) {
     let registry = Registry::open(&db).await;
     let client = registry.fill(&registry.tenant, &[("a".to_owned(), "web")]).await;
     let ended = |seconds_ago: u64| UsedAssertion {

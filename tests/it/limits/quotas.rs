@@ -13,7 +13,7 @@ use crate::support::{
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_many_calls_at_once_the_quota_is_let_through() {
+async fn concurrent_requests_are_admitted_up_to_the_quota() {
     for redis in places().await {
         let server = limited(redis.as_ref(), 10, 0).await;
         assert_eq!(allowed_of(50, &[&server]).await, 10);
@@ -21,7 +21,7 @@ async fn of_many_calls_at_once_the_quota_is_let_through() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_waits_as_long_as_he_is_told_is_let_through_and_who_does_not_is_not() {
+async fn a_caller_is_admitted_after_retry_after_and_not_before() {
     for redis in places().await {
         let server = limited(redis.as_ref(), 60, 0).await;
         let admin = server.admin();
@@ -66,7 +66,7 @@ async fn refused_for(caller: &Caller<'_>) -> Duration {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_caller_has_a_bucket_of_his_own() {
+async fn every_caller_has_its_own_bucket() {
     let callers = [
         ("a", "b"),
         ("b", "a"),
@@ -95,7 +95,7 @@ async fn every_caller_has_a_bucket_of_his_own() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn headers_say_the_quota_and_what_is_left_of_it() {
+async fn headers_have_the_quota_and_what_is_left_of_it() {
     for redis in places().await {
         let server = limited(redis.as_ref(), 2, 1_000).await;
         for transport in Transport::BOTH {
@@ -114,7 +114,7 @@ async fn headers_say_the_quota_and_what_is_left_of_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_answer_to_a_call_that_is_counted_has_the_headers() {
+async fn every_response_to_a_counted_request_has_the_headers() {
     let server = limited(None, 100, 100).await;
     let admin = server.admin();
     let id = admin.created(spa()).await;
@@ -155,7 +155,7 @@ async fn every_answer_to_a_call_that_is_counted_has_the_headers() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_not_counted_has_no_headers() {
+async fn requests_that_are_not_counted_have_no_headers() {
     let limited = limited(None, 1, 1).await;
     let anonymous = limited.caller(None);
     let unlimited = TestServer::start(Db::sqlite()).await;

@@ -36,7 +36,7 @@ async fn two_servers_on_one_redis_share_the_quota() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_servers_that_can_hardly_keep_up_share_it_all_the_same() {
+async fn two_overloaded_servers_still_share_the_quota() {
     two_servers_share_a_quota(60, 600).await;
 }
 
@@ -71,7 +71,7 @@ async fn two_servers_share_a_quota(quota: u32, callers: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_call_fails_because_redis_is_stopped_under_load() {
+async fn no_request_fails_when_redis_stops_under_load() {
     let Some(mut redis) = Redis::start().await else {
         return;
     };
@@ -109,7 +109,7 @@ async fn a_server_starts_without_its_redis_and_finds_it_later() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_whose_redis_goes_away_goes_on_from_where_it_was() {
+async fn a_server_that_loses_redis_continues_from_the_last_known_buckets() {
     let Some(mut redis) = Redis::start().await else {
         return;
     };
@@ -134,7 +134,7 @@ async fn calls_hardly_wait(server: &TestServer) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_redis_that_hangs_delays_calls_once() {
+async fn a_redis_that_hangs_delays_one_request() {
     let Some(redis) = Redis::start().await else {
         return;
     };
@@ -146,7 +146,7 @@ async fn a_redis_that_hangs_delays_calls_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_takes_connections_and_never_answers_delays_no_call() {
+async fn a_redis_that_accepts_connections_and_never_responds_delays_no_request() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("redis://{}", silent.local_addr().unwrap());
     let server = TestServer::start_with(Db::sqlite(), |config| {
@@ -158,7 +158,7 @@ async fn what_takes_connections_and_never_answers_delays_no_call() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_bucket_that_is_full_again_is_no_key_in_redis() {
+async fn a_full_bucket_has_no_key_in_redis() {
     let Some(redis) = Redis::start().await else {
         return;
     };
@@ -171,7 +171,7 @@ async fn a_bucket_that_is_full_again_is_no_key_in_redis() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_redis_that_forgets_its_scripts_and_keys_goes_on_deciding() {
+async fn a_redis_that_lost_its_scripts_and_keys_still_decides() {
     let Some(redis) = Redis::start().await else {
         return;
     };
@@ -188,7 +188,7 @@ async fn a_redis_that_forgets_its_scripts_and_keys_goes_on_deciding() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_clock_of_redis_that_is_set_back_locks_nobody_out() {
+async fn a_redis_clock_that_is_set_back_locks_no_caller_out() {
     let Some(redis) = Redis::start().await else {
         return;
     };

@@ -22,9 +22,9 @@ use crate::support::{
 
 on_each_database![
     a_filter_selects_what_it_means_in_every_order,
-    a_filter_cannot_reach_past_its_tenant,
-    the_deepest_and_the_longest_filters_are_answered,
-    names_are_found_whatever_they_are_made_of,
+    a_filter_never_finds_clients_of_another_tenant,
+    the_deepest_and_the_longest_filters_succeed,
+    names_of_any_characters_are_found,
     a_walk_in_any_order_is_not_disturbed_by_changes,
 ];
 
@@ -241,7 +241,7 @@ async fn a_filter_selects_what_it_means_in_every_order(db: Db) {
     }
 }
 
-async fn a_filter_cannot_reach_past_its_tenant(db: Db) {
+async fn a_filter_never_finds_clients_of_another_tenant(db: Db) {
     let registry = Registry::open(&db).await;
     registry.fill(&tenant("other"), &clients()).await;
     for filter in [
@@ -257,7 +257,7 @@ async fn a_filter_cannot_reach_past_its_tenant(db: Db) {
     }
 }
 
-async fn the_deepest_and_the_longest_filters_are_answered(db: Db) {
+async fn the_deepest_and_the_longest_filters_succeed(db: Db) {
     let registry = Registry::open(&db).await;
     let all = registry.fill(&registry.tenant, &clients()).await;
     let leaf = r#"clientName co "a""#;
@@ -283,7 +283,7 @@ async fn the_deepest_and_the_longest_filters_are_answered(db: Db) {
     }
 }
 
-async fn names_are_found_whatever_they_are_made_of(db: Db) {
+async fn names_of_any_characters_are_found(db: Db) {
     let registry = Registry::open(&db).await;
     let all = registry.fill(&registry.tenant, &clients()).await;
     for name in names() {

@@ -9,7 +9,7 @@ use crate::support::{
 
 on_each_database![
     every_list_is_read_along_an_index,
-    a_single_client_is_looked_up_in_every_order,
+    a_filter_for_one_client_uses_its_index_in_every_order,
 ];
 
 /// Each list, and the index along which it should be read.
@@ -93,7 +93,7 @@ const LOOKUPS: &[(&str, &str)] = &[
     (r#"clientId eq "7""#, "client_id"),
 ];
 
-async fn a_single_client_is_looked_up_in_every_order(db: Db) {
+async fn a_filter_for_one_client_uses_its_index_in_every_order(db: Db) {
     let registry = Registry::open(&db).await;
     fill(&registry).await;
     for (filter, index) in LOOKUPS {

@@ -17,16 +17,16 @@ use crate::support::{
 };
 
 on_each_database![
-    a_body_that_is_no_json_is_malformed,
-    a_body_over_a_mebibyte_is_too_large_and_the_answer_arrives,
+    a_body_that_is_not_json_is_malformed,
+    a_body_over_a_mebibyte_is_too_large_and_the_response_arrives,
     other_media_types_are_not_supported,
-    an_id_that_is_none_is_not_found,
+    a_malformed_id_is_not_found,
     a_grpc_message_that_cannot_be_decoded_is_an_invalid_field,
     a_grpc_message_over_a_mebibyte_is_too_large,
-    a_text_that_no_database_keeps_is_refused,
+    a_text_with_nul_is_refused,
 ];
 
-async fn a_body_that_is_no_json_is_malformed(server: TestServer) {
+async fn a_body_that_is_not_json_is_malformed(server: TestServer) {
     let deep = [vec![b'['; 10_000], vec![b']'; 10_000]].concat();
     let deep_member = format!("{{\"a\":{}1{}}}", "[".repeat(10_000), "]".repeat(10_000));
     let bodies: [&[u8]; 14] = [
@@ -62,7 +62,7 @@ async fn a_body_that_is_no_json_is_malformed(server: TestServer) {
     assert_eq!(answer.refused().codes(), ["MALFORMED_JSON"]);
 }
 
-async fn a_body_over_a_mebibyte_is_too_large_and_the_answer_arrives(server: TestServer) {
+async fn a_body_over_a_mebibyte_is_too_large_and_the_response_arrives(server: TestServer) {
     let body = vec![b' '; 10 << 20];
     let authorized = format!("authorization: Bearer {}\r\n", server.admin().token.unwrap());
     for (headers, status, code) in [
@@ -105,7 +105,7 @@ async fn other_media_types_are_not_supported(server: TestServer) {
     }
 }
 
-async fn an_id_that_is_none_is_not_found(server: TestServer) {
+async fn a_malformed_id_is_not_found(server: TestServer) {
     let paths = [
         "x",
         "%00",
@@ -220,7 +220,7 @@ async fn a_grpc_message_over_a_mebibyte_is_too_large(server: TestServer) {
     );
 }
 
-async fn a_text_that_no_database_keeps_is_refused(server: TestServer) {
+async fn a_text_with_nul_is_refused(server: TestServer) {
     for member in ["clientName", "description", "logoUri", "clientUri"] {
         for transport in Transport::BOTH {
             let client = with(spa(), json!({member: "a\u{0}b"}));

@@ -9,7 +9,7 @@ use crate::support::{
 
 on_each_database![
     a_full_client_has_every_documented_member,
-    a_bare_client_has_what_is_always_there_and_nothing_else,
+    a_minimal_client_has_only_the_members_that_are_always_present,
     a_new_secret_has_every_documented_member,
     a_page_has_every_documented_member,
 ];
@@ -149,7 +149,7 @@ async fn a_full_client_has_every_documented_member(server: TestServer) {
     }
 }
 
-async fn a_bare_client_has_what_is_always_there_and_nothing_else(server: TestServer) {
+async fn a_minimal_client_has_only_the_members_that_are_always_present(server: TestServer) {
     for transport in Transport::BOTH {
         let created = server.admin().create(transport, spa()).await;
         check(&created, &[ALWAYS, ONCE]);

@@ -92,14 +92,14 @@ fn check(services: &[String], files: BTreeMap<String, Vec<u8>>) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn version_1_gives_the_descriptors_with_their_options() {
+async fn version_1_returns_descriptors_with_their_options() {
     let server = TestServer::start(Db::sqlite()).await;
     let (services, files) = reflect!(v1, server);
     check(&services, files);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn version_1_alpha_gives_the_descriptors_with_their_options() {
+async fn version_1_alpha_returns_descriptors_with_their_options() {
     let server = TestServer::start(Db::sqlite()).await;
     let (services, files) = reflect!(v1alpha, server);
     check(&services, files);

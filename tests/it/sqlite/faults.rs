@@ -21,7 +21,7 @@ async fn name_in_file(db: &str, id: &str) -> Option<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_transaction_that_sqlite_ended_by_itself_loses_no_later_write() {
+async fn a_transaction_that_sqlite_ended_loses_no_later_write() {
     for transport in Transport::BOTH {
         let server = TestServer::start(Db::sqlite()).await;
         let admin = server.admin();
@@ -63,7 +63,7 @@ async fn create_until_refused(admin: &Caller<'_>, transport: Transport) -> Vec<S
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn writes_that_the_disk_refuses_are_unavailable_until_it_takes_them_again() {
+async fn writes_are_unavailable_while_the_disk_refuses_them() {
     let dir = tempfile::tempdir().unwrap();
     let served =
         Served::start_with_limit(dir.path(), 700, &["--log", "error", "--tier2-per-minute", "0"]).await;
@@ -112,7 +112,7 @@ fn assert_unavailable(refused: Result<Value, Refused>, what: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn files_that_were_deleted_or_replaced_take_no_write() {
+async fn deleted_or_replaced_files_accept_no_write() {
     let delete: Lose = |path| std::fs::remove_file(path).unwrap();
     let replace: Lose = |path| {
         let copy = path.with_extension("copy");

@@ -127,7 +127,7 @@ fn with_message(lines: &[Value], message: &str) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_log_that_nobody_reads_holds_up_neither_requests_nor_the_end() {
+async fn an_unread_log_delays_neither_requests_nor_shutdown() {
     let (mut piped, _unread) = Piped::start().await;
     piped.log_lines(TOO_MANY).await;
     piped.answers_at_once().await;
@@ -138,7 +138,7 @@ async fn a_log_that_nobody_reads_holds_up_neither_requests_nor_the_end() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_log_that_is_read_again_says_how_many_lines_it_lost() {
+async fn a_log_that_is_read_again_reports_the_lost_lines() {
     let (mut piped, log) = Piped::start().await;
     piped.log_lines(TOO_MANY).await;
     let mut lines = BufReader::new(log).lines();
@@ -173,7 +173,7 @@ async fn a_log_that_is_read_again_says_how_many_lines_it_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_lines_of_a_log_whose_reader_has_gone_are_counted() {
+async fn lines_are_counted_when_the_reader_of_the_log_is_gone() {
     let (mut piped, log) = Piped::start().await;
     drop(log);
     piped.log_lines(80).await;
@@ -197,7 +197,7 @@ async fn the_last_lines_before_the_end_are_written() {
 }
 
 #[tokio::test]
-async fn a_line_is_short_however_long_the_path_is() {
+async fn a_long_path_makes_no_long_line() {
     let dir = tempfile::tempdir().unwrap();
     let served = Served::start(dir.path(), &[]).await;
     let path = format!("/{}", "a".repeat(60_000));
@@ -215,7 +215,7 @@ async fn a_line_is_short_however_long_the_path_is() {
 }
 
 #[tokio::test]
-async fn a_command_that_fails_ends_although_nobody_reads_why() {
+async fn a_failed_command_ends_although_its_error_is_not_read() {
     let dir = tempfile::tempdir().unwrap();
     let data_dir = dir.path().to_str().unwrap();
     let (_unread, full) = full_pipe().await;
@@ -244,7 +244,7 @@ async fn a_command_that_fails_ends_although_nobody_reads_why() {
 }
 
 #[tokio::test]
-async fn a_greeting_that_nobody_reads_holds_up_neither_requests_nor_the_end() {
+async fn an_unread_greeting_delays_neither_requests_nor_shutdown() {
     let dir = tempfile::tempdir().unwrap();
     let (_unread, full) = full_pipe().await;
     let log = dir.path().join("log");

@@ -76,7 +76,7 @@ fn series(attributes: &[(&str, &str)], count: u64) -> Series {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn calls_are_measured_and_decisions_of_the_limits_counted() {
+async fn requests_are_measured_and_rate_limit_decisions_are_counted() {
     let mut measured = Measured::start(&["--tier1-per-minute", "2"], &[]).await;
     let statuses = [
         measured.get(COLLECTION).await,
@@ -120,7 +120,7 @@ const AWAY: &str = "Redis does not answer: each replica limits by itself";
 const BACK: &str = "Redis answers: replicas share the rate limits";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_redis_that_goes_and_comes_back_is_said_once_and_counted() {
+async fn an_outage_of_redis_is_logged_once_and_counted() {
     let Some(mut redis) = Redis::start().await else {
         return;
     };
@@ -143,7 +143,7 @@ fn with_password(port: u16) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_redis_that_refuses_its_user_is_no_redis_and_the_password_is_not_told() {
+async fn a_redis_that_refuses_the_user_is_unavailable_and_the_password_is_not_logged() {
     let Some(redis) = Redis::start().await else {
         return;
     };
@@ -155,7 +155,7 @@ async fn a_redis_that_refuses_its_user_is_no_redis_and_the_password_is_not_told(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_redis_without_tls_is_no_redis_for_rediss() {
+async fn rediss_does_not_accept_a_redis_without_tls() {
     let Some(redis) = Redis::start().await else {
         return;
     };

@@ -18,7 +18,7 @@ use crate::support::{
     samples::{encode, web},
 };
 
-on_each_database![no_output_holds_what_proves_an_identity];
+on_each_database![no_output_holds_a_credential];
 
 /// Texts that nobody may find, and what each is.
 #[derive(Default)]
@@ -211,7 +211,7 @@ fn digests(db: &Db) -> String {
     format!("SELECT {} FROM used_assertions", db.hex("jti_digest"))
 }
 
-async fn no_output_holds_what_proves_an_identity(db: Db) {
+async fn no_output_holds_a_credential(db: Db) {
     for format in ["json", "text"] {
         let collector = Collector::start().await;
         let dir = tempfile::tempdir().unwrap();

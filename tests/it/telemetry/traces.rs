@@ -3,7 +3,7 @@
 use crate::support::{collector::Collector, http::COLLECTION, process::Served};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_call_is_a_span_of_its_callers_trace() {
+async fn a_request_is_a_span_of_its_callers_trace() {
     let collector = Collector::start().await;
     let dir = tempfile::tempdir().unwrap();
     let env = [("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint.as_str())];

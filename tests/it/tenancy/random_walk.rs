@@ -18,7 +18,7 @@ use crate::support::{
     issuer::{SigningKey, TestIssuer},
 };
 
-on_each_database![no_operation_of_any_tenant_shows_or_changes_what_is_of_another];
+on_each_database![no_operation_reveals_or_changes_anything_of_another_tenant];
 
 /// Names that a careless comparison would take for one another.
 const TENANTS: [&str; 4] = ["acme", "ACME", "acme ", "acm%"];
@@ -276,7 +276,7 @@ fn callers<'a>(server: &'a TestServer, key: &SigningKey) -> Vec<Caller<'a>> {
     tokens.map(|token| server.caller(Some(token))).collect()
 }
 
-async fn no_operation_of_any_tenant_shows_or_changes_what_is_of_another(db: Db) {
+async fn no_operation_reveals_or_changes_anything_of_another_tenant(db: Db) {
     let key = SigningKey::new("key", "EdDSA");
     let issuer = TestIssuer::start(&[&key]).await;
     let server = TestServer::start_with(db, |config| issuer.trusted_by(config)).await;

@@ -29,7 +29,7 @@ async fn stalled(server: &TestServer, transport: Transport) -> TcpStream {
 }
 
 #[tokio::test]
-async fn a_stalled_handshake_holds_nobody_up() {
+async fn a_stalled_handshake_delays_no_other_connection() {
     let ca = Ca::new("ca");
     let (server, _dir) = serve(&ca).await;
     for transport in Transport::BOTH {
@@ -59,7 +59,7 @@ async fn a_failed_handshake_does_not_hide_one_that_still_runs() {
 }
 
 #[tokio::test]
-async fn a_stalled_handshake_does_not_hold_up_the_end() {
+async fn a_stalled_handshake_does_not_delay_shutdown() {
     let ca = Ca::new("ca");
     let (server, _dir) = serve(&ca).await;
     let _stalled = [
@@ -80,7 +80,7 @@ async fn a_stalled_handshake_does_not_hold_up_the_end() {
 }
 
 #[tokio::test]
-async fn a_connection_on_which_nothing_is_sent_is_closed() {
+async fn a_silent_connection_is_closed() {
     let ca = Ca::new("ca");
     let (encrypted, _dir) = serve(&ca).await;
     let plain = TestServer::start(Db::sqlite()).await;

@@ -97,7 +97,7 @@ async fn each_allowed_algorithm_is_accepted_with_a_key_for_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_algorithm_is_never_taken_from_the_token() {
+async fn the_algorithm_is_never_taken_from_the_token() {
     let rsa = SigningKey::new("rsa", "RS256");
     let (ec, pss) = (SigningKey::new("ec", "ES256"), SigningKey::new("rsa", "PS256"));
     let issuer = TestIssuer::start(&[&rsa, &ec]).await;
@@ -146,7 +146,7 @@ fn hmac_token(alg: &str, secret: &[u8]) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_key_that_a_token_brings_along_is_not_trusted() {
+async fn a_key_inside_a_token_is_not_trusted() {
     let (good, evil) = (SigningKey::new("good", "ES256"), SigningKey::new("evil", "ES256"));
     let issuer = TestIssuer::start(&[&good]).await;
     let other = TestIssuer::start(&[&evil]).await;
@@ -214,7 +214,7 @@ async fn list_with(server: &TestServer, authorization: &[u8]) -> Answer {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn scopes_come_as_text_or_list_and_only_the_right_ones_count() {
+async fn scopes_are_a_string_or_an_array_and_compared_exactly() {
     let key = SigningKey::new("a", "ES256");
     let issuer = TestIssuer::start(&[&key]).await;
     let server = server(&issuer).await;
@@ -245,7 +245,7 @@ async fn scopes_come_as_text_or_list_and_only_the_right_ones_count() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_setting_names_the_claims_of_tenant_and_scopes() {
+async fn flags_name_the_claims_of_tenant_and_scopes() {
     let key = SigningKey::new("a", "ES256");
     let issuer = TestIssuer::start(&[&key]).await;
     let server = server_with(&issuer, |config| {
@@ -289,7 +289,7 @@ async fn a_setting_names_the_claims_of_tenant_and_scopes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_setting_insists_on_access_tokens() {
+async fn require_at_jwt_refuses_other_tokens() {
     let key = SigningKey::new("a", "ES256");
     let issuer = TestIssuer::start(&[&key]).await;
     let server = server_with(&issuer, |config| {
@@ -312,7 +312,7 @@ async fn a_setting_insists_on_access_tokens() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_token_of_a_hundred_kilobytes_is_refused_unread() {
+async fn a_token_of_a_hundred_kilobytes_is_refused() {
     let key = SigningKey::new("a", "ES256");
     let issuer = TestIssuer::start(&[&key]).await;
     let server = server(&issuer).await;
@@ -340,7 +340,7 @@ async fn a_new_key_is_fetched_when_a_token_names_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn unknown_keys_cost_the_issuer_one_request_in_ten_seconds() {
+async fn unknown_keys_cause_one_fetch_in_ten_seconds() {
     let (good, evil) = (SigningKey::new("good", "ES256"), SigningKey::new("evil", "ES256"));
     let issuer = TestIssuer::start(&[&good]).await;
     let server = server(&issuer).await;
@@ -356,7 +356,7 @@ async fn unknown_keys_cost_the_issuer_one_request_in_ten_seconds() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_withdrawn_key_signed_is_refused_though_it_was_accepted_before() {
+async fn a_cached_token_of_a_withdrawn_key_is_refused() {
     let (old, new) = (SigningKey::new("old", "ES256"), SigningKey::new("new", "ES256"));
     let issuer = TestIssuer::start(&[&old, &new]).await;
     let server = server_with(&issuer, |config| refreshed_every(QUICK, config)).await;
@@ -372,7 +372,7 @@ async fn what_a_withdrawn_key_signed_is_refused_though_it_was_accepted_before() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn keys_are_kept_while_the_issuer_is_away_or_talks_nonsense() {
+async fn keys_are_kept_while_the_issuer_is_unavailable_or_sends_an_invalid_set() {
     let (key, next) = (SigningKey::new("a", "ES256"), SigningKey::new("b", "ES256"));
     let mut issuer = TestIssuer::start(&[&key]).await;
     let server = server_with(&issuer, |config| refreshed_every(QUICK, config)).await;
@@ -438,7 +438,7 @@ async fn a_server_that_starts_before_its_issuer_waits_for_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_file_of_keys_is_watched() {
+async fn a_changed_key_file_replaces_the_keys() {
     let (old, new) = (SigningKey::new("old", "ES256"), SigningKey::new("new", "RS256"));
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("jwks.json");
@@ -464,7 +464,7 @@ async fn a_file_of_keys_is_watched() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_token_that_was_accepted_before_expires_all_the_same() {
+async fn a_cached_token_still_expires() {
     let key = SigningKey::new("a", "ES256");
     let issuer = TestIssuer::start(&[&key]).await;
     let server = server(&issuer).await;
