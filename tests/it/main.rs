@@ -1,8 +1,8 @@
-//! The service as its users see it: each rule of the API, on each database, and where it matters through both transports.
+//! The service as its users see it: each rule of the API, on each database, and where it matters on both transports.
 //!
-//! `TEST_POSTGRES_URL`, such as `postgres://postgres@127.0.0.1:5432/postgres`, says where databases for the PostgreSQL
-//! tests may be made; without it they are left out, and so are those with a Redis where `redis-server` is not installed.
-//! With `REQUIRE_REDIS` they fail instead.
+//! The PostgreSQL tests create databases on the server of `TEST_POSTGRES_URL`, such as
+//! `postgres://postgres@127.0.0.1:5432/postgres`, and are skipped without it. The tests with Redis start `redis-server`,
+//! and are skipped if it is not installed, unless `REQUIRE_REDIS` is set: then they fail.
 
 #![expect(
     clippy::expect_used,

@@ -111,7 +111,7 @@ async fn times_have_a_leeway_and_assertions_last_at_most_ten_minutes(server: Tes
     }
 }
 
-/// Assertions that break one rule each, and the cause by which operators know it.
+/// Returns assertions that break one rule each, and the cause in the log.
 fn broken(client: &Client, other: &str) -> Vec<(&'static str, String)> {
     let key = &client.keys[2];
     let now = now();
@@ -184,7 +184,7 @@ fn broken(client: &Client, other: &str) -> Vec<(&'static str, String)> {
     let [rs256, rs512, _] = &client.keys;
     let signed = |key: &SigningKey, header: Value| key.assertion_with(header, &client.id, json!({}));
     all.extend([
-        // Both are the same RSA key: only the algorithm that was registered is taken.
+        // Both are the same RSA key: only the registered algorithm is accepted.
         ("algorithm", signed(rs256, json!({"kid": "RS512"}))),
         ("algorithm", signed(rs512, json!({"kid": "RS256"}))),
         (
@@ -211,7 +211,7 @@ fn broken(client: &Client, other: &str) -> Vec<(&'static str, String)> {
     all
 }
 
-/// What somebody makes who has no key, out of public keys and assertions that he saw.
+/// Returns forgeries that need no private key, only public keys and assertions of others.
 fn forged(client: &Client) -> Vec<(&'static str, String)> {
     let good = client.assertion(json!({}));
     let (input, signature) = good.rsplit_once('.').unwrap();
@@ -346,7 +346,7 @@ async fn an_assertion_is_accepted_once(server: TestServer) {
         let again = server.platform().authenticate(asked).await.unwrap();
         assert!(!is_authenticated(&again));
     }
-    // The id is what counts, whatever else it says, and whichever key signs it.
+    // Only the id counts, whatever the other claims and the key.
     let id = json!({"jti": "once"});
     assert!(
         server
@@ -487,7 +487,7 @@ async fn exactly_one_of_fifty_concurrent_uses_is_accepted(server: TestServer) {
 
 async fn expired_assertions_are_purged_in_batches_by_the_clock_of_the_database(db: Db) {
     let registry = Registry::open(&db).await;
-    // Two clients have used the same 1,250 ids, and a third some that were over a moment later.
+    // Two clients have used the same 1,250 ids, and a third some that expired a moment later.
     let (digest, now) = if db.is_sqlite() {
         (
             "CAST(printf('%032d', n % 1250) AS BLOB)",
@@ -528,7 +528,7 @@ async fn an_assertion_whose_record_may_be_purged_is_refused(db: Db) {
             .use_assertion(&registry.tenant, &client[0].id, assertion);
         used.await.unwrap()
     };
-    // A server whose clock is behind accepts these still. Whatever clock another one has, it deletes none of them.
+    // A server with a slow clock still accepts these. No other server purges them, whatever its clock.
     for seconds in [0, 200, 290] {
         let assertion = ended(seconds);
         assert_eq!(uses(&assertion).await, AssertionUse::First, "{seconds}");

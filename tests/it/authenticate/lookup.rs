@@ -109,7 +109,7 @@ async fn looking_up_changes_nothing(server: TestServer) {
     assert_eq!(admin.stored(id).await, before);
 }
 
-/// The query of `Store::find_client`, which SeaORM writes.
+/// The query of `Store::find_client`, as SeaORM writes it.
 const LOOKUP: &str = "SELECT * FROM oauth_clients c LEFT JOIN oauth_client_secrets s \
     ON c.tenant_id = s.tenant_id AND c.client_id = s.client_id \
     WHERE c.client_id = 'x' ORDER BY c.tenant_id, c.client_id, s.created_at";

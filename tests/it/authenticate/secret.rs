@@ -53,7 +53,7 @@ async fn each_secret_of_a_client_is_accepted_and_the_response_names_it(server: T
     }
 }
 
-/// A secret with one mistake.
+/// Returns secrets with one mistake each.
 fn mistyped(secret: &str) -> Vec<String> {
     let replaced = |at: usize| {
         let other = if secret[at..].starts_with('A') { "B" } else { "A" };
@@ -133,7 +133,7 @@ async fn a_deleted_secret_is_rejected_at_once(server: TestServer) {
     }
 }
 
-/// What is done to a client, after which its secret is rejected.
+/// Changes of a client after which its secret is rejected.
 const ENDS: [&str; 4] = [
     "deleted",
     "disabled",
@@ -169,7 +169,7 @@ async fn a_client_that_may_not_authenticate_is_rejected(server: TestServer) {
         end(&admin, id, how).await;
         assert!(!server.platform().takes_secret(id, &secret).await, "{how}");
     }
-    // No operation leaves a secret to a client that may not use it, but somebody's SQL may.
+    // No method leaves a secret to a client that may not use it, but SQL may.
     let created = admin.create(Transport::Rest, web()).await;
     let keys_only = "UPDATE oauth_clients SET allowed_auth_methods = '[\"private_key_jwt\"]'";
     server.db.execute(keys_only).await;
@@ -197,7 +197,7 @@ async fn a_caller_authenticates_only_clients_that_it_sees(server: TestServer) {
     }
 }
 
-/// The bytes of an answer, and the names in its metadata.
+/// Returns the bytes of a response, and the names in its metadata.
 async fn raw_answer(caller: &Caller<'_>, request: Value) -> (Vec<u8>, Vec<String>) {
     let method = method("AuthenticateClient");
     let message = DynamicMessage::deserialize(method.descriptor.input(), request).unwrap();
@@ -335,7 +335,7 @@ async fn the_log_and_a_metric_have_the_cause_of_a_rejection() {
     assert_eq!(outcomes, expected);
 }
 
-/// The causes of the rejections, in their order.
+/// Returns the causes of the rejections in order.
 pub(super) fn causes_in(log: &str) -> Vec<String> {
     let lines = log
         .lines()

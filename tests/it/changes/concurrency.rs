@@ -1,4 +1,4 @@
-//! Many changes at once.
+//! Concurrent changes.
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -97,7 +97,7 @@ async fn updated_at_strictly_grows(server: TestServer) {
     );
 }
 
-/// A timestamp with all six digits of its fraction, so that it compares as text.
+/// Returns a timestamp with all six digits of its fraction, so that it compares as text.
 pub(super) fn micros(timestamp: &Value) -> String {
     let text = timestamp.as_str().unwrap().trim_end_matches('Z');
     let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));

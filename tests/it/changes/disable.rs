@@ -159,7 +159,7 @@ async fn disabling_takes_effect_before_the_response(server: TestServer) {
                 there.lookup(id)
             )
         };
-        // Calls in flight, which may go either way.
+        // These are in flight and may succeed or fail.
         let others = (0..4).map(|_| there.takes_secret(id, &secret));
         let ((taken, elsewhere, found), _) = join!(disabling, join_all(others));
         assert!(!taken && !elsewhere, "round {round}");

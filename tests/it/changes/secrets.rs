@@ -58,7 +58,7 @@ async fn a_secret_has_a_recognisable_form(server: TestServer) {
             .strip_prefix(&format!("ocs_{hint}_"))
             .expect("prefix and hint");
         let is_base64url = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        // 43 characters hold 32 bytes, 8 the checksum of 6.
+        // 43 characters encode 32 bytes, and 8 the checksum of 6 bytes.
         assert!(random.len() == 51 && random.chars().all(is_base64url), "{random}");
         assert!(!random.contains(hint), "the hint is part of no key material");
         assert!(seen.insert(random.to_owned()));

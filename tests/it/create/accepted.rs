@@ -1,4 +1,4 @@
-//! `CreateOAuthClient`: what a new client is. What is refused is in `rules`.
+//! `CreateOAuthClient`: accepted requests, and the new client.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! What a client may not be: section "creating" of the contract, through both transports.
+//! `CreateOAuthClient`: the rules for a client, on both transports.
 
 use serde_json::{Value, json};
 
@@ -20,7 +20,7 @@ on_each_database![
 
 const FIELD: &str = "INVALID_FIELD";
 
-/// What is wrong with `client`, which is the same through both transports.
+/// Returns the errors of creating a client, which are the same on both transports.
 async fn refused(admin: &Caller<'_>, client: &Value) -> Vec<(String, String)> {
     let rest = admin
         .call(Transport::Rest, "CreateOAuthClient", client.clone())

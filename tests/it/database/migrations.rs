@@ -1,4 +1,4 @@
-//! The schema: step by step up, down and up again.
+//! The schema: migrations up, down and up again, concurrently, and between versions.
 
 use std::{
     process::Stdio,
@@ -63,7 +63,7 @@ async fn repeated_and_concurrent_migrations_apply_each_step_once(db: Db) {
 }
 
 async fn a_migration_that_was_killed_can_be_run_again(db: Db) {
-    // Time enough for some to be killed before the first statement, and some after the last.
+    // Long enough for some to be killed before the first statement, and some after the last.
     for milliseconds in (0..90).step_by(3) {
         let fresh = db.another().await;
         let mut migrating = command(&["migrate", "up", "--database-url", fresh.text()])
@@ -80,7 +80,7 @@ async fn a_migration_that_was_killed_can_be_run_again(db: Db) {
     }
 }
 
-/// What the next version may do to the schema of this one: it only adds.
+/// Changes the schema as the next version may: by additions only.
 const NEXT_VERSION: &str = "
     ALTER TABLE oauth_clients ADD COLUMN of_the_next_version TEXT;
     ALTER TABLE oauth_client_secrets ADD COLUMN of_the_next_version BIGINT NOT NULL DEFAULT 0;
@@ -92,7 +92,7 @@ const NEXT_VERSION: &str = "
 async fn a_newer_schema_stops_neither_running_nor_starting_servers(server: TestServer) {
     let id = server.admin().created(web()).await;
     server.db.execute(NEXT_VERSION).await;
-    // More than one look at the schema.
+    // Longer than the interval of the readiness probe.
     tokio::time::sleep(Duration::from_millis(2_500)).await;
     assert_eq!(server.caller(None).http_get("/readyz").await.status, 200);
     everything_works(&server, &id).await;
@@ -171,7 +171,7 @@ async fn postgresql_is_migrated_only_if_configured() {
         .expect("a migrated schema is accepted");
 }
 
-/// Has another process migrate, as the lock says.
+/// Holds the lock as another process that migrates does.
 async fn hold_migration_lock(db: &Db) -> DatabaseConnection {
     let connection = db.connect().await;
     let lock = "SELECT pg_advisory_lock(8025825153778936937)";

@@ -1,4 +1,4 @@
-//! A database that goes away is said within 5 seconds, and the server goes on by itself when it is back.
+//! Outages of the database: they are reported within 5 seconds, and the server recovers by itself.
 
 use std::time::{Duration, Instant};
 
@@ -14,10 +14,10 @@ use crate::support::{
 
 const RENAME: &str = "renamed";
 
-/// How many calls: more than there are connections, so that each of them meets the outage.
+/// More requests than there are connections, so that each connection meets the outage.
 const CALLS: usize = 20;
 
-/// A call while the database is away is refused, and in time.
+/// Asserts that a request during an outage is refused in time.
 async fn assert_unavailable(call: impl Future<Output = Result<Value, Refused>>) {
     let started = Instant::now();
     let refused = call.await.unwrap_err();

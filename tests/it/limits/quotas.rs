@@ -1,4 +1,4 @@
-//! Rate limits: a token bucket a caller and tier, which does the same in the process and in Redis.
+//! Rate limits: a token bucket for each caller and tier, with the same behaviour in the process and in Redis.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ async fn a_caller_is_admitted_after_retry_after_and_not_before() {
                 read(&admin, transport).await.allowed,
                 "{transport:?} after {wait:?}"
             );
-            // Now a whole second is missing for the next call.
+            // The next request has to wait for a whole second now.
             let wait = refused_for(&admin).await;
             tokio::time::sleep(wait / 2).await;
             assert!(
@@ -54,7 +54,7 @@ async fn a_caller_is_admitted_after_retry_after_and_not_before() {
     }
 }
 
-/// How long a caller whose bucket is empty is told to wait, exactly.
+/// Returns the exact time that a caller with an empty bucket has to wait.
 async fn refused_for(caller: &Caller<'_>) -> Duration {
     let refused = read(caller, Transport::Grpc).await;
     let wait = refused.exact_wait.expect("refused");

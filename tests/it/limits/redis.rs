@@ -16,7 +16,7 @@ use crate::support::{
 
 const ADMIN_KEY: &str = "oauth-clients:limit:tier1:acme\u{1f}admin";
 
-/// Whether a call is decided in Redis.
+/// Returns `true` if Redis decides a request.
 async fn is_decided_in(redis: &Redis, server: &TestServer) -> bool {
     let () = redis.ask(&["FLUSHALL"]).await;
     read(&server.admin(), Transport::Grpc).await;
@@ -40,7 +40,7 @@ async fn two_overloaded_servers_still_share_the_quota() {
     two_servers_share_a_quota(60, 600).await;
 }
 
-/// As many callers at once ask for more than the quota, for a while.
+/// Sends more requests than the quota allows, from as many callers at once, for a while.
 async fn two_servers_share_a_quota(quota: u32, callers: usize) {
     let Some(redis) = Redis::start().await else {
         return;
@@ -123,7 +123,7 @@ async fn a_server_that_loses_redis_continues_from_the_last_known_buckets() {
     );
 }
 
-/// Calls one after the other, none of which may wait for Redis but the first.
+/// Sends requests one after the other, of which only the first may wait for Redis.
 async fn calls_hardly_wait(server: &TestServer) {
     let started = Instant::now();
     for n in 0..40 {
@@ -193,7 +193,7 @@ async fn a_redis_clock_that_is_set_back_locks_no_caller_out() {
         return;
     };
     let server = limited(Some(&redis), 60, 0).await;
-    // In an hour, by the clock as it is now.
+    // In an hour, by the current clock.
     let (seconds, _): (u64, u64) = redis.ask(&["TIME"]).await;
     let full_at = (seconds + 3_600) * 1_000_000;
     let () = redis.ask(&["SET", ADMIN_KEY, &full_at.to_string()]).await;

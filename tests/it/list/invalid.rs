@@ -1,4 +1,4 @@
-//! `ListOAuthClients`: queries that make no sense.
+//! `ListOAuthClients`: invalid parameters and cursors.
 
 use serde_json::json;
 
@@ -16,7 +16,7 @@ on_each_database![
     a_cursor_grants_nothing,
 ];
 
-/// The cursor of the second of two pages.
+/// Returns the cursor of the second of two pages.
 async fn next_cursor(server: &TestServer) -> String {
     create_many(&server.admin(), 2).await;
     let page = server

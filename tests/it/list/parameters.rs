@@ -1,4 +1,4 @@
-//! `ListOAuthClients`: filter, sort and total, as callers say them on each transport.
+//! `ListOAuthClients`: filter, sort and total on each transport.
 
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ on_each_database![
     a_cursor_of_another_filter_is_refused,
 ];
 
-/// Clients of these names, in this order of their making.
+/// Creates clients with these names, in this order.
 async fn create_named(caller: &Caller<'_>, names: &[&str]) -> Vec<String> {
     let mut all = Vec::new();
     for name in names {

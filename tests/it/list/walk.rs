@@ -66,7 +66,7 @@ async fn a_walk_is_not_disturbed_by_changes(server: TestServer) {
         let gone: HashSet<&str> = [2, 4, 5, 9].map(|n: usize| all[n].as_str()).into();
         let first = admin.list(transport, json!({"limit": 2})).await.unwrap();
         let disturb = async |page: usize| {
-            // Deletes the last client of the page just read, whose place the walk goes on from, and one to come.
+            // Deletes the last client of this page, where the walk continues, and one of the next page.
             let doomed: &[usize] = match page {
                 1 => &[4],
                 2 => &[2, 5],

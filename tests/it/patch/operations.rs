@@ -1,4 +1,4 @@
-//! `PatchOAuthClient`: what patches do, seen in the stored client. What is refused is in `rules`.
+//! `PatchOAuthClient`: the effect of patches on the stored client.
 
 use serde_json::{Value, json};
 
@@ -26,7 +26,7 @@ async fn document_client(server: &TestServer) -> Value {
         .await
 }
 
-/// Applies a patch through a transport, and checks that the stored client has become `client` with `changes`.
+/// Applies a patch on a transport, and checks that the stored client is `client` with `changes`.
 async fn check(server: &TestServer, transport: Transport, client: &mut Value, patch: &Value, changes: Value) {
     let id = client["clientId"].as_str().unwrap().to_owned();
     let outcome = server.admin().patch(transport, &id, patch.clone()).await;

@@ -1,4 +1,4 @@
-//! What a patch may not do: section "patching" of the contract, through both transports.
+//! `PatchOAuthClient`: the rules for a patch, on both transports.
 
 use serde_json::{Value, json};
 
@@ -24,7 +24,7 @@ async fn document_client(server: &TestServer) -> (String, Value) {
     (id, stored)
 }
 
-/// Checks that a patch is refused alike through both transports and changes nothing, and says why.
+/// Checks that a patch is refused in the same way on both transports and changes nothing, and returns the errors.
 async fn refused(server: &TestServer, id: &str, patch: &Value) -> Vec<(String, String)> {
     let before = server.admin().stored(id).await;
     let rest = server.admin().patch(Transport::Rest, id, patch.clone()).await;

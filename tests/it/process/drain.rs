@@ -72,7 +72,7 @@ async fn a_request_in_flight_is_finished_before_the_server_ends() {
     );
     let mut call = TcpStream::connect(&addr).await.unwrap();
     call.write_all(head.as_bytes()).await.unwrap();
-    // The server asks for the body, so the call is in flight.
+    // The server asks for the body, so the request is in flight.
     let mut asked = [0; 25];
     call.read_exact(&mut asked).await.unwrap();
     assert_eq!(&asked, b"HTTP/1.1 100 Continue\r\n\r\n");

@@ -1,4 +1,4 @@
-//! What tells operators and load balancers how the server is.
+//! Probes, request ids and deadlines.
 
 use http::HeaderMap;
 use tonic::Code;
@@ -128,7 +128,7 @@ async fn the_callers_timeout_applies_on_both_transports(server: TestServer) {
     let mut request = tonic::Request::new(oauth_clients::pb::v1::CreateClientSecretRequest {
         client_id: id.clone(),
     });
-    // In the metadata only: set_timeout would end the call on this side.
+    // Only in the metadata: set_timeout would end the call on this side.
     request
         .metadata_mut()
         .insert("grpc-timeout", "50m".parse().unwrap());

@@ -1,4 +1,4 @@
-//! Whatever is sent, the documented error comes back: never a 500, never a closed connection.
+//! Any malformed request gets the documented error: never a 500, never a closed connection.
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use http::Request;
@@ -138,7 +138,7 @@ async fn a_malformed_id_is_not_found(server: TestServer) {
 
 const CREATE: &str = "/oauth_clients.v1.OAuthClientService/CreateOAuthClient";
 
-/// A call with these bytes as its body, framing included.
+/// Sends a gRPC request with these bytes as its body, framing included.
 async fn call_framed(server: &TestServer, body: Vec<u8>) -> Refused {
     let request = Request::post(format!("http://{}{CREATE}", server.grpc_addr))
         .header("content-type", "application/grpc")
@@ -176,7 +176,7 @@ fn frame(compressed: u8, length: u32, message: &[u8]) -> Vec<u8> {
 async fn a_grpc_message_that_cannot_be_decoded_is_an_invalid_field(server: TestServer) {
     let messages: [&[u8]; 4] = [
         b"\xFF\xFF\xFF\xFF",
-        // A field of 100 bytes that are not there.
+        // A field of 100 bytes that are missing.
         b"\x0A\x64web",
         // A name that is not UTF-8.
         b"\x0A\x01\xFF",

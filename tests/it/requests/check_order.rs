@@ -1,5 +1,5 @@
 //! The order of checks on REST: 404 and 405, 401, 403, 429, 415, 413, 400. A body is not read before its caller is known
-//! and within his limits.
+//! and within its limits.
 
 use reqwest::Method;
 
@@ -13,12 +13,12 @@ on_each_database![
     each_tier_and_each_caller_has_a_quota_of_its_own,
 ];
 
-/// A server on which one caller may change once a minute.
+/// Starts a server on which a caller may change one client a minute.
 async fn limited(db: Db) -> TestServer {
     TestServer::start_with(db, |config| config.quotas.tier2_per_minute = 1).await
 }
 
-/// A POST that is wrong in the last `wrong` of these ways: media type, size, JSON.
+/// Returns a POST that is wrong in the last `wrong` of these ways: media type, size, JSON.
 async fn post(caller: &Caller<'_>, path: &str, wrong: usize) -> Answer {
     let (media_type, body) = match wrong {
         3 => ("text/plain", "x".repeat(2 << 20)),

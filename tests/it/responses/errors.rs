@@ -1,4 +1,4 @@
-//! Golden files of the REST transport: an answer for each reason of `error_reason.proto`.
+//! Golden files of the REST transport: a response for each reason of `error_reason.proto`.
 
 use std::path::Path;
 
@@ -22,7 +22,7 @@ on_each_database![
 
 /// Reasons without a golden file, and why.
 const NONE: [(&str, &str); 1] = [
-    // Both databases lock the row, or the file, before they read what is changed; only a deadlock could say it.
+    // Both databases lock the row, or the file, before they read it, so only a deadlock could cause this.
     ("CONCURRENT_CHANGE", "changes of a client wait for one another"),
 ];
 
@@ -42,7 +42,7 @@ fn every_reason_has_a_golden_file() {
     }
 }
 
-/// Sends a request, and compares the exchange with the file of the reason that it must be refused for.
+/// Sends a request, and compares the exchange with the file of the expected reason.
 async fn refused(reason: &str, request: RequestBuilder) {
     let text = exchange(request).await;
     assert!(

@@ -1,4 +1,4 @@
-//! Requests that break more rules than an answer can hold.
+//! Requests with more violations than a response has room for.
 
 use serde_json::{Value, json};
 
@@ -31,7 +31,7 @@ async fn hundreds_of_violations_are_reported_on_both_transports(server: TestServ
             .unwrap_err();
         assert!(refused.errors.len() >= at_least, "{}", refused.errors.len());
         assert!(refused.codes().iter().all(|code| *code == "INVALID_FIELD"));
-        // The connection lives on.
+        // The connection stays open.
         admin.created(spa()).await;
     }
 }

@@ -1,4 +1,4 @@
-//! The members of answers, from the tables of the source document: which are there, and what they are.
+//! The members of responses and their types, from the tables of the source document.
 
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ on_each_database![
     a_page_has_every_documented_member,
 ];
 
-/// What a member is.
+/// The type of a member.
 #[derive(Debug, Clone, Copy)]
 enum Is {
     Text,
@@ -58,7 +58,7 @@ const ALWAYS: Members = &[
     ("clientSecrets", Is::Objects(SECRET_INFO)),
     ("connectionConfig", Is::Object(CONNECTION)),
 ];
-/// Not `deletedAt`, as no deleted client is ever shown.
+/// Without `deletedAt`, as no deleted client is ever returned.
 const WHEN_SET: Members = &[
     ("publishedAt", Is::Time),
     ("description", Is::Text),
@@ -122,7 +122,7 @@ fn is_time(value: &Value) -> bool {
         .any(|fraction| shape == format!("0000-00-00T00:00:00{fraction}Z"))
 }
 
-/// The client of the document, which sets every member that a caller can set, and its id.
+/// Creates the client of the document, with every member that a caller can set, and returns it with its id.
 async fn full_client(server: &TestServer, transport: Transport) -> (Value, String) {
     let created = server
         .admin()

@@ -68,7 +68,7 @@ async fn a_server_takes_over_from_the_one_that_ends() {
     });
     assert_eq!(first.exit_code().await, Some(0));
     assert!(is_served(&second).await);
-    // The lock of a process that was killed is nobody's.
+    // The lock of a killed process is free.
     second.kill().await;
     let third = Served::start(dir.path(), &[]).await;
     assert!(is_served(&third).await);

@@ -1,4 +1,4 @@
-//! The log, as the real binary writes it: nothing waits for whoever reads it.
+//! The log, as the real binary writes it: nothing waits for its reader.
 
 use std::{
     fs::{self, File},
@@ -21,13 +21,13 @@ use crate::support::{
     process::{Served, command, exit_code, full_pipe, terminate},
 };
 
-/// More requests than lines fit into the queue of the log and the pipe behind it.
+/// More requests than there is room for lines in the queue of the log and in the pipe behind it.
 const TOO_MANY: usize = 9_000;
 
-/// The longest that what must not wait may take, on a machine with other work.
+/// The longest time of an operation that must not wait, on a busy machine.
 const AT_ONCE: Duration = Duration::from_secs(2);
 
-/// The binary, sending its metrics ten times a second, with its log in a pipe.
+/// The binary, exporting its metrics ten times a second, with its log in a pipe.
 struct Piped {
     collector: Collector,
     served: Served,
@@ -58,7 +58,7 @@ impl Piped {
         (piped, log)
     }
 
-    /// Makes as many requests without a token, each of which is a line of the log.
+    /// Sends as many requests without a token, each of which makes a line of the log.
     async fn log_lines(&self, count: usize) {
         const CONNECTIONS: usize = 4;
         let addr = self.served.rest.trim_start_matches("http://");
@@ -91,7 +91,7 @@ impl Piped {
         .await
     }
 
-    /// Ends on SIGTERM with the code of success. A collector that cannot be reached takes most of the time.
+    /// Asserts that SIGTERM ends the server with success. An unreachable collector takes most of the time.
     async fn ends(&mut self) {
         let told = Instant::now();
         self.served.terminate().await;
@@ -100,7 +100,7 @@ impl Piped {
     }
 }
 
-/// Makes requests without a token on one connection, and returns how many were refused.
+/// Sends requests without a token on one connection, and returns how many were refused.
 async fn refused(addr: &str, count: usize) -> usize {
     let requests = format!("GET {COLLECTION} HTTP/1.1\r\nhost: a\r\n\r\n").repeat(count);
     let mut connection = TcpStream::connect(addr).await.unwrap();
@@ -163,7 +163,7 @@ async fn a_log_that_is_read_again_reports_the_lost_lines() {
         "{answered} {lost}"
     );
 
-    // It is said once, until more are lost.
+    // The log reports it once, until more are lost.
     let rest = tokio::spawn(lines_to_the_end(lines.into_inner().into_inner()));
     piped.log_lines(80).await;
     piped.ends().await;
@@ -184,9 +184,9 @@ async fn lines_are_counted_when_the_reader_of_the_log_is_gone() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_last_lines_before_the_end_are_written() {
-    // Nobody listens there, which the server says last of all.
+    // Nothing listens there, which the server logs last of all.
     let (mut piped, log) = Piped::start_with(Collector::start().await, "http://127.0.0.1:1").await;
-    // More than the pipe has room for.
+    // More than fits into the pipe.
     piped.log_lines(400).await;
     let lines = tokio::spawn(lines_to_the_end(log));
     piped.ends().await;
@@ -222,7 +222,7 @@ async fn a_failed_command_ends_although_its_error_is_not_read() {
     let cases: [(&[&str], i32); 3] = [
         (&["healthcheck", "--grpc-addr", "127.0.0.1:1"], 1),
         (&["serve", "--dev", "--no-such-flag"], 2),
-        // This one has a log too.
+        // This command logs too.
         (
             &[
                 "serve",

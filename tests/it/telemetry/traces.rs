@@ -15,7 +15,7 @@ async fn a_request_is_a_span_of_its_callers_trace() {
         .bearer_auth(&served.token)
         .header("traceparent", format!("00-{trace_id}-b7ad6b7169203331-01"));
     assert_eq!(list.send().await.unwrap().status(), 200);
-    // What is left is sent before the process ends.
+    // The rest is exported before the process ends.
     served.terminate().await;
     assert_eq!(served.exit_code().await, Some(0));
 

@@ -12,12 +12,12 @@ on_each_database![
     a_token_of_every_tenant_is_not_for_administration,
 ];
 
-/// A request for a client that the method must not find in another tenant. Nothing for a method that names no client.
-/// A new RPC has no case, so that it fails here until somebody has thought of one.
+/// Returns a request for a client that the method must not find in another tenant. `None` if the method names no client.
+/// A new RPC has no case, so the test fails until it gets one.
 fn attack(rpc: &str, victim: &Value) -> Option<Value> {
     let id = &victim["clientId"];
     match rpc {
-        // The last answers with a rejection, which has tests of its own.
+        // The last responds with a rejection, which has its own tests.
         "ListOAuthClients" | "CreateOAuthClient" | "AuthenticateClient" => None,
         "GetOAuthClient" | "CreateClientSecret" | "EnableOAuthClient" | "LookupClient" => {
             Some(json!({"clientId": id}))

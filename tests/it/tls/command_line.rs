@@ -14,7 +14,7 @@ fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// The flags of files in a directory.
+/// Returns the flags for the files in a directory.
 fn flags(dir: &Path, pair: &Pair, client_ca: Option<&Ca>) -> Vec<String> {
     let files = pair.write(dir, client_ca);
     let client_ca = files.client_ca.map(|path| ("--tls-client-ca", path));

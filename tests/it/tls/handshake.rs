@@ -1,4 +1,4 @@
-//! Who gets a TLS connection, and which.
+//! Handshakes: certificates, versions and protocols.
 
 use rustls::{AlertDescription, CertificateError, version};
 use tempfile::TempDir;
@@ -9,7 +9,7 @@ use crate::support::{
     tls_client::TlsClient,
 };
 
-/// A server on this certificate, and the directory of its files.
+/// Starts a server with this certificate, and returns it with the directory of its files.
 async fn serve(pair: &Pair, client_ca: Option<&Ca>) -> (TestServer, TempDir) {
     let dir = tempfile::tempdir().unwrap();
     let files = pair.write(dir.path(), client_ca);

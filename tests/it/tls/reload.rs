@@ -12,7 +12,7 @@ use crate::support::{
     tls_client::{Session, TlsClient},
 };
 
-/// Longer than it takes to notice a change.
+/// Longer than the server takes to notice a change.
 const NOTICED: Duration = Duration::from_secs(4);
 
 async fn serve(pair: &Pair, client_ca: Option<&Ca>) -> (TestServer, TlsFiles, TempDir) {

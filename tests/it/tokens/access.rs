@@ -1,4 +1,4 @@
-//! Who may call (RFC 6750).
+//! Access with bearer tokens (RFC 6750).
 
 use oauth_clients::pb::{self, Access};
 use serde_json::{Value, json};

@@ -41,7 +41,7 @@ async fn is_ready(server: &TestServer) -> bool {
     server.caller(None).http_get("/readyz").await.status == 200
 }
 
-/// Why a token is refused, which must be the same on both transports.
+/// Returns the text of a refusal, which must be the same on both transports.
 async fn refusal(server: &TestServer, token: &str) -> Option<Vec<String>> {
     let caller = server.caller(Some(token.to_owned()));
     let rest = caller.list(Transport::Rest, json!({})).await;
@@ -66,7 +66,7 @@ async fn accepts(server: &TestServer, token: &str) -> bool {
     }
 }
 
-/// Waits until a token is accepted, or until it is refused. While that changes the transports may answer differently.
+/// Waits until a token is accepted, or refused. Meanwhile the transports may respond differently.
 async fn becomes(server: &TestServer, accepted: bool, token: &str) {
     eventually("the token is taken differently", async || {
         let caller = server.caller(Some(token.to_owned()));
@@ -317,7 +317,7 @@ async fn a_token_of_a_hundred_kilobytes_is_refused() {
     let issuer = TestIssuer::start(&[&key]).await;
     let server = server(&issuer).await;
     for (kilobytes, accepted) in [(8, true), (75, false)] {
-        // Base64 makes four bytes of three.
+        // Base64 encodes three bytes as four.
         let token = key.token(json!({"padding": "x".repeat(kilobytes * 1000)}));
         assert_eq!(accepts(&server, &token).await, accepted, "{} bytes", token.len());
     }
@@ -365,7 +365,7 @@ async fn a_cached_token_of_a_withdrawn_key_is_refused() {
     issuer.publish(&[&new]);
     becomes(&server, false, &token).await;
     assert!(accepts(&server, &new.token(json!({}))).await);
-    // A key of the same name is another key.
+    // Another key with the same `kid`.
     issuer.publish(&[&SigningKey::new("old", "ES256"), &new]);
     tokio::time::sleep(QUICK * 4).await;
     assert!(!accepts(&server, &token).await);
@@ -468,7 +468,7 @@ async fn a_cached_token_still_expires() {
     let key = SigningKey::new("a", "ES256");
     let issuer = TestIssuer::start(&[&key]).await;
     let server = server(&issuer).await;
-    // With the leeway of 30 seconds it has two left.
+    // With the leeway of 30 seconds it is valid for two more.
     let token = key.token(json!({"exp": now() - 28}));
     assert!(accepts(&server, &token).await);
     assert!(accepts(&server, &token).await);
