@@ -1,8 +1,9 @@
-//! The service as its users see it: each rule of the API, on each database, and where it matters through both transports.
+//! The service as its users see it: each rule of the API, on each database, and where it matters on both transports.
 //!
-//! `TEST_POSTGRES_URL`, such as `postgres://postgres@127.0.0.1:5432/postgres`, says where databases for the PostgreSQL
-//! tests may be made; without it they are left out, and so are those with a Redis or a PgBouncer where `redis-server` or
-//! `pgbouncer` is not installed. With `REQUIRE_REDIS` and `REQUIRE_PGBOUNCER` they fail instead.
+//! The PostgreSQL tests create databases on the server of `TEST_POSTGRES_URL`, such as
+//! `postgres://postgres@127.0.0.1:5432/postgres`, and are skipped without it. The tests with Redis and PgBouncer start
+//! `redis-server` and `pgbouncer`, and are skipped if these are not installed, unless `REQUIRE_REDIS` and
+//! `REQUIRE_PGBOUNCER` are set: then they fail.
 
 #![expect(
     clippy::disallowed_methods,

@@ -20,20 +20,20 @@ use crate::support::{
 };
 
 on_each_database![
-    each_algorithm_is_taken_and_the_answer_names_the_key,
-    a_key_needs_no_name_where_there_is_one,
-    times_have_a_leeway_and_an_assertion_may_live_for_ten_minutes,
-    what_breaks_a_rule_is_rejected,
+    each_algorithm_is_accepted_and_the_response_names_the_key,
+    a_single_key_needs_no_kid,
+    times_have_a_leeway_and_assertions_last_at_most_ten_minutes,
+    an_assertion_that_breaks_a_rule_is_rejected,
     one_of_the_audiences_is_enough,
-    a_request_without_audiences_is_told_so,
-    an_assertion_is_taken_once,
-    the_id_of_an_assertion_is_its_clients_own,
+    a_request_without_audiences_is_invalid,
+    an_assertion_is_accepted_once,
+    two_clients_may_use_the_same_jti,
     a_rejected_assertion_can_still_be_used,
     a_client_that_may_not_authenticate_is_rejected,
-    a_caller_authenticates_the_clients_that_he_sees,
-    of_fifty_uses_at_once_one_is_taken,
-    expired_assertions_are_deleted_batch_by_batch_by_the_clock_of_the_database,
-    an_assertion_that_may_have_been_forgotten_is_not_used_again,
+    a_caller_authenticates_only_clients_that_it_sees,
+    exactly_one_of_fifty_concurrent_uses_is_accepted,
+    expired_assertions_are_purged_in_batches_by_the_clock_of_the_database,
+    an_assertion_whose_record_may_be_purged_is_refused,
 ];
 
 /// A client of the tenant `acme`, and its keys.
@@ -58,7 +58,7 @@ impl Client {
     }
 }
 
-async fn each_algorithm_is_taken_and_the_answer_names_the_key(server: TestServer) {
+async fn each_algorithm_is_accepted_and_the_response_names_the_key(server: TestServer) {
     let client = Client::create(&server).await;
     let stored = server.admin().stored(&client.id).await;
     for key in &client.keys {
@@ -77,7 +77,7 @@ async fn each_algorithm_is_taken_and_the_answer_names_the_key(server: TestServer
     }
 }
 
-async fn a_key_needs_no_name_where_there_is_one(server: TestServer) {
+async fn a_single_key_needs_no_kid(server: TestServer) {
     let (one, other) = (SigningKey::new("one", "ES384"), SigningKey::new("other", "ES384"));
     let admin = server.admin();
     for (keys, taken) in [(&[&one][..], true), (&[&one, &other], false)] {
@@ -89,7 +89,7 @@ async fn a_key_needs_no_name_where_there_is_one(server: TestServer) {
     }
 }
 
-async fn times_have_a_leeway_and_an_assertion_may_live_for_ten_minutes(server: TestServer) {
+async fn times_have_a_leeway_and_assertions_last_at_most_ten_minutes(server: TestServer) {
     let client = Client::create(&server).await;
     let now = now();
     for claims in [
@@ -110,7 +110,7 @@ async fn times_have_a_leeway_and_an_assertion_may_live_for_ten_minutes(server: T
     }
 }
 
-/// Assertions that break one rule each, and the cause by which operators know it.
+/// Returns assertions that break one rule each, and the cause in the log.
 fn broken(client: &Client, other: &str) -> Vec<(&'static str, String)> {
     let key = &client.keys[2];
     let now = now();
@@ -183,7 +183,7 @@ fn broken(client: &Client, other: &str) -> Vec<(&'static str, String)> {
     let [rs256, rs512, _] = &client.keys;
     let signed = |key: &SigningKey, header: Value| key.assertion_with(header, &client.id, json!({}));
     all.extend([
-        // Both are the same RSA key: only the algorithm that was registered is taken.
+        // Both are the same RSA key: only the registered algorithm is accepted.
         ("algorithm", signed(rs256, json!({"kid": "RS512"}))),
         ("algorithm", signed(rs512, json!({"kid": "RS256"}))),
         (
@@ -210,7 +210,7 @@ fn broken(client: &Client, other: &str) -> Vec<(&'static str, String)> {
     all
 }
 
-/// What somebody makes who has no key, out of public keys and assertions that he saw.
+/// Returns forgeries that need no private key, only public keys and assertions of others.
 fn forged(client: &Client) -> Vec<(&'static str, String)> {
     let good = client.assertion(json!({}));
     let (input, signature) = good.rsplit_once('.').unwrap();
@@ -262,7 +262,7 @@ fn forged(client: &Client) -> Vec<(&'static str, String)> {
     all
 }
 
-async fn what_breaks_a_rule_is_rejected(server: TestServer) {
+async fn an_assertion_that_breaks_a_rule_is_rejected(server: TestServer) {
     let (admin, platform) = (server.admin(), server.platform());
     let client = Client::create(&server).await;
     let other = admin.created(keyed(&[&SigningKey::new("other", "ES384")])).await;
@@ -279,7 +279,7 @@ async fn what_breaks_a_rule_is_rejected(server: TestServer) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_log_tells_each_cause() {
+async fn the_log_has_the_cause_of_each_rejection() {
     let dir = tempfile::tempdir().unwrap();
     let mut served = Served::start(dir.path(), &["--log-format", "json"]).await;
     let transports = served.transports();
@@ -322,7 +322,7 @@ async fn one_of_the_audiences_is_enough(server: TestServer) {
     }
 }
 
-async fn a_request_without_audiences_is_told_so(server: TestServer) {
+async fn a_request_without_audiences_is_invalid(server: TestServer) {
     let client = Client::create(&server).await;
     for jwt in [client.assertion(json!({})), "garbage".to_owned(), String::new()] {
         let asked = presented_to(&jwt, &[]);
@@ -331,7 +331,7 @@ async fn a_request_without_audiences_is_told_so(server: TestServer) {
     }
 }
 
-async fn an_assertion_is_taken_once(server: TestServer) {
+async fn an_assertion_is_accepted_once(server: TestServer) {
     let client = Client::create(&server).await;
     let replica = server.replica().await;
     let used = client.assertion(json!({}));
@@ -342,7 +342,7 @@ async fn an_assertion_is_taken_once(server: TestServer) {
         let again = server.platform().authenticate(asked).await.unwrap();
         assert!(!is_authenticated(&again));
     }
-    // The id is what counts, whatever else it says, and whichever key signs it.
+    // Only the id counts, whatever the other claims and the key.
     let id = json!({"jti": "once"});
     assert!(
         server
@@ -367,7 +367,7 @@ async fn an_assertion_is_taken_once(server: TestServer) {
     }
 }
 
-async fn the_id_of_an_assertion_is_its_clients_own(server: TestServer) {
+async fn two_clients_may_use_the_same_jti(server: TestServer) {
     let key = SigningKey::new("shared", "ES384");
     for tenant in ["acme", "acme", "other"] {
         let id = server.admin_of(tenant).created(keyed(&[&key])).await;
@@ -456,7 +456,7 @@ async fn a_client_that_may_not_authenticate_is_rejected(server: TestServer) {
     assert!(!platform.takes_assertion(&assertion).await);
 }
 
-async fn a_caller_authenticates_the_clients_that_he_sees(server: TestServer) {
+async fn a_caller_authenticates_only_clients_that_it_sees(server: TestServer) {
     let key = SigningKey::new("a", "ES384");
     for tenant in ["acme", "other"] {
         let id = server.admin_of(tenant).created(keyed(&[&key])).await;
@@ -469,7 +469,7 @@ async fn a_caller_authenticates_the_clients_that_he_sees(server: TestServer) {
     }
 }
 
-async fn of_fifty_uses_at_once_one_is_taken(server: TestServer) {
+async fn exactly_one_of_fifty_concurrent_uses_is_accepted(server: TestServer) {
     let client = Client::create(&server).await;
     let replica = server.replica().await;
     let platforms = [server.platform(), replica.as_ref().unwrap_or(&server).platform()];
@@ -481,9 +481,9 @@ async fn of_fifty_uses_at_once_one_is_taken(server: TestServer) {
     }
 }
 
-async fn expired_assertions_are_deleted_batch_by_batch_by_the_clock_of_the_database(db: Db) {
+async fn expired_assertions_are_purged_in_batches_by_the_clock_of_the_database(db: Db) {
     let registry = Registry::open(&db).await;
-    // Two clients have used the same 1,250 ids, and a third some that were over a moment later.
+    // Two clients have used the same 1,250 ids, and a third some that expired a moment later.
     let (digest, now) = if db.is_sqlite() {
         (
             "CAST(printf('%032d', n % 1250) AS BLOB)",
@@ -511,7 +511,7 @@ async fn expired_assertions_are_deleted_batch_by_batch_by_the_clock_of_the_datab
     assert_eq!(db.number("SELECT count(*) FROM used_assertions").await, 250);
 }
 
-async fn an_assertion_that_may_have_been_forgotten_is_not_used_again(db: Db) {
+async fn an_assertion_whose_record_may_be_purged_is_refused(db: Db) {
     let registry = Registry::open(&db).await;
     let client = registry.fill(&registry.tenant, &[("a".to_owned(), "web")]).await;
     let ended = |seconds_ago: u64| UsedAssertion {
@@ -524,7 +524,7 @@ async fn an_assertion_that_may_have_been_forgotten_is_not_used_again(db: Db) {
             .use_assertion(&registry.tenant, &client[0].id, assertion);
         used.await.unwrap()
     };
-    // A server whose clock is behind accepts these still. Whatever clock another one has, it deletes none of them.
+    // A server with a slow clock still accepts these. No other server purges them, whatever its clock.
     for seconds in [0, 200, 290] {
         let assertion = ended(seconds);
         assert_eq!(uses(&assertion).await, AssertionUse::First, "{seconds}");

@@ -11,9 +11,9 @@ use crate::support::{
 };
 
 on_each_database![
-    a_client_comes_back_whole_and_without_its_secrets,
-    what_may_not_be_used_is_not_found,
-    a_platform_service_sees_every_tenant_and_others_their_own,
+    a_client_is_returned_whole_and_without_its_secrets,
+    a_client_that_may_not_be_used_is_not_found,
+    only_a_platform_service_sees_every_tenant,
     looking_up_changes_nothing,
     a_client_is_looked_up_along_a_unique_index,
 ];
@@ -34,7 +34,7 @@ fn full() -> Value {
     with(web(), everything)
 }
 
-async fn a_client_comes_back_whole_and_without_its_secrets(server: TestServer) {
+async fn a_client_is_returned_whole_and_without_its_secrets(server: TestServer) {
     let (admin, platform) = (server.admin(), server.platform());
     for client in [full(), spa(), with(spa(), json!({"appType": "native"}))] {
         let created = admin.call(Transport::Grpc, "CreateOAuthClient", client);
@@ -55,7 +55,7 @@ async fn assert_not_found(server: &TestServer, id: &str) {
     }
 }
 
-async fn what_may_not_be_used_is_not_found(server: TestServer) {
+async fn a_client_that_may_not_be_used_is_not_found(server: TestServer) {
     let admin = server.admin();
     let id = admin.created(web()).await;
     let unknown = "0".repeat(32);
@@ -82,7 +82,7 @@ async fn what_may_not_be_used_is_not_found(server: TestServer) {
     assert_not_found(&server, &id).await;
 }
 
-async fn a_platform_service_sees_every_tenant_and_others_their_own(server: TestServer) {
+async fn only_a_platform_service_sees_every_tenant(server: TestServer) {
     for tenant in ["acme", "other"] {
         let id = server.admin_of(tenant).created(web()).await;
         for caller in ["*", "acme", "other", "acm", "ACME", "acme*", "**"] {
@@ -109,7 +109,7 @@ async fn looking_up_changes_nothing(server: TestServer) {
     assert_eq!(admin.stored(id).await, before);
 }
 
-/// The query of `Store::find_client`, which SeaORM writes.
+/// The query of `Store::find_client`, as SeaORM writes it.
 const LOOKUP: &str = "SELECT * FROM oauth_clients c LEFT JOIN oauth_client_secrets s \
     ON c.tenant_id = s.tenant_id AND c.client_id = s.client_id \
     WHERE c.client_id = 'x' ORDER BY c.tenant_id, c.client_id, s.created_at";

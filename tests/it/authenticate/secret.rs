@@ -17,21 +17,21 @@ use crate::support::{
 };
 
 on_each_database![
-    each_secret_of_a_client_is_taken_and_the_answer_names_it,
-    what_is_no_secret_of_the_client_is_rejected,
+    each_secret_of_a_client_is_accepted_and_the_response_names_it,
+    a_wrong_secret_is_rejected,
     a_hash_copied_to_another_client_matches_nothing,
     a_deleted_secret_is_rejected_at_once,
     a_client_that_may_not_authenticate_is_rejected,
-    a_caller_authenticates_the_clients_that_he_sees,
-    every_rejection_is_the_same_answer,
-    a_request_without_credentials_is_told_what_is_missing,
+    a_caller_authenticates_only_clients_that_it_sees,
+    every_rejection_is_the_same_response,
+    a_request_without_credentials_is_invalid,
 ];
 
 fn request(id: &str, secret: &str) -> Value {
     json!({"clientId": id, "clientSecret": secret})
 }
 
-async fn each_secret_of_a_client_is_taken_and_the_answer_names_it(server: TestServer) {
+async fn each_secret_of_a_client_is_accepted_and_the_response_names_it(server: TestServer) {
     let admin = server.admin();
     let created = admin.create(Transport::Rest, web()).await;
     let id = id_of(&created);
@@ -53,7 +53,7 @@ async fn each_secret_of_a_client_is_taken_and_the_answer_names_it(server: TestSe
     }
 }
 
-/// A secret with one mistake.
+/// Returns secrets with one mistake each.
 fn mistyped(secret: &str) -> Vec<String> {
     let replaced = |at: usize| {
         let other = if secret[at..].starts_with('A') { "B" } else { "A" };
@@ -75,7 +75,7 @@ fn mistyped(secret: &str) -> Vec<String> {
     all
 }
 
-async fn what_is_no_secret_of_the_client_is_rejected(server: TestServer) {
+async fn a_wrong_secret_is_rejected(server: TestServer) {
     let admin = server.admin();
     let created = admin.create(Transport::Rest, web()).await;
     let (id, secret) = (id_of(&created), secret_of(&created));
@@ -133,7 +133,7 @@ async fn a_deleted_secret_is_rejected_at_once(server: TestServer) {
     }
 }
 
-/// What is done to a client, after which its secret is rejected.
+/// Changes of a client after which its secret is rejected.
 const ENDS: [&str; 4] = [
     "deleted",
     "disabled",
@@ -169,7 +169,7 @@ async fn a_client_that_may_not_authenticate_is_rejected(server: TestServer) {
         end(&admin, id, how).await;
         assert!(!server.platform().takes_secret(id, &secret).await, "{how}");
     }
-    // No operation leaves a secret to a client that may not use it, but somebody's SQL may.
+    // No method leaves a secret to a client that may not use it, but SQL may.
     let created = admin.create(Transport::Rest, web()).await;
     let keys_only = "UPDATE oauth_clients SET allowed_auth_methods = '[\"private_key_jwt\"]'";
     server.db.execute(keys_only).await;
@@ -182,7 +182,7 @@ async fn a_client_that_may_not_authenticate_is_rejected(server: TestServer) {
     }
 }
 
-async fn a_caller_authenticates_the_clients_that_he_sees(server: TestServer) {
+async fn a_caller_authenticates_only_clients_that_it_sees(server: TestServer) {
     for tenant in ["acme", "other"] {
         let created = server.admin_of(tenant).create(Transport::Rest, web()).await;
         for caller in ["*", "acme", "other", "acm", "ACME", "**"] {
@@ -197,7 +197,7 @@ async fn a_caller_authenticates_the_clients_that_he_sees(server: TestServer) {
     }
 }
 
-/// The bytes of an answer, and the names in its metadata.
+/// Returns the bytes of a response, and the names in its metadata.
 async fn raw_answer(caller: &Caller<'_>, request: Value) -> (Vec<u8>, Vec<String>) {
     let method = method("AuthenticateClient");
     let message = DynamicMessage::deserialize(method.descriptor.input(), request).unwrap();
@@ -208,7 +208,7 @@ async fn raw_answer(caller: &Caller<'_>, request: Value) -> (Vec<u8>, Vec<String
     (bytes, names)
 }
 
-async fn every_rejection_is_the_same_answer(server: TestServer) {
+async fn every_rejection_is_the_same_response(server: TestServer) {
     let (admin, platform) = (server.admin(), server.platform());
     let key = SigningKey::new("a", "ES384");
     let keyed = admin.created(keyed(&[&key])).await;
@@ -246,7 +246,7 @@ async fn every_rejection_is_the_same_answer(server: TestServer) {
     assert!(good.len() > 100, "the secret is good");
 }
 
-async fn a_request_without_credentials_is_told_what_is_missing(server: TestServer) {
+async fn a_request_without_credentials_is_invalid(server: TestServer) {
     let id = server.admin().created(web()).await;
     let nameless = [("INVALID_FIELD", "clientId")];
     let bare = [("INVALID_FIELD", "credential")];
@@ -262,7 +262,7 @@ async fn a_request_without_credentials_is_told_what_is_missing(server: TestServe
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_mistyped_secret_is_rejected_while_the_database_is_away() {
+async fn a_mistyped_secret_is_rejected_without_the_database() {
     let Some((server, network)) = server_behind_proxy().await else {
         return;
     };
@@ -284,7 +284,7 @@ async fn a_mistyped_secret_is_rejected_while_the_database_is_away() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_log_and_a_metric_tell_the_cause() {
+async fn the_log_and_a_metric_have_the_cause_of_a_rejection() {
     let collector = Collector::start().await;
     let dir = tempfile::tempdir().unwrap();
     let env = [("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint.as_str())];
@@ -335,7 +335,7 @@ async fn the_log_and_a_metric_tell_the_cause() {
     assert_eq!(outcomes, expected);
 }
 
-/// The causes of the rejections, in their order.
+/// Returns the causes of the rejections in order.
 pub(super) fn causes_in(log: &str) -> Vec<String> {
     let lines = log
         .lines()

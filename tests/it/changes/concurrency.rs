@@ -1,4 +1,4 @@
-//! Many changes at once.
+//! Concurrent changes.
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -9,9 +9,9 @@ use crate::support::{
 };
 
 on_each_database![
-    a_hundred_creates_make_exactly_as_many_secrets_as_there_is_room_for,
-    no_patch_is_lost,
-    a_client_is_deleted_once,
+    a_hundred_concurrent_creates_make_as_many_secrets_as_fit,
+    no_concurrent_patch_is_lost,
+    only_one_of_several_concurrent_deletes_succeeds,
     updated_at_strictly_grows,
 ];
 
@@ -23,7 +23,7 @@ fn codes(outcomes: &[Result<Value, Refused>]) -> Vec<&str> {
         .collect()
 }
 
-async fn a_hundred_creates_make_exactly_as_many_secrets_as_there_is_room_for(server: TestServer) {
+async fn a_hundred_concurrent_creates_make_as_many_secrets_as_fit(server: TestServer) {
     let admin = server.admin();
     for transport in Transport::BOTH {
         let id = admin.created(web()).await;
@@ -46,7 +46,7 @@ async fn a_hundred_creates_make_exactly_as_many_secrets_as_there_is_room_for(ser
     }
 }
 
-async fn no_patch_is_lost(server: TestServer) {
+async fn no_concurrent_patch_is_lost(server: TestServer) {
     let admin = server.admin();
     for transport in Transport::BOTH {
         let id = admin.created(spa()).await;
@@ -69,7 +69,7 @@ async fn no_patch_is_lost(server: TestServer) {
     }
 }
 
-async fn a_client_is_deleted_once(server: TestServer) {
+async fn only_one_of_several_concurrent_deletes_succeeds(server: TestServer) {
     let admin = server.admin();
     let id = admin.created(web()).await;
     let outcomes = join_all((0..10).map(|_| admin.delete(Transport::Grpc, &id, &id))).await;
@@ -97,7 +97,7 @@ async fn updated_at_strictly_grows(server: TestServer) {
     );
 }
 
-/// A timestamp with all six digits of its fraction, so that it compares as text.
+/// Returns a timestamp with all six digits of its fraction, so that it compares as text.
 pub(super) fn micros(timestamp: &Value) -> String {
     let text = timestamp.as_str().unwrap().trim_end_matches('Z');
     let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));

@@ -13,10 +13,10 @@ use crate::support::{
 
 on_each_database![
     deleting_must_be_confirmed_with_the_id,
-    the_confirmation_is_looked_at_before_the_client,
+    the_confirmation_is_checked_before_the_client,
     the_confirmation_is_a_header_on_rest_and_never_a_parameter,
-    on_grpc_the_metadata_key_confirms_where_the_field_does_not,
-    a_deleted_client_is_nowhere_any_more,
+    on_grpc_metadata_confirms_if_the_field_is_empty,
+    no_method_finds_a_deleted_client,
     deleting_destroys_the_secrets,
 ];
 
@@ -36,7 +36,7 @@ async fn deleting_must_be_confirmed_with_the_id(server: TestServer) {
     }
 }
 
-async fn the_confirmation_is_looked_at_before_the_client(server: TestServer) {
+async fn the_confirmation_is_checked_before_the_client(server: TestServer) {
     for transport in Transport::BOTH {
         let refused = server.admin().delete(transport, UNKNOWN, "").await.unwrap_err();
         assert_eq!(refused.codes(), ["DELETE_NOT_CONFIRMED"]);
@@ -65,7 +65,7 @@ async fn the_confirmation_is_a_header_on_rest_and_never_a_parameter(server: Test
     assert_eq!((answer.status, answer.text.as_str()), (204, ""));
 }
 
-async fn on_grpc_the_metadata_key_confirms_where_the_field_does_not(server: TestServer) {
+async fn on_grpc_metadata_confirms_if_the_field_is_empty(server: TestServer) {
     let admin = server.admin();
     let id = admin.created(spa()).await;
     let request = |field: &str, metadata: &str| {
@@ -93,7 +93,7 @@ async fn on_grpc_the_metadata_key_confirms_where_the_field_does_not(server: Test
     );
 }
 
-async fn a_deleted_client_is_nowhere_any_more(server: TestServer) {
+async fn no_method_finds_a_deleted_client(server: TestServer) {
     let admin = server.admin();
     let kept = admin.created(spa()).await;
     let created = admin.create(Transport::Rest, web()).await;

@@ -11,16 +11,16 @@ use crate::support::{
 };
 
 on_each_database![
-    the_reason_is_a_short_visible_text,
-    what_does_not_exist_is_not_found,
+    the_reason_follows_the_rules_of_a_name,
+    an_unknown_client_is_not_found,
     administrators_see_a_disabled_client_with_the_reason,
-    disabling_again_changes_the_reason_only_when_it_is_another,
-    enabling_takes_everything_back,
+    disabling_again_with_another_reason_changes_the_reason,
+    enabling_restores_the_client,
     a_disabled_client_can_be_administered,
-    disabling_takes_effect_with_the_answer,
+    disabling_takes_effect_before_the_response,
 ];
 
-async fn the_reason_is_a_short_visible_text(server: TestServer) {
+async fn the_reason_follows_the_rules_of_a_name(server: TestServer) {
     let admin = server.admin();
     let id = admin.created(web()).await;
     let before = admin.stored(&id).await;
@@ -51,7 +51,7 @@ async fn the_reason_is_a_short_visible_text(server: TestServer) {
     }
 }
 
-async fn what_does_not_exist_is_not_found(server: TestServer) {
+async fn an_unknown_client_is_not_found(server: TestServer) {
     let admin = server.admin();
     let others = server.admin_of("other").created(web()).await;
     let deleted = admin.created(web()).await;
@@ -90,7 +90,7 @@ async fn administrators_see_a_disabled_client_with_the_reason(server: TestServer
     }
 }
 
-async fn disabling_again_changes_the_reason_only_when_it_is_another(server: TestServer) {
+async fn disabling_again_with_another_reason_changes_the_reason(server: TestServer) {
     let admin = server.admin();
     let id = admin.created(web()).await;
     let first = admin.disable(&id, "misused").await.unwrap();
@@ -101,7 +101,7 @@ async fn disabling_again_changes_the_reason_only_when_it_is_another(server: Test
     assert!(micros(&second["updatedAt"]) > micros(&first["updatedAt"]));
 }
 
-async fn enabling_takes_everything_back(server: TestServer) {
+async fn enabling_restores_the_client(server: TestServer) {
     let (admin, platform) = (server.admin(), server.platform());
     let created = admin.create(Transport::Rest, web()).await;
     let (id, secret) = (id_of(&created), secret_of(&created));
@@ -141,7 +141,7 @@ async fn a_disabled_client_can_be_administered(server: TestServer) {
     }
 }
 
-async fn disabling_takes_effect_with_the_answer(server: TestServer) {
+async fn disabling_takes_effect_before_the_response(server: TestServer) {
     let rounds = if server.db.is_sqlite() { 20 } else { 100 };
     let replica = server.replica().await;
     let created = server.admin().create(Transport::Rest, web()).await;
@@ -159,7 +159,7 @@ async fn disabling_takes_effect_with_the_answer(server: TestServer) {
                 there.lookup(id)
             )
         };
-        // Calls in flight, which may go either way.
+        // These are in flight and may succeed or fail.
         let others = (0..4).map(|_| there.takes_secret(id, &secret));
         let ((taken, elsewhere, found), _) = join!(disabling, join_all(others));
         assert!(!taken && !elsewhere, "round {round}");

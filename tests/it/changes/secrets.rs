@@ -14,11 +14,11 @@ on_each_database![
     a_new_secret_is_shown_once_and_then_only_its_hint,
     a_secret_has_a_recognisable_form,
     the_sixth_secret_is_refused,
-    only_web_clients_that_use_secrets_have_them,
-    each_secret_can_be_deleted_the_last_one_too,
+    only_web_clients_with_client_secret_have_secrets,
+    every_secret_can_be_deleted_including_the_last,
     an_unknown_hint_is_not_found,
-    nobody_chooses_a_secret,
-    no_secret_is_stored,
+    no_caller_chooses_a_secret,
+    the_database_holds_no_secret,
 ];
 
 async fn a_new_secret_is_shown_once_and_then_only_its_hint(server: TestServer) {
@@ -58,7 +58,7 @@ async fn a_secret_has_a_recognisable_form(server: TestServer) {
             .strip_prefix(&format!("ocs_{hint}_"))
             .expect("prefix and hint");
         let is_base64url = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        // 43 characters hold 32 bytes, 8 the checksum of 6.
+        // 43 characters encode 32 bytes, and 8 the checksum of 6 bytes.
         assert!(random.len() == 51 && random.chars().all(is_base64url), "{random}");
         assert!(!random.contains(hint), "the hint is part of no key material");
         assert!(seen.insert(random.to_owned()));
@@ -85,7 +85,7 @@ async fn the_sixth_secret_is_refused(server: TestServer) {
     }
 }
 
-async fn only_web_clients_that_use_secrets_have_them(server: TestServer) {
+async fn only_web_clients_with_client_secret_have_secrets(server: TestServer) {
     let key_only = json!({"allowedAuthMethods": ["private_key_jwt"], "publicKeys": [rsa_key("a")]});
     let clients = [
         spa(),
@@ -102,7 +102,7 @@ async fn only_web_clients_that_use_secrets_have_them(server: TestServer) {
     }
 }
 
-async fn each_secret_can_be_deleted_the_last_one_too(server: TestServer) {
+async fn every_secret_can_be_deleted_including_the_last(server: TestServer) {
     for transport in Transport::BOTH {
         let admin = server.admin();
         let id = admin.created(web()).await;
@@ -148,7 +148,7 @@ async fn an_unknown_hint_is_not_found(server: TestServer) {
     assert_eq!(admin.stored(&id).await, before);
 }
 
-async fn nobody_chooses_a_secret(server: TestServer) {
+async fn no_caller_chooses_a_secret(server: TestServer) {
     let id = server.admin().created(web()).await;
     let path = format!("{COLLECTION}/{id}/client-secrets");
     let request = server.admin().request(reqwest::Method::POST, &path);
@@ -157,7 +157,7 @@ async fn nobody_chooses_a_secret(server: TestServer) {
     assert!(!answer.text.contains("mine"), "{}", answer.text);
 }
 
-async fn no_secret_is_stored(server: TestServer) {
+async fn the_database_holds_no_secret(server: TestServer) {
     let created = server.admin().create(Transport::Rest, web()).await;
     let secret = created["clientSecret"].as_str().unwrap();
     // After the prefix and the hint.

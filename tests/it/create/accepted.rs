@@ -1,4 +1,4 @@
-//! `CreateOAuthClient`: what a new client is. What is refused is in `rules`.
+//! `CreateOAuthClient`: accepted requests, and the new client.
 
 use serde_json::{Value, json};
 
@@ -10,15 +10,15 @@ use crate::support::{
 
 on_each_database![
     the_example_of_the_document_works_as_it_stands,
-    a_client_needs_a_type_and_a_name_only,
+    a_client_needs_only_a_type_and_a_name,
     a_web_client_with_client_secret_gets_its_first_secret_once,
     a_client_without_client_secret_has_an_empty_secret,
-    members_come_in_under_both_of_their_names,
-    empty_texts_are_kept_and_are_not_absent,
+    members_are_accepted_under_both_of_their_names,
+    empty_texts_are_stored_and_are_not_absent,
     every_app_type_keeps_its_origins,
-    keys_come_back_as_they_were_sent,
+    keys_are_returned_as_they_were_sent,
     ids_are_time_ordered_hexadecimal_and_unique,
-    both_collection_paths_are_the_same,
+    both_collection_paths_are_equivalent,
 ];
 
 async fn the_example_of_the_document_works_as_it_stands(server: TestServer) {
@@ -40,7 +40,7 @@ async fn the_example_of_the_document_works_as_it_stands(server: TestServer) {
     assert_eq!(stored, without(&got, &["clientSecret"]));
 }
 
-async fn a_client_needs_a_type_and_a_name_only(server: TestServer) {
+async fn a_client_needs_only_a_type_and_a_name(server: TestServer) {
     for transport in Transport::BOTH {
         for app_type in ["web", "native", "spa", "anonymous-embed"] {
             let sent = json!({"appType": app_type, "clientName": "x"});
@@ -104,7 +104,7 @@ async fn a_client_without_client_secret_has_an_empty_secret(server: TestServer) 
     }
 }
 
-async fn members_come_in_under_both_of_their_names(server: TestServer) {
+async fn members_are_accepted_under_both_of_their_names(server: TestServer) {
     let body = json!({
         "app_type": "web", "client_name": "x", "logo_uri": "https://a.example/l", "redirect_uris": ["https://a.example/"],
         "connection_config": {"consent_method": "trusted"},
@@ -117,7 +117,7 @@ async fn members_come_in_under_both_of_their_names(server: TestServer) {
     assert_eq!(client["connectionConfig"], json!({"consentMethod": "trusted"}));
 }
 
-async fn empty_texts_are_kept_and_are_not_absent(server: TestServer) {
+async fn empty_texts_are_stored_and_are_not_absent(server: TestServer) {
     for transport in Transport::BOTH {
         let empty = json!({"description": "", "logoUri": "", "clientUri": ""});
         let created = server.admin().create(transport, with(spa(), empty.clone())).await;
@@ -144,7 +144,7 @@ async fn every_app_type_keeps_its_origins(server: TestServer) {
     }
 }
 
-async fn keys_come_back_as_they_were_sent(server: TestServer) {
+async fn keys_are_returned_as_they_were_sent(server: TestServer) {
     let inert = json!({"kid": "old", "kty": "RSA", "alg": "RS512", "use": "sig", "n": "AQAC", "e": "AQ", "crv": "", "x": "", "y": "AA"});
     let keys = json!([rsa_key("rsa"), ec_key("ec"), inert]);
     for (methods, keys) in [
@@ -184,7 +184,7 @@ async fn ids_are_time_ordered_hexadecimal_and_unique(server: TestServer) {
     assert!(ids.is_sorted_by(|a, b| a < b), "{ids:?}");
 }
 
-async fn both_collection_paths_are_the_same(server: TestServer) {
+async fn both_collection_paths_are_equivalent(server: TestServer) {
     let admin = server.admin();
     let created = admin.http_post("/api/v1/oauth-clients", spa().to_string()).await;
     assert_eq!(created.status, 201);

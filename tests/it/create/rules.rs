@@ -1,4 +1,4 @@
-//! What a client may not be: section "creating" of the contract, through both transports.
+//! `CreateOAuthClient`: the rules for a client, on both transports.
 
 use serde_json::{Value, json};
 
@@ -9,18 +9,18 @@ use crate::support::{
 };
 
 on_each_database![
-    a_broken_rule_is_reported_at_its_member,
-    all_broken_rules_are_reported_at_once,
+    a_violation_names_its_member,
+    all_violations_are_reported_at_once,
     values_at_the_limits_are_accepted,
     a_member_of_the_wrong_type_is_named,
     unknown_and_read_only_members_are_refused,
     private_key_material_is_refused_on_both_transports,
-    a_refused_client_is_not_stored,
+    an_invalid_client_is_not_stored,
 ];
 
 const FIELD: &str = "INVALID_FIELD";
 
-/// What is wrong with `client`, which is the same through both transports.
+/// Returns the errors of creating a client, which are the same on both transports.
 async fn refused(admin: &Caller<'_>, client: &Value) -> Vec<(String, String)> {
     let rest = admin
         .call(Transport::Rest, "CreateOAuthClient", client.clone())
@@ -35,7 +35,7 @@ async fn refused(admin: &Caller<'_>, client: &Value) -> Vec<(String, String)> {
 }
 
 #[expect(clippy::too_many_lines, reason = "it is a table")]
-async fn a_broken_rule_is_reported_at_its_member(server: TestServer) {
+async fn a_violation_names_its_member(server: TestServer) {
     let many =
         |count: usize| -> Vec<String> { (0..count).map(|n| format!("https://a.example/{n}")).collect() };
     let origins: Vec<String> = (0..101).map(|n| format!("https://a.example:1{n}")).collect();
@@ -171,7 +171,7 @@ async fn a_broken_rule_is_reported_at_its_member(server: TestServer) {
     }
 }
 
-async fn all_broken_rules_are_reported_at_once(server: TestServer) {
+async fn all_violations_are_reported_at_once(server: TestServer) {
     let client = json!({
         "appType": "spa", "clientName": "", "logoUri": "x", "redirectUris": ["x", "https://u@a.example/#x"],
         "allowedScopes": [""], "allowedGrantTypes": ["client_credentials"], "publicKeys": [{"kid": "", "d": "x"}],
@@ -319,7 +319,7 @@ async fn private_key_material_is_refused_on_both_transports(server: TestServer) 
     }
 }
 
-async fn a_refused_client_is_not_stored(server: TestServer) {
+async fn an_invalid_client_is_not_stored(server: TestServer) {
     refused(
         &server.admin(),
         &with(web(), json!({"redirectUris": ["https://a.example/", "x"]})),

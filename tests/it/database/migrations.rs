@@ -1,4 +1,4 @@
-//! The schema: step by step up, down and up again.
+//! The schema: migrations up, down and up again, concurrently, and between versions.
 
 use std::{
     process::Stdio,
@@ -21,9 +21,9 @@ use crate::support::{
 
 on_each_database![
     every_step_goes_up_and_down_and_up_again,
-    migrating_twice_or_at_once_is_migrating_once,
-    a_migration_that_was_killed_can_be_done_again,
-    a_schema_of_the_next_version_stops_neither_a_server_that_runs_nor_one_that_starts,
+    repeated_and_concurrent_migrations_apply_each_step_once,
+    a_migration_that_was_killed_can_be_run_again,
+    a_newer_schema_stops_neither_running_nor_starting_servers,
     clients_survive_a_restart,
 ];
 
@@ -50,7 +50,7 @@ async fn every_step_goes_up_and_down_and_up_again(db: Db) {
     server.admin().delete(Transport::Rest, &id, &id).await.unwrap();
 }
 
-async fn migrating_twice_or_at_once_is_migrating_once(db: Db) {
+async fn repeated_and_concurrent_migrations_apply_each_step_once(db: Db) {
     let up = ["migrate", "up", "--database-url", db.text()];
     for _ in 0..2 {
         let migrating = (0..4).map(|_| run(&up));
@@ -62,8 +62,8 @@ async fn migrating_twice_or_at_once_is_migrating_once(db: Db) {
     assert_eq!(usize::try_from(applied), Ok(Migrator::migrations().len()));
 }
 
-async fn a_migration_that_was_killed_can_be_done_again(db: Db) {
-    // Time enough for some to be killed before the first statement, and some after the last.
+async fn a_migration_that_was_killed_can_be_run_again(db: Db) {
+    // Long enough for some to be killed before the first statement, and some after the last.
     for milliseconds in (0..90).step_by(3) {
         let fresh = db.another().await;
         let mut migrating = command(&["migrate", "up", "--database-url", fresh.text()])
@@ -80,7 +80,7 @@ async fn a_migration_that_was_killed_can_be_done_again(db: Db) {
     }
 }
 
-/// What the next version may do to the schema of this one: it only adds.
+/// Changes the schema as the next version may: by additions only.
 const NEXT_VERSION: &str = "
     ALTER TABLE oauth_clients ADD COLUMN of_the_next_version TEXT;
     ALTER TABLE oauth_client_secrets ADD COLUMN of_the_next_version BIGINT NOT NULL DEFAULT 0;
@@ -89,12 +89,10 @@ const NEXT_VERSION: &str = "
     INSERT INTO seaql_migrations (version, applied_at) VALUES ('m29990101_000001_next_version', 0);
 ";
 
-async fn a_schema_of_the_next_version_stops_neither_a_server_that_runs_nor_one_that_starts(
-    server: TestServer,
-) {
+async fn a_newer_schema_stops_neither_running_nor_starting_servers(server: TestServer) {
     let id = server.admin().created(web()).await;
     server.db.execute(NEXT_VERSION).await;
-    // More than one look at the schema.
+    // Longer than the interval of the readiness probe.
     tokio::time::sleep(Duration::from_millis(2_500)).await;
     assert_eq!(server.caller(None).http_get("/readyz").await.status, 200);
     everything_works(&server, &id).await;
@@ -150,7 +148,7 @@ async fn clients_survive_a_restart(server: TestServer) {
 }
 
 #[tokio::test]
-async fn postgresql_is_not_migrated_unless_told_to() {
+async fn postgresql_is_migrated_only_if_configured() {
     let Some(db) = Db::postgres().await else {
         return;
     };
@@ -173,7 +171,7 @@ async fn postgresql_is_not_migrated_unless_told_to() {
         .expect("a migrated schema is accepted");
 }
 
-/// Has another process migrate, as the lock says.
+/// Holds the lock as another process that migrates does.
 async fn hold_migration_lock(db: &Db) -> DatabaseConnection {
     let connection = db.connect().await;
     let lock = "SELECT pg_advisory_lock(8025825153778936937)";
@@ -182,7 +180,7 @@ async fn hold_migration_lock(db: &Db) -> DatabaseConnection {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn waiting_to_migrate_holds_up_no_index_that_is_built_meanwhile() {
+async fn a_waiting_migration_does_not_block_a_concurrent_index() {
     let Some(db) = Db::postgres().await else {
         return;
     };
@@ -206,7 +204,7 @@ async fn waiting_to_migrate_holds_up_no_index_that_is_built_meanwhile() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_waits_to_migrate_can_be_told_to_stop() {
+async fn a_server_that_waits_to_migrate_can_be_stopped() {
     let Some(db) = Db::postgres().await else {
         return;
     };

@@ -1,4 +1,4 @@
-//! A database that goes away is said within 5 seconds, and the server goes on by itself when it is back.
+//! Outages of the database: they are reported within 5 seconds, and the server recovers by itself.
 
 use std::time::{Duration, Instant};
 
@@ -14,10 +14,10 @@ use crate::support::{
 
 const RENAME: &str = "renamed";
 
-/// How many calls: more than there are connections, so that each of them meets the outage.
+/// More requests than there are connections, so that each connection meets the outage.
 const CALLS: usize = 20;
 
-/// A call while the database is away is refused, and in time.
+/// Asserts that a request during an outage is refused in time.
 async fn assert_unavailable(call: impl Future<Output = Result<Value, Refused>>) {
     let started = Instant::now();
     let refused = call.await.unwrap_err();
@@ -40,7 +40,7 @@ async fn ready_is(server: &TestServer, status: u16) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_sqlite_file_that_another_process_locks_is_unavailable_for_writing() {
+async fn a_sqlite_file_locked_by_another_process_is_unavailable_for_writing() {
     let server = TestServer::start(Db::sqlite()).await;
     let id = server.admin().created(spa()).await;
     let held = server.db.hold_writers().await;
@@ -82,17 +82,17 @@ async fn fails_and_recovers(network: Network) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_postgresql_server_that_is_gone_is_unavailable_until_it_is_back() {
+async fn a_stopped_postgresql_is_unavailable_until_it_is_back() {
     fails_and_recovers(Network::Cut).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_postgresql_server_that_does_not_answer_is_unavailable_until_it_is_back() {
+async fn an_unresponsive_postgresql_is_unavailable_until_it_is_back() {
     fails_and_recovers(Network::Swallows).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn calls_that_are_given_up_leave_no_transaction_open() {
+async fn abandoned_requests_leave_no_transaction_open() {
     let Some(db) = Db::postgres().await else {
         return;
     };

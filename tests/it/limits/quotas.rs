@@ -1,4 +1,4 @@
-//! Rate limits: a token bucket a caller and tier, which does the same in the process and in Redis.
+//! Rate limits: a token bucket for each caller and tier, with the same behaviour in the process and in Redis.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::support::{
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_many_calls_at_once_the_quota_is_let_through() {
+async fn concurrent_requests_are_admitted_up_to_the_quota() {
     for redis in places().await {
         let server = limited(redis.as_ref(), 10, 0).await;
         assert_eq!(allowed_of(50, &[&server]).await, 10);
@@ -21,7 +21,7 @@ async fn of_many_calls_at_once_the_quota_is_let_through() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_waits_as_long_as_he_is_told_is_let_through_and_who_does_not_is_not() {
+async fn a_caller_is_admitted_after_retry_after_and_not_before() {
     for redis in places().await {
         let server = limited(redis.as_ref(), 60, 0).await;
         let admin = server.admin();
@@ -36,7 +36,7 @@ async fn who_waits_as_long_as_he_is_told_is_let_through_and_who_does_not_is_not(
                 read(&admin, transport).await.allowed,
                 "{transport:?} after {wait:?}"
             );
-            // Now a whole second is missing for the next call.
+            // The next request has to wait for a whole second now.
             let wait = refused_for(&admin).await;
             tokio::time::sleep(wait / 2).await;
             assert!(
@@ -54,7 +54,7 @@ async fn who_waits_as_long_as_he_is_told_is_let_through_and_who_does_not_is_not(
     }
 }
 
-/// How long a caller whose bucket is empty is told to wait, exactly.
+/// Returns the exact time that a caller with an empty bucket has to wait.
 async fn refused_for(caller: &Caller<'_>) -> Duration {
     let refused = read(caller, Transport::Grpc).await;
     let wait = refused.exact_wait.expect("refused");
@@ -66,7 +66,7 @@ async fn refused_for(caller: &Caller<'_>) -> Duration {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_caller_has_a_bucket_of_his_own() {
+async fn every_caller_has_its_own_bucket() {
     let callers = [
         ("a", "b"),
         ("b", "a"),
@@ -95,7 +95,7 @@ async fn every_caller_has_a_bucket_of_his_own() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn headers_say_the_quota_and_what_is_left_of_it() {
+async fn headers_have_the_quota_and_what_is_left_of_it() {
     for redis in places().await {
         let server = limited(redis.as_ref(), 2, 1_000).await;
         for transport in Transport::BOTH {
@@ -114,7 +114,7 @@ async fn headers_say_the_quota_and_what_is_left_of_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_answer_to_a_call_that_is_counted_has_the_headers() {
+async fn every_response_to_a_counted_request_has_the_headers() {
     let server = limited(None, 100, 100).await;
     let admin = server.admin();
     let id = admin.created(spa()).await;
@@ -155,7 +155,7 @@ async fn every_answer_to_a_call_that_is_counted_has_the_headers() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_not_counted_has_no_headers() {
+async fn requests_that_are_not_counted_have_no_headers() {
     let limited = limited(None, 1, 1).await;
     let anonymous = limited.caller(None);
     let unlimited = TestServer::start(Db::sqlite()).await;

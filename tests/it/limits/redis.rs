@@ -16,7 +16,7 @@ use crate::support::{
 
 const ADMIN_KEY: &str = "oauth-clients:limit:tier1:acme\u{1f}admin";
 
-/// Whether a call is decided in Redis.
+/// Returns `true` if Redis decides a request.
 async fn is_decided_in(redis: &Redis, server: &TestServer) -> bool {
     let () = redis.ask(&["FLUSHALL"]).await;
     read(&server.admin(), Transport::Grpc).await;
@@ -36,11 +36,11 @@ async fn two_servers_on_one_redis_share_the_quota() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_servers_that_can_hardly_keep_up_share_it_all_the_same() {
+async fn two_overloaded_servers_still_share_the_quota() {
     two_servers_share_a_quota(60, 600).await;
 }
 
-/// As many callers at once ask for more than the quota, for a while.
+/// Sends more requests than the quota allows, from as many callers at once, for a while.
 async fn two_servers_share_a_quota(quota: u32, callers: usize) {
     let Some(redis) = Redis::start().await else {
         return;
@@ -71,7 +71,7 @@ async fn two_servers_share_a_quota(quota: u32, callers: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_call_fails_because_redis_is_stopped_under_load() {
+async fn no_request_fails_when_redis_stops_under_load() {
     let Some(mut redis) = Redis::start().await else {
         return;
     };
@@ -109,7 +109,7 @@ async fn a_server_starts_without_its_redis_and_finds_it_later() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_whose_redis_goes_away_goes_on_from_where_it_was() {
+async fn a_server_that_loses_redis_continues_from_the_last_known_buckets() {
     let Some(mut redis) = Redis::start().await else {
         return;
     };
@@ -123,7 +123,7 @@ async fn a_server_whose_redis_goes_away_goes_on_from_where_it_was() {
     );
 }
 
-/// Calls one after the other, none of which may wait for Redis but the first.
+/// Sends requests one after the other, of which only the first may wait for Redis.
 async fn calls_hardly_wait(server: &TestServer) {
     let started = Instant::now();
     for n in 0..40 {
@@ -134,7 +134,7 @@ async fn calls_hardly_wait(server: &TestServer) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_redis_that_hangs_delays_calls_once() {
+async fn a_redis_that_hangs_delays_one_request() {
     let Some(redis) = Redis::start().await else {
         return;
     };
@@ -146,7 +146,7 @@ async fn a_redis_that_hangs_delays_calls_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_takes_connections_and_never_answers_delays_no_call() {
+async fn a_redis_that_accepts_connections_and_never_responds_delays_no_request() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("redis://{}", silent.local_addr().unwrap());
     let server = TestServer::start_with(Db::sqlite(), |config| {
@@ -158,7 +158,7 @@ async fn what_takes_connections_and_never_answers_delays_no_call() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_bucket_that_is_full_again_is_no_key_in_redis() {
+async fn a_full_bucket_has_no_key_in_redis() {
     let Some(redis) = Redis::start().await else {
         return;
     };
@@ -171,7 +171,7 @@ async fn a_bucket_that_is_full_again_is_no_key_in_redis() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_redis_that_forgets_its_scripts_and_keys_goes_on_deciding() {
+async fn a_redis_that_lost_its_scripts_and_keys_still_decides() {
     let Some(redis) = Redis::start().await else {
         return;
     };
@@ -188,12 +188,12 @@ async fn a_redis_that_forgets_its_scripts_and_keys_goes_on_deciding() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_clock_of_redis_that_is_set_back_locks_nobody_out() {
+async fn a_redis_clock_that_is_set_back_locks_no_caller_out() {
     let Some(redis) = Redis::start().await else {
         return;
     };
     let server = limited(Some(&redis), 60, 0).await;
-    // In an hour, by the clock as it is now.
+    // In an hour, by the current clock.
     let (seconds, _): (u64, u64) = redis.ask(&["TIME"]).await;
     let full_at = (seconds + 3_600) * 1_000_000;
     let () = redis.ask(&["SET", ADMIN_KEY, &full_at.to_string()]).await;

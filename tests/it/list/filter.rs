@@ -1,4 +1,4 @@
-//! Lists with a filter, in every order: what the database answers is what the filter means.
+//! Lists with a filter, in every order: the database selects what the filter means.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -22,15 +22,15 @@ use crate::support::{
 
 on_each_database![
     a_filter_selects_what_it_means_in_every_order,
-    a_filter_cannot_reach_past_its_tenant,
-    the_deepest_and_the_longest_filters_are_answered,
-    names_are_found_whatever_they_are_made_of,
+    a_filter_never_finds_clients_of_another_tenant,
+    the_deepest_and_the_longest_filters_succeed,
+    names_of_any_characters_are_found,
     a_walk_in_any_order_is_not_disturbed_by_changes,
 ];
 
 const APP_TYPES: [&str; 4] = ["web", "native", "spa", "anonymous-embed"];
 
-/// Names that were trouble somewhere.
+/// Names that have caused trouble in other systems.
 fn names() -> Vec<String> {
     let long = "é".repeat(256);
     let names = [
@@ -97,7 +97,7 @@ fn clients() -> Vec<(String, &'static str)> {
     names().into_iter().chain(names()).zip(types).collect()
 }
 
-/// Whether a client is one that the filter asks for, by the meaning of the words alone.
+/// Returns `true` if a client matches the filter, evaluated without a database.
 fn selects(filter: &Filter, client: &Client) -> bool {
     let value = |attribute| match attribute {
         Attribute::ClientId => client.id.as_str().to_owned(),
@@ -123,7 +123,7 @@ fn selects(filter: &Filter, client: &Client) -> bool {
     filter.evaluate(leaf, |inner: bool| !inner, connect).unwrap()
 }
 
-/// The ids of a list, in its order, by the meaning of the words alone.
+/// Returns the ids of a list in order, evaluated without a database.
 fn expected(list: &List, clients: &[Client]) -> Vec<String> {
     let mut selected: Vec<&Client> = clients
         .iter()
@@ -200,7 +200,7 @@ fn values() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Filters as text.
+/// Generates filters as text.
 fn filters() -> impl Strategy<Value = String> {
     let attribute = prop::sample::select(vec!["clientName", "clientName", "appType", "clientId"]);
     let operator = prop::sample::select(vec!["eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le"]);
@@ -227,7 +227,7 @@ async fn a_filter_selects_what_it_means_in_every_order(db: Db) {
     let mut runner = TestRunner::new_with_rng(Config::default(), TestRunner::deterministic().new_rng());
     let sorts = ["clientId", "clientName", "appType", "createdAt", "updatedAt"];
     for case in 0..200 {
-        // The first are every order without a filter.
+        // The first are all orders without a filter.
         let filter = (case >= 10).then(|| filters().new_tree(&mut runner).unwrap().current());
         let sort = format!("{}{}", if case % 2 == 0 { "+" } else { "-" }, sorts[case / 2 % 5]);
         let limit = [1, 3, 20, 100][case % 4].max(if case % 8 == 0 { 7 } else { 1 });
@@ -241,7 +241,7 @@ async fn a_filter_selects_what_it_means_in_every_order(db: Db) {
     }
 }
 
-async fn a_filter_cannot_reach_past_its_tenant(db: Db) {
+async fn a_filter_never_finds_clients_of_another_tenant(db: Db) {
     let registry = Registry::open(&db).await;
     registry.fill(&tenant("other"), &clients()).await;
     for filter in [
@@ -257,7 +257,7 @@ async fn a_filter_cannot_reach_past_its_tenant(db: Db) {
     }
 }
 
-async fn the_deepest_and_the_longest_filters_are_answered(db: Db) {
+async fn the_deepest_and_the_longest_filters_succeed(db: Db) {
     let registry = Registry::open(&db).await;
     let all = registry.fill(&registry.tenant, &clients()).await;
     let leaf = r#"clientName co "a""#;
@@ -283,7 +283,7 @@ async fn the_deepest_and_the_longest_filters_are_answered(db: Db) {
     }
 }
 
-async fn names_are_found_whatever_they_are_made_of(db: Db) {
+async fn names_of_any_characters_are_found(db: Db) {
     let registry = Registry::open(&db).await;
     let all = registry.fill(&registry.tenant, &clients()).await;
     for name in names() {

@@ -1,4 +1,4 @@
-//! `ListOAuthClients`: queries that make no sense.
+//! `ListOAuthClients`: invalid parameters and cursors.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use crate::{
 };
 
 on_each_database![
-    a_parameter_that_cannot_be_read_is_its_own_error,
+    a_malformed_parameter_has_its_own_reason,
     a_damaged_cursor_is_refused,
     a_cursor_of_another_sort_is_refused,
     both_cursors_at_once_are_refused,
@@ -16,7 +16,7 @@ on_each_database![
     a_cursor_grants_nothing,
 ];
 
-/// The cursor of the second of two pages.
+/// Returns the cursor of the second of two pages.
 async fn next_cursor(server: &TestServer) -> String {
     create_many(&server.admin(), 2).await;
     let page = server
@@ -27,7 +27,7 @@ async fn next_cursor(server: &TestServer) -> String {
     page["links"]["next"]["cursor"].as_str().unwrap().to_owned()
 }
 
-async fn a_parameter_that_cannot_be_read_is_its_own_error(server: TestServer) {
+async fn a_malformed_parameter_has_its_own_reason(server: TestServer) {
     let cases = [
         ("limit=", "INVALID_LIMIT", "limit"),
         ("limit=ten", "INVALID_LIMIT", "limit"),

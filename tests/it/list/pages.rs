@@ -6,16 +6,16 @@ use super::{create_many, ids, link_names};
 use crate::support::{Db, TestServer, Transport};
 
 on_each_database![
-    newest_come_first_twenty_a_page,
+    the_newest_twenty_clients_come_first,
     a_page_holds_one_to_a_hundred,
-    links_are_there_only_where_there_is_something,
-    an_empty_list_has_a_link_to_itself_only,
-    an_empty_page_leads_back,
+    links_exist_only_if_a_page_follows_or_precedes,
+    an_empty_list_links_only_to_itself,
+    an_empty_page_links_to_its_neighbours,
     links_carry_the_whole_query,
-    links_begin_with_the_public_url_and_never_with_the_host_header,
+    links_begin_with_the_public_url_and_ignore_the_host_header,
 ];
 
-async fn newest_come_first_twenty_a_page(server: TestServer) {
+async fn the_newest_twenty_clients_come_first(server: TestServer) {
     let all = create_many(&server.admin(), 21).await;
     for transport in Transport::BOTH {
         for request in [json!({}), json!({"sort": "-createdAt"}), json!({"limit": 20})] {
@@ -47,7 +47,7 @@ async fn a_page_holds_one_to_a_hundred(server: TestServer) {
     }
 }
 
-async fn links_are_there_only_where_there_is_something(server: TestServer) {
+async fn links_exist_only_if_a_page_follows_or_precedes(server: TestServer) {
     let all = create_many(&server.admin(), 3).await;
     for transport in Transport::BOTH {
         let list = |request| async { server.admin().list(transport, request).await.unwrap() };
@@ -71,7 +71,7 @@ async fn links_are_there_only_where_there_is_something(server: TestServer) {
     }
 }
 
-async fn an_empty_list_has_a_link_to_itself_only(server: TestServer) {
+async fn an_empty_list_links_only_to_itself(server: TestServer) {
     for transport in Transport::BOTH {
         let page = server.admin().list(transport, json!({})).await.unwrap();
         let href = format!("http://{}/api/core/oauth-clients", server.rest_addr);
@@ -79,7 +79,7 @@ async fn an_empty_list_has_a_link_to_itself_only(server: TestServer) {
     }
 }
 
-async fn an_empty_page_leads_back(server: TestServer) {
+async fn an_empty_page_links_to_its_neighbours(server: TestServer) {
     let admin = server.admin();
     for transport in Transport::BOTH {
         let all = create_many(&admin, 2).await;
@@ -146,7 +146,7 @@ async fn reqwest_json(server: &TestServer, href: &str) -> Value {
     answer.json().await.unwrap()
 }
 
-async fn links_begin_with_the_public_url_and_never_with_the_host_header(db: Db) {
+async fn links_begin_with_the_public_url_and_ignore_the_host_header(db: Db) {
     let server = TestServer::start_with(db, |config| {
         config.public_url = Some("https://api.example.com/registry/".parse().unwrap());
     })

@@ -1,4 +1,4 @@
-//! `ListOAuthClients`: filter, sort and total, as callers say them on each transport.
+//! `ListOAuthClients`: filter, sort and total on each transport.
 
 use serde_json::{Value, json};
 
@@ -11,15 +11,15 @@ use crate::{
 };
 
 on_each_database![
-    a_filter_finds_on_both_transports,
+    a_filter_selects_on_both_transports,
     a_sort_orders_on_both_transports,
-    a_total_is_counted_only_when_asked_for,
-    a_filter_that_is_none_is_refused_with_its_position,
+    the_total_is_returned_only_if_requested,
+    an_invalid_filter_is_refused_with_the_position,
     the_filter_stays_in_the_links,
     a_cursor_of_another_filter_is_refused,
 ];
 
-/// Clients of these names, in this order of their making.
+/// Creates clients with these names, in this order.
 async fn create_named(caller: &Caller<'_>, names: &[&str]) -> Vec<String> {
     let mut all = Vec::new();
     for name in names {
@@ -36,7 +36,7 @@ fn names(page: &Value) -> Vec<&str> {
         .collect()
 }
 
-async fn a_filter_finds_on_both_transports(server: TestServer) {
+async fn a_filter_selects_on_both_transports(server: TestServer) {
     let admin = server.admin();
     let all = create_named(&admin, &["O'Malley", "100%", "100x", "say \"hi\""]).await;
     for transport in Transport::BOTH {
@@ -89,7 +89,7 @@ async fn a_sort_orders_on_both_transports(server: TestServer) {
     }
 }
 
-async fn a_total_is_counted_only_when_asked_for(server: TestServer) {
+async fn the_total_is_returned_only_if_requested(server: TestServer) {
     let admin = server.admin();
     create_named(&admin, &["a", "b", "c"]).await;
     for transport in Transport::BOTH {
@@ -116,7 +116,7 @@ async fn a_total_is_counted_only_when_asked_for(server: TestServer) {
     }
 }
 
-async fn a_filter_that_is_none_is_refused_with_its_position(server: TestServer) {
+async fn an_invalid_filter_is_refused_with_the_position(server: TestServer) {
     for transport in Transport::BOTH {
         for (filter, position) in [
             ("", 0),

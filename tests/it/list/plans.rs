@@ -1,4 +1,4 @@
-//! How the databases read lists: along an index, without sorting.
+//! Query plans of lists: along an index, without sorting.
 
 use oauth_clients::domain::page::{Limit, List, PageRequest, Start};
 
@@ -9,10 +9,10 @@ use crate::support::{
 
 on_each_database![
     every_list_is_read_along_an_index,
-    a_single_client_is_looked_up_in_every_order,
+    a_filter_for_one_client_uses_its_index_in_every_order,
 ];
 
-/// Each list, and the index along which it should be read.
+/// Each list, and the index that it should use.
 const LISTS: &[(&str, Option<&str>, &str)] = &[
     ("+clientId", None, "client_id_idx"),
     ("-clientId", None, "client_id_idx"),
@@ -87,13 +87,13 @@ async fn plan(registry: &Registry, list: &List, start: Start) -> String {
         .join("\n")
 }
 
-/// Filters that find so few clients that they are looked up, and sorted, whatever the order of the list.
+/// Filters that match so few clients that these are looked up and sorted, whatever the order of the list.
 const LOOKUPS: &[(&str, &str)] = &[
     (r#"clientName eq "name 7""#, "client_name_folded_idx"),
     (r#"clientId eq "7""#, "client_id"),
 ];
 
-async fn a_single_client_is_looked_up_in_every_order(db: Db) {
+async fn a_filter_for_one_client_uses_its_index_in_every_order(db: Db) {
     let registry = Registry::open(&db).await;
     fill(&registry).await;
     for (filter, index) in LOOKUPS {

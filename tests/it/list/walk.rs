@@ -12,7 +12,7 @@ use crate::{
 on_each_database![
     a_walk_visits_each_client_once_and_back_again,
     a_walk_is_not_disturbed_by_changes,
-    clients_of_one_moment_are_told_apart_by_their_ids,
+    clients_created_at_the_same_time_are_ordered_by_id,
 ];
 
 /// Follows a link from page to page, and returns all pages. `between` runs after each.
@@ -66,7 +66,7 @@ async fn a_walk_is_not_disturbed_by_changes(server: TestServer) {
         let gone: HashSet<&str> = [2, 4, 5, 9].map(|n: usize| all[n].as_str()).into();
         let first = admin.list(transport, json!({"limit": 2})).await.unwrap();
         let disturb = async |page: usize| {
-            // Deletes the last client of the page just read, whose place the walk goes on from, and one to come.
+            // Deletes the last client of this page, where the walk continues, and one of the next page.
             let doomed: &[usize] = match page {
                 1 => &[4],
                 2 => &[2, 5],
@@ -97,7 +97,7 @@ async fn a_walk_is_not_disturbed_by_changes(server: TestServer) {
     }
 }
 
-async fn clients_of_one_moment_are_told_apart_by_their_ids(db: Db) {
+async fn clients_created_at_the_same_time_are_ordered_by_id(db: Db) {
     let server = TestServer::start(db).await;
     let mut all = create_many(&server.admin(), 7).await;
     server

@@ -1,4 +1,4 @@
-//! `PatchOAuthClient`: what patches do, seen in the stored client. What is refused is in `rules`.
+//! `PatchOAuthClient`: the effect of patches on the stored client.
 
 use serde_json::{Value, json};
 
@@ -11,9 +11,9 @@ use crate::support::{
 on_each_database![
     a_patch_changes_what_it_names_and_nothing_else,
     a_patch_that_changes_nothing_leaves_updated_at,
-    operations_see_the_ones_before_and_only_the_end_counts,
+    operations_see_earlier_ones_and_only_the_end_state_counts,
     adding_client_secret_makes_a_secret,
-    removing_client_secret_deletes_the_secrets_for_good,
+    removing_client_secret_deletes_the_secrets_permanently,
     unknown_members_of_an_operation_are_ignored,
     the_example_of_the_document_works_as_it_stands,
     both_media_types_are_json,
@@ -26,7 +26,7 @@ async fn document_client(server: &TestServer) -> Value {
         .await
 }
 
-/// Applies a patch through a transport, and checks that the stored client has become `client` with `changes`.
+/// Applies a patch on a transport, and checks that the stored client is `client` with `changes`.
 async fn check(server: &TestServer, transport: Transport, client: &mut Value, patch: &Value, changes: Value) {
     let id = client["clientId"].as_str().unwrap().to_owned();
     let outcome = server.admin().patch(transport, &id, patch.clone()).await;
@@ -153,7 +153,7 @@ async fn a_patch_that_changes_nothing_leaves_updated_at(server: TestServer) {
     }
 }
 
-async fn operations_see_the_ones_before_and_only_the_end_counts(server: TestServer) {
+async fn operations_see_earlier_ones_and_only_the_end_state_counts(server: TestServer) {
     for transport in Transport::BOTH {
         let mut client = without(&document_client(&server).await, &["clientSecret"]);
         let patch = json!([
@@ -191,7 +191,7 @@ async fn adding_client_secret_makes_a_secret(server: TestServer) {
     }
 }
 
-async fn removing_client_secret_deletes_the_secrets_for_good(server: TestServer) {
+async fn removing_client_secret_deletes_the_secrets_permanently(server: TestServer) {
     for transport in Transport::BOTH {
         let admin = server.admin();
         let both =

@@ -1,4 +1,4 @@
-//! What a patch may not do: section "patching" of the contract, through both transports.
+//! `PatchOAuthClient`: the rules for a patch, on both transports.
 
 use serde_json::{Value, json};
 
@@ -11,10 +11,10 @@ on_each_database![
     an_operation_that_cannot_be_applied_is_refused_with_its_path,
     the_end_state_must_be_a_valid_client,
     a_patch_is_applied_as_a_whole_or_not_at_all,
-    all_broken_rules_are_reported_at_once,
-    a_hundred_operations_are_enough,
+    all_violations_are_reported_at_once,
+    a_patch_has_at_most_a_hundred_operations,
     a_patch_is_an_array_of_operations,
-    a_patch_of_nobody_is_not_found,
+    a_patch_of_an_unknown_client_is_not_found,
 ];
 
 async fn document_client(server: &TestServer) -> (String, Value) {
@@ -24,7 +24,7 @@ async fn document_client(server: &TestServer) -> (String, Value) {
     (id, stored)
 }
 
-/// Checks that a patch is refused alike through both transports and changes nothing, and says why.
+/// Checks that a patch is refused in the same way on both transports and changes nothing, and returns the errors.
 async fn refused(server: &TestServer, id: &str, patch: &Value) -> Vec<(String, String)> {
     let before = server.admin().stored(id).await;
     let rest = server.admin().patch(Transport::Rest, id, patch.clone()).await;
@@ -198,7 +198,7 @@ async fn a_patch_is_applied_as_a_whole_or_not_at_all(server: TestServer) {
     refused(&server, &id, &patch).await;
 }
 
-async fn all_broken_rules_are_reported_at_once(server: TestServer) {
+async fn all_violations_are_reported_at_once(server: TestServer) {
     let (id, _) = document_client(&server).await;
     let patch = json!([
         {"op": "test", "path": "/clientName"},
@@ -215,7 +215,7 @@ async fn all_broken_rules_are_reported_at_once(server: TestServer) {
     );
 }
 
-async fn a_hundred_operations_are_enough(server: TestServer) {
+async fn a_patch_has_at_most_a_hundred_operations(server: TestServer) {
     let (id, _) = document_client(&server).await;
     let renames = |count: usize| -> Value {
         (0..count)
@@ -254,7 +254,7 @@ async fn a_patch_is_an_array_of_operations(server: TestServer) {
     assert_eq!(server.admin().stored(&id).await, before);
 }
 
-async fn a_patch_of_nobody_is_not_found(server: TestServer) {
+async fn a_patch_of_an_unknown_client_is_not_found(server: TestServer) {
     for transport in Transport::BOTH {
         for id in ["01935e8c7c00700080000000000000ab", "x"] {
             let broken = json!([{"op": "add", "path": "/appType", "value": 1}]);

@@ -15,7 +15,7 @@ async fn list(rest: &str, token: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn serve_dev_says_where_it_listens_and_prints_a_token_that_works() {
+async fn serve_dev_prints_its_addresses_and_a_valid_token() {
     let dir = tempfile::tempdir().unwrap();
     let served = Served::start(dir.path(), &[]).await;
     assert_eq!(list(&served.rest, &served.token).await.status, 200);
@@ -31,7 +31,7 @@ async fn serve_dev_says_where_it_listens_and_prints_a_token_that_works() {
 }
 
 #[tokio::test]
-async fn token_prints_a_token_alone_that_works() {
+async fn token_prints_only_a_valid_token() {
     let dir = tempfile::tempdir().unwrap();
     let served = Served::start(dir.path(), &[]).await;
     let data_dir = dir.path().to_str().unwrap();
@@ -61,7 +61,7 @@ async fn token_prints_a_token_alone_that_works() {
 }
 
 #[tokio::test]
-async fn migrate_applies_what_status_says_is_missing() {
+async fn migrate_applies_the_migrations_that_status_lists_as_missing() {
     let mut databases = vec![Db::sqlite()];
     databases.extend(Db::postgres().await);
     for db in &databases {
@@ -94,7 +94,7 @@ async fn migrate_applies_what_status_says_is_missing() {
 }
 
 #[tokio::test]
-async fn the_exit_code_of_healthcheck_is_the_answer() {
+async fn healthcheck_exits_with_zero_only_if_the_server_is_ready() {
     let dir = tempfile::tempdir().unwrap();
     let mut served = Served::start(dir.path(), &[]).await;
     let grpc = served.grpc.clone();
@@ -107,7 +107,7 @@ async fn the_exit_code_of_healthcheck_is_the_answer() {
 }
 
 #[tokio::test]
-async fn what_makes_no_sense_is_refused_by_its_name() {
+async fn invalid_flags_are_refused_by_name() {
     let dir = tempfile::tempdir().unwrap();
     let data_dir = dir.path().to_str().unwrap();
     let file = |text: &str| {
@@ -205,7 +205,7 @@ async fn no_password_of_a_jwks_url_is_printed() {
 }
 
 #[tokio::test]
-async fn a_quota_of_the_command_line_holds() {
+async fn a_quota_from_the_command_line_applies() {
     let dir = tempfile::tempdir().unwrap();
     let served = Served::start(
         dir.path(),

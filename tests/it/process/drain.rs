@@ -15,7 +15,7 @@ use crate::support::{
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_is_told_to_stop_says_so_and_goes_on_for_a_while() {
+async fn a_server_that_is_stopped_reports_not_ready_and_serves_for_a_while() {
     let dir = tempfile::tempdir().unwrap();
     let mut served = Served::start(dir.path(), &["--drain-delay", "2s", "--tier1-per-minute", "0"]).await;
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
@@ -59,7 +59,7 @@ async fn a_server_that_is_told_to_stop_says_so_and_goes_on_for_a_while() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_call_in_flight_is_finished_before_the_server_ends() {
+async fn a_request_in_flight_is_finished_before_the_server_ends() {
     let dir = tempfile::tempdir().unwrap();
     let mut served = Served::start(dir.path(), &[]).await;
     let addr = served.rest.trim_start_matches("http://").to_owned();
@@ -72,7 +72,7 @@ async fn a_call_in_flight_is_finished_before_the_server_ends() {
     );
     let mut call = TcpStream::connect(&addr).await.unwrap();
     call.write_all(head.as_bytes()).await.unwrap();
-    // The server asks for the body, so the call is in flight.
+    // The server asks for the body, so the request is in flight.
     let mut asked = [0; 25];
     call.read_exact(&mut asked).await.unwrap();
     assert_eq!(&asked, b"HTTP/1.1 100 Continue\r\n\r\n");

@@ -1,4 +1,4 @@
-//! What tells operators and load balancers how the server is.
+//! Probes, request ids and deadlines.
 
 use http::HeaderMap;
 use tonic::Code;
@@ -11,11 +11,11 @@ use crate::support::{
 };
 
 on_each_database![
-    health_is_said_of_each_service_without_a_token,
-    healthz_and_readyz_answer_without_a_token,
+    health_of_each_service_needs_no_token,
+    healthz_and_readyz_need_no_token,
     a_server_without_its_schema_is_live_but_not_ready,
-    every_answer_has_a_request_id,
-    the_timeout_of_the_caller_holds_on_both_transports,
+    every_response_has_a_request_id,
+    the_callers_timeout_applies_on_both_transports,
 ];
 
 async fn serving(server: &TestServer, service: &str) -> Result<ServingStatus, Code> {
@@ -32,7 +32,7 @@ async fn serving(server: &TestServer, service: &str) -> Result<ServingStatus, Co
 
 const SERVICE: &str = "oauth_clients.v1.OAuthClientService";
 
-async fn health_is_said_of_each_service_without_a_token(server: TestServer) {
+async fn health_of_each_service_needs_no_token(server: TestServer) {
     for service in ["", SERVICE, "oauth_clients.v1.ClientAuthenticationService"] {
         assert_eq!(
             serving(&server, service).await,
@@ -46,7 +46,7 @@ async fn health_is_said_of_each_service_without_a_token(server: TestServer) {
     );
 }
 
-async fn healthz_and_readyz_answer_without_a_token(server: TestServer) {
+async fn healthz_and_readyz_need_no_token(server: TestServer) {
     for path in ["/healthz", "/readyz"] {
         let answer = server.caller(None).http_get(path).await;
         assert_eq!((answer.status, answer.text.as_str()), (200, "ok\n"), "{path}");
@@ -78,7 +78,7 @@ fn request_id(headers: &HeaderMap) -> String {
     headers["x-request-id"].to_str().unwrap().to_owned()
 }
 
-async fn every_answer_has_a_request_id(server: TestServer) {
+async fn every_response_has_a_request_id(server: TestServer) {
     let mut made = Vec::new();
     for path in [COLLECTION, "/api/core/oauth-clients/x", "/nothing"] {
         for caller in [server.admin(), server.caller(None)] {
@@ -111,7 +111,7 @@ async fn every_answer_has_a_request_id(server: TestServer) {
     assert_eq!(made.len(), 9, "each id is new");
 }
 
-async fn the_timeout_of_the_caller_holds_on_both_transports(server: TestServer) {
+async fn the_callers_timeout_applies_on_both_transports(server: TestServer) {
     let admin = server.admin();
     let id = admin.created(spa()).await;
     let held = server.db.hold_writers().await;
@@ -128,7 +128,7 @@ async fn the_timeout_of_the_caller_holds_on_both_transports(server: TestServer) 
     let mut request = tonic::Request::new(oauth_clients::pb::v1::CreateClientSecretRequest {
         client_id: id.clone(),
     });
-    // In the metadata only: set_timeout would end the call on this side.
+    // Only in the metadata: set_timeout would end the call on this side.
     request
         .metadata_mut()
         .insert("grpc-timeout", "50m".parse().unwrap());

@@ -1,4 +1,4 @@
-//! Whatever is sent, the documented error comes back: never a 500, never a closed connection.
+//! Any malformed request gets the documented error: never a 500, never a closed connection.
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use http::Request;
@@ -17,16 +17,16 @@ use crate::support::{
 };
 
 on_each_database![
-    a_body_that_is_no_json_is_malformed,
-    a_body_over_a_mebibyte_is_too_large_and_the_answer_arrives,
+    a_body_that_is_not_json_is_malformed,
+    a_body_over_a_mebibyte_is_too_large_and_the_response_arrives,
     other_media_types_are_not_supported,
-    an_id_that_is_none_is_not_found,
+    a_malformed_id_is_not_found,
     a_grpc_message_that_cannot_be_decoded_is_an_invalid_field,
     a_grpc_message_over_a_mebibyte_is_too_large,
-    a_text_that_no_database_keeps_is_refused,
+    a_text_with_nul_is_refused,
 ];
 
-async fn a_body_that_is_no_json_is_malformed(server: TestServer) {
+async fn a_body_that_is_not_json_is_malformed(server: TestServer) {
     let deep = [vec![b'['; 10_000], vec![b']'; 10_000]].concat();
     let deep_member = format!("{{\"a\":{}1{}}}", "[".repeat(10_000), "]".repeat(10_000));
     let bodies: [&[u8]; 14] = [
@@ -62,7 +62,7 @@ async fn a_body_that_is_no_json_is_malformed(server: TestServer) {
     assert_eq!(answer.refused().codes(), ["MALFORMED_JSON"]);
 }
 
-async fn a_body_over_a_mebibyte_is_too_large_and_the_answer_arrives(server: TestServer) {
+async fn a_body_over_a_mebibyte_is_too_large_and_the_response_arrives(server: TestServer) {
     let body = vec![b' '; 10 << 20];
     let authorized = format!("authorization: Bearer {}\r\n", server.admin().token.unwrap());
     for (headers, status, code) in [
@@ -105,7 +105,7 @@ async fn other_media_types_are_not_supported(server: TestServer) {
     }
 }
 
-async fn an_id_that_is_none_is_not_found(server: TestServer) {
+async fn a_malformed_id_is_not_found(server: TestServer) {
     let paths = [
         "x",
         "%00",
@@ -138,7 +138,7 @@ async fn an_id_that_is_none_is_not_found(server: TestServer) {
 
 const CREATE: &str = "/oauth_clients.v1.OAuthClientService/CreateOAuthClient";
 
-/// A call with these bytes as its body, framing included.
+/// Sends a gRPC request with these bytes as its body, framing included.
 async fn call_framed(server: &TestServer, body: Vec<u8>) -> Refused {
     let request = Request::post(format!("http://{}{CREATE}", server.grpc_addr))
         .header("content-type", "application/grpc")
@@ -176,7 +176,7 @@ fn frame(compressed: u8, length: u32, message: &[u8]) -> Vec<u8> {
 async fn a_grpc_message_that_cannot_be_decoded_is_an_invalid_field(server: TestServer) {
     let messages: [&[u8]; 4] = [
         b"\xFF\xFF\xFF\xFF",
-        // A field of 100 bytes that are not there.
+        // A field of 100 bytes that are missing.
         b"\x0A\x64web",
         // A name that is not UTF-8.
         b"\x0A\x01\xFF",
@@ -220,7 +220,7 @@ async fn a_grpc_message_over_a_mebibyte_is_too_large(server: TestServer) {
     );
 }
 
-async fn a_text_that_no_database_keeps_is_refused(server: TestServer) {
+async fn a_text_with_nul_is_refused(server: TestServer) {
     for member in ["clientName", "description", "logoUri", "clientUri"] {
         for transport in Transport::BOTH {
             let client = with(spa(), json!({member: "a\u{0}b"}));

@@ -1,24 +1,24 @@
 //! The order of checks on REST: 404 and 405, 401, 403, 429, 415, 413, 400. A body is not read before its caller is known
-//! and within his limits.
+//! and within its limits.
 
 use reqwest::Method;
 
 use crate::support::{Answer, Caller, Db, TestServer, http::COLLECTION, raw, samples::spa};
 
 on_each_database![
-    the_first_check_that_fails_answers,
-    who_is_refused_is_answered_before_his_body_comes,
-    the_path_decides_before_anything_else,
-    what_is_refused_for_its_caller_costs_no_quota,
+    the_first_failed_check_decides_the_response,
+    a_refusal_does_not_wait_for_the_body,
+    an_unknown_path_is_refused_before_anything_else,
+    requests_refused_for_their_caller_cost_no_quota,
     each_tier_and_each_caller_has_a_quota_of_its_own,
 ];
 
-/// A server on which one caller may change once a minute.
+/// Starts a server on which a caller may change one client a minute.
 async fn limited(db: Db) -> TestServer {
     TestServer::start_with(db, |config| config.quotas.tier2_per_minute = 1).await
 }
 
-/// A POST that is wrong in the last `wrong` of these ways: media type, size, JSON.
+/// Returns a POST that is wrong in the last `wrong` of these ways: media type, size, JSON.
 async fn post(caller: &Caller<'_>, path: &str, wrong: usize) -> Answer {
     let (media_type, body) = match wrong {
         3 => ("text/plain", "x".repeat(2 << 20)),
@@ -32,7 +32,7 @@ async fn post(caller: &Caller<'_>, path: &str, wrong: usize) -> Answer {
     Answer::to(request.body(body)).await
 }
 
-async fn the_first_check_that_fails_answers(db: Db) {
+async fn the_first_failed_check_decides_the_response(db: Db) {
     let server = limited(db).await;
     let token = |scope| Some(server.token("acme", "exhausted", scope));
     let (nobody, reader) = (server.caller(None), server.caller(token("oauth-clients:read")));
@@ -70,7 +70,7 @@ async fn the_first_check_that_fails_answers(db: Db) {
     }
 }
 
-async fn who_is_refused_is_answered_before_his_body_comes(db: Db) {
+async fn a_refusal_does_not_wait_for_the_body(db: Db) {
     let server = limited(db).await;
     let bearer = |scope| {
         let token = server.token("acme", "exhausted", scope);
@@ -96,7 +96,7 @@ async fn who_is_refused_is_answered_before_his_body_comes(db: Db) {
     }
 }
 
-async fn the_path_decides_before_anything_else(server: TestServer) {
+async fn an_unknown_path_is_refused_before_anything_else(server: TestServer) {
     let missing = [
         "/",
         "/api",
@@ -139,7 +139,7 @@ async fn the_path_decides_before_anything_else(server: TestServer) {
     }
 }
 
-async fn what_is_refused_for_its_caller_costs_no_quota(db: Db) {
+async fn requests_refused_for_their_caller_cost_no_quota(db: Db) {
     let server = limited(db).await;
     let reader = server.caller(Some(server.token("acme", "admin", "oauth-clients:read")));
     for _ in 0..3 {

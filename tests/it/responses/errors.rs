@@ -1,4 +1,4 @@
-//! Golden files of the REST transport: an answer for each reason of `error_reason.proto`.
+//! Golden files of the REST transport: a response for each reason of `error_reason.proto`.
 
 use std::path::Path;
 
@@ -14,15 +14,15 @@ use crate::support::{
 };
 
 on_each_database![
-    what_a_caller_gets_wrong,
-    what_a_caller_may_not,
-    what_the_database_does,
-    what_the_limits_say,
+    errors_of_requests_match_their_golden_files,
+    errors_of_callers_match_their_golden_files,
+    errors_of_the_database_match_their_golden_files,
+    errors_of_the_limits_match_their_golden_files,
 ];
 
 /// Reasons without a golden file, and why.
 const NONE: [(&str, &str); 1] = [
-    // Both databases lock the row, or the file, before they read what is changed; only a deadlock could say it.
+    // Both databases lock the row, or the file, before they read it, so only a deadlock could cause this.
     ("CONCURRENT_CHANGE", "changes of a client wait for one another"),
 ];
 
@@ -42,7 +42,7 @@ fn every_reason_has_a_golden_file() {
     }
 }
 
-/// Sends a request, and compares the exchange with the file of the reason that it must be refused for.
+/// Sends a request, and compares the exchange with the file of the expected reason.
 async fn refused(reason: &str, request: RequestBuilder) {
     let text = exchange(request).await;
     assert!(
@@ -62,7 +62,7 @@ fn get(caller: &Caller<'_>, path: &str) -> RequestBuilder {
 
 const RENAME: &str = r#"[{"op": "add", "path": "/clientName", "value": "x"}]"#;
 
-async fn what_a_caller_gets_wrong(server: TestServer) {
+async fn errors_of_requests_match_their_golden_files(server: TestServer) {
     let admin = &server.admin();
     let client = admin.create(crate::support::Transport::Rest, web()).await;
     let (id, public) = (client["clientId"].as_str().unwrap(), admin.created(spa()).await);
@@ -121,7 +121,7 @@ async fn what_a_caller_gets_wrong(server: TestServer) {
     refused("BODY_TOO_LARGE", post(admin, vec![b' '; (1 << 20) + 1])).await;
 }
 
-async fn what_a_caller_may_not(server: TestServer) {
+async fn errors_of_callers_match_their_golden_files(server: TestServer) {
     refused("TOKEN_MISSING", get(&server.caller(None), "")).await;
     let damaged = format!("{}x", server.token("acme", "admin", "oauth-clients:read"));
     refused("TOKEN_INVALID", get(&server.caller(Some(damaged)), "")).await;
@@ -133,7 +133,7 @@ async fn what_a_caller_may_not(server: TestServer) {
     .await;
 }
 
-async fn what_the_database_does(server: TestServer) {
+async fn errors_of_the_database_match_their_golden_files(server: TestServer) {
     let admin = &server.admin();
     let id = admin.created(spa()).await;
     let patch = || {
@@ -157,7 +157,7 @@ async fn what_the_database_does(server: TestServer) {
     assert_eq!(listed.codes(), ["INTERNAL"]);
 }
 
-async fn what_the_limits_say(db: Db) {
+async fn errors_of_the_limits_match_their_golden_files(db: Db) {
     let server = TestServer::start_with(db, |config| config.quotas.tier2_per_minute = 1).await;
     server.admin().created(spa()).await;
     refused("RATE_LIMITED", post(&server.admin(), spa().to_string())).await;

@@ -1,4 +1,4 @@
-//! Requests that break more rules than an answer can hold.
+//! Requests with more violations than a response has room for.
 
 use serde_json::{Value, json};
 
@@ -8,16 +8,16 @@ use crate::support::{
 };
 
 on_each_database![
-    hundreds_of_broken_rules_are_an_answer_on_both_transports,
-    a_list_without_end_is_one_broken_rule,
-    what_was_sent_comes_back_shortened,
+    hundreds_of_violations_are_reported_on_both_transports,
+    an_array_over_its_limit_is_one_violation,
+    texts_of_the_request_are_shortened_in_errors,
 ];
 
 fn many(count: usize, element: impl Fn(usize) -> String) -> Value {
     (0..count).map(element).collect()
 }
 
-async fn hundreds_of_broken_rules_are_an_answer_on_both_transports(server: TestServer) {
+async fn hundreds_of_violations_are_reported_on_both_transports(server: TestServer) {
     let admin = server.admin();
     let broken = json!({
         "redirectUris": many(100, |index| format!("http://example.com/{index}#x")),
@@ -31,12 +31,12 @@ async fn hundreds_of_broken_rules_are_an_answer_on_both_transports(server: TestS
             .unwrap_err();
         assert!(refused.errors.len() >= at_least, "{}", refused.errors.len());
         assert!(refused.codes().iter().all(|code| *code == "INVALID_FIELD"));
-        // The connection lives on.
+        // The connection stays open.
         admin.created(spa()).await;
     }
 }
 
-async fn a_list_without_end_is_one_broken_rule(server: TestServer) {
+async fn an_array_over_its_limit_is_one_violation(server: TestServer) {
     let endless = json!({"allowedScopes": many(100_000, |_| "a".to_owned())});
     for transport in Transport::BOTH {
         let request = with(spa(), endless.clone());
@@ -53,7 +53,7 @@ async fn a_list_without_end_is_one_broken_rule(server: TestServer) {
     }
 }
 
-async fn what_was_sent_comes_back_shortened(server: TestServer) {
+async fn texts_of_the_request_are_shortened_in_errors(server: TestServer) {
     let admin = server.admin();
     let id = admin.created(spa()).await;
     let patch = json!([{"op": "remove", "path": format!("/{}", "x".repeat(10_000))}]);

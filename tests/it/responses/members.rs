@@ -1,4 +1,4 @@
-//! The members of answers, from the tables of the source document: which are there, and what they are.
+//! The members of responses and their types, from the tables of the source document.
 
 use serde_json::{Value, json};
 
@@ -9,12 +9,12 @@ use crate::support::{
 
 on_each_database![
     a_full_client_has_every_documented_member,
-    a_bare_client_has_what_is_always_there_and_nothing_else,
+    a_minimal_client_has_only_the_members_that_are_always_present,
     a_new_secret_has_every_documented_member,
     a_page_has_every_documented_member,
 ];
 
-/// What a member is.
+/// The type of a member.
 #[derive(Debug, Clone, Copy)]
 enum Is {
     Text,
@@ -58,7 +58,7 @@ const ALWAYS: Members = &[
     ("clientSecrets", Is::Objects(SECRET_INFO)),
     ("connectionConfig", Is::Object(CONNECTION)),
 ];
-/// Not `deletedAt`, as no deleted client is ever shown.
+/// Without `deletedAt`, as no deleted client is ever returned.
 const WHEN_SET: Members = &[
     ("publishedAt", Is::Time),
     ("description", Is::Text),
@@ -122,7 +122,7 @@ fn is_time(value: &Value) -> bool {
         .any(|fraction| shape == format!("0000-00-00T00:00:00{fraction}Z"))
 }
 
-/// The client of the document, which sets every member that a caller can set, and its id.
+/// Creates the client of the document, with every member that a caller can set, and returns it with its id.
 async fn full_client(server: &TestServer, transport: Transport) -> (Value, String) {
     let created = server
         .admin()
@@ -149,7 +149,7 @@ async fn a_full_client_has_every_documented_member(server: TestServer) {
     }
 }
 
-async fn a_bare_client_has_what_is_always_there_and_nothing_else(server: TestServer) {
+async fn a_minimal_client_has_only_the_members_that_are_always_present(server: TestServer) {
     for transport in Transport::BOTH {
         let created = server.admin().create(transport, spa()).await;
         check(&created, &[ALWAYS, ONCE]);

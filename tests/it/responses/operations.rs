@@ -1,4 +1,4 @@
-//! Golden files of the REST transport: a request and its answer for each operation.
+//! Golden files of the REST transport: a request and its response for each method.
 
 use reqwest::Method;
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! Server reflection, v1 and v1alpha, with the custom options that say what a method asks of its callers.
+//! Server reflection, v1 and v1alpha, including the custom options.
 
 use std::collections::BTreeMap;
 
@@ -8,14 +8,14 @@ use prost_reflect::prost_types::FileDescriptorProto;
 
 use crate::support::{Db, TestServer};
 
-/// A `FileDescriptorSet` of files that are encoded already: decoding them would drop their custom options.
+/// A `FileDescriptorSet` of encoded files: decoding them would drop their custom options.
 #[derive(Clone, PartialEq, prost::Message)]
 struct EncodedSet {
     #[prost(bytes = "vec", repeated, tag = "1")]
     file: Vec<Vec<u8>>,
 }
 
-/// Asks for the services, and for the files of its own ones, through one version of the reflection service.
+/// Asks one version of the reflection service for all services, and for the files of this project's services.
 macro_rules! reflect {
     ($version:ident, $server:expr) => {{
         use tonic_reflection::pb::$version::{
@@ -92,14 +92,14 @@ fn check(services: &[String], files: BTreeMap<String, Vec<u8>>) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn version_1_gives_the_descriptors_with_their_options() {
+async fn version_1_returns_descriptors_with_their_options() {
     let server = TestServer::start(Db::sqlite()).await;
     let (services, files) = reflect!(v1, server);
     check(&services, files);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn version_1_alpha_gives_the_descriptors_with_their_options() {
+async fn version_1_alpha_returns_descriptors_with_their_options() {
     let server = TestServer::start(Db::sqlite()).await;
     let (services, files) = reflect!(v1alpha, server);
     check(&services, files);

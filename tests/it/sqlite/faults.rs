@@ -1,4 +1,4 @@
-//! A SQLite database that fails or goes away under the server: no write is acknowledged that is not there.
+//! Faults of a SQLite database: no lost write is ever acknowledged.
 
 use std::path::Path;
 
@@ -14,19 +14,19 @@ fn rename(name: &str) -> Value {
     json!([{"op": "replace", "path": "/clientName", "value": name}])
 }
 
-/// The name of a client as another process reads it.
+/// Returns the name of a client as another process reads it.
 async fn name_in_file(db: &str, id: &str) -> Option<String> {
     let names = format!("SELECT client_name FROM oauth_clients WHERE client_id = '{id}'");
     Db::file(db).texts(&names).await.pop()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_transaction_that_sqlite_ended_by_itself_loses_no_later_write() {
+async fn a_transaction_that_sqlite_ended_loses_no_later_write() {
     for transport in Transport::BOTH {
         let server = TestServer::start(Db::sqlite()).await;
         let admin = server.admin();
         let id = admin.created(spa()).await;
-        // As a full disk does: one write ends the transaction behind the driver's back, the next fails inside one.
+        // As on a full disk: one write ends the transaction behind the driver's back, and the next fails inside one.
         for (name, action) in [("rollback", "ROLLBACK"), ("abort", "ABORT")] {
             let trap = format!(
                 "CREATE TRIGGER {name} BEFORE UPDATE ON oauth_clients WHEN new.client_name = '{name}' \
@@ -46,7 +46,7 @@ async fn a_transaction_that_sqlite_ended_by_itself_loses_no_later_write() {
     }
 }
 
-/// Creates clients until one is refused, and returns the ids of those that were acknowledged.
+/// Creates clients until one is refused, and returns the ids of the acknowledged ones.
 async fn create_until_refused(admin: &Caller<'_>, transport: Transport) -> Vec<String> {
     let mut acknowledged = Vec::new();
     let large = with(spa(), json!({"description": "long ".repeat(400)}));
@@ -63,7 +63,7 @@ async fn create_until_refused(admin: &Caller<'_>, transport: Transport) -> Vec<S
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn writes_that_the_disk_refuses_are_unavailable_until_it_takes_them_again() {
+async fn writes_are_unavailable_while_the_disk_refuses_them() {
     let dir = tempfile::tempdir().unwrap();
     let served =
         Served::start_with_limit(dir.path(), 700, &["--log", "error", "--tier2-per-minute", "0"]).await;
@@ -73,7 +73,7 @@ async fn writes_that_the_disk_refuses_are_unavailable_until_it_takes_them_again(
     let mut acknowledged = create_until_refused(&admin, Transport::Rest).await;
     assert!(acknowledged.len() > 10, "{}", acknowledged.len());
     for transport in [Transport::Grpc, Transport::Rest, Transport::Grpc] {
-        // What is left in pages that exist may still do.
+        // Writes into existing pages may still succeed.
         acknowledged.extend(create_until_refused(&admin, transport).await);
     }
     assert_eq!(admin.http_get("/readyz").await.status, 200, "reading goes on");
@@ -104,7 +104,7 @@ async fn writes_that_the_disk_refuses_are_unavailable_until_it_takes_them_again(
     assert_eq!(admin.stored(&id).await["clientName"], "written");
 }
 
-/// Makes the name of a file lead elsewhere, or nowhere.
+/// A way to replace or delete a file.
 type Lose = fn(&Path);
 
 fn assert_unavailable(refused: Result<Value, Refused>, what: &str) {
@@ -112,7 +112,7 @@ fn assert_unavailable(refused: Result<Value, Refused>, what: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn files_that_were_deleted_or_replaced_take_no_write() {
+async fn deleted_or_replaced_files_accept_no_write() {
     let delete: Lose = |path| std::fs::remove_file(path).unwrap();
     let replace: Lose = |path| {
         let copy = path.with_extension("copy");

@@ -33,7 +33,7 @@ fn database(dir: &Path) -> String {
 }
 
 #[tokio::test]
-async fn a_second_server_is_refused_by_whatever_name_it_calls_the_file() {
+async fn a_second_server_is_refused_whatever_the_name_of_the_file() {
     let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let served = Served::start(dir.path(), &[]).await;
     let link = elsewhere.path().join("link.db");
@@ -68,14 +68,14 @@ async fn a_server_takes_over_from_the_one_that_ends() {
     });
     assert_eq!(first.exit_code().await, Some(0));
     assert!(is_served(&second).await);
-    // The lock of a process that was killed is nobody's.
+    // The lock of a killed process is free.
     second.kill().await;
     let third = Served::start(dir.path(), &[]).await;
     assert!(is_served(&third).await);
 }
 
 #[tokio::test]
-async fn migrate_up_takes_turns_and_migrate_status_does_not_wait() {
+async fn migrate_up_waits_for_the_lock_and_migrate_status_does_not() {
     let dir = tempfile::tempdir().unwrap();
     let url = database(dir.path());
     let mut served = Served::start(dir.path(), &[]).await;
@@ -92,7 +92,7 @@ async fn migrate_up_takes_turns_and_migrate_status_does_not_wait() {
 }
 
 #[tokio::test]
-async fn whoever_waits_for_the_lock_can_be_told_to_stop() {
+async fn a_process_that_waits_for_the_lock_can_be_stopped() {
     let dir = tempfile::tempdir().unwrap();
     let _served = Served::start(dir.path(), &[]).await;
     let mut waiting = spawn(&serve_dev(dir.path()));

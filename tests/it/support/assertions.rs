@@ -15,17 +15,17 @@ use super::{
 pub(crate) const TOKEN_ENDPOINT: &str = "https://login.example/token";
 
 impl SigningKey {
-    /// The public key as a client registers it.
+    /// Returns the public key as a client registers it.
     pub(crate) fn registered(&self) -> Value {
         with(self.jwk(), json!({"alg": self.algorithm}))
     }
 
-    /// A good assertion of a client with claims changed, or, where they are null, left out.
+    /// Returns a valid assertion of a client with some claims changed, or left out where they are null.
     pub(crate) fn assertion(&self, client: &str, claims: Value) -> String {
         self.assertion_with(json!({}), client, claims)
     }
 
-    /// An assertion like that, with members of its header changed too.
+    /// Returns such an assertion with members of its header changed too.
     pub(crate) fn assertion_with(&self, header: Value, client: &str, claims: Value) -> String {
         let good = json!({"alg": self.algorithm, "typ": "JWT", "kid": self.kid});
         self.sign_input(&signing_input(
@@ -35,7 +35,7 @@ impl SigningKey {
     }
 }
 
-/// The claims of a good assertion, which nobody has used.
+/// Returns the claims of a valid assertion that was not used yet.
 pub(crate) fn good_assertion(client: &str) -> Value {
     json!({
         "iss": client,
@@ -47,7 +47,7 @@ pub(crate) fn good_assertion(client: &str) -> Value {
     })
 }
 
-/// A client that authenticates with these keys only.
+/// Returns a client that authenticates only with these keys.
 pub(crate) fn keyed(keys: &[&SigningKey]) -> Value {
     let keys: Vec<Value> = keys.iter().map(|key| key.registered()).collect();
     with(
@@ -56,7 +56,7 @@ pub(crate) fn keyed(keys: &[&SigningKey]) -> Value {
     )
 }
 
-/// What is asked about an assertion.
+/// Returns the request that presents an assertion.
 pub(crate) fn presented(jwt: &str) -> Value {
     presented_to(jwt, &[TOKEN_ENDPOINT])
 }
@@ -66,7 +66,7 @@ pub(crate) fn presented_to(jwt: &str, audiences: &[&str]) -> Value {
 }
 
 impl Caller<'_> {
-    /// Whether an assertion is taken.
+    /// Returns `true` if an assertion is accepted.
     pub(crate) async fn takes_assertion(&self, jwt: &str) -> bool {
         is_authenticated(&self.authenticate(presented(jwt)).await.unwrap())
     }

@@ -1,4 +1,4 @@
-//! What an authorization server asks.
+//! The requests of an authorization server.
 
 use oauth_clients::auth::dev_key::ALL_SCOPES;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{Caller, Refused, TestServer, Transport};
 
 impl TestServer {
-    /// A platform service, which sees every tenant.
+    /// Returns a platform service, which sees every tenant.
     pub(crate) fn platform(&self) -> Caller<'_> {
         self.caller(Some(self.token("*", "authorization-server", ALL_SCOPES)))
     }
@@ -22,7 +22,7 @@ impl Caller<'_> {
         self.call(Transport::Grpc, "AuthenticateClient", request).await
     }
 
-    /// Whether a secret is taken.
+    /// Returns `true` if a secret is accepted.
     pub(crate) async fn takes_secret(&self, id: &str, secret: &str) -> bool {
         let request = json!({"clientId": id, "clientSecret": secret});
         is_authenticated(&self.authenticate(request).await.unwrap())
@@ -39,7 +39,7 @@ impl Caller<'_> {
     }
 }
 
-/// What an answer says, which is never more than one of two things.
+/// Returns `true` if a response has an authenticated client, and asserts that it is that or a rejection.
 pub(crate) fn is_authenticated(answer: &Value) -> bool {
     if *answer == json!({"rejected": {}}) {
         return false;
@@ -48,7 +48,7 @@ pub(crate) fn is_authenticated(answer: &Value) -> bool {
     true
 }
 
-/// The secret in the answer that made it.
+/// Returns the secret in the response that made it.
 pub(crate) fn secret_of(made: &Value) -> String {
     made["clientSecret"].as_str().unwrap().to_owned()
 }

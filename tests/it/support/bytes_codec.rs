@@ -1,4 +1,4 @@
-//! Messages as they are on the wire, so that a test can send any bytes and read any message.
+//! Messages as bytes, so that a test can send any bytes and read any message.
 
 use bytes::{Buf as _, BufMut as _};
 use tonic::{

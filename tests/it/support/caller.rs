@@ -1,4 +1,4 @@
-//! Calls the same operations through either transport, with the same JSON in and out.
+//! Sends the same requests on either transport, with the same JSON in and out.
 
 use http::uri::PathAndQuery;
 use oauth_clients::pb::{self, v1::o_auth_client_service_client::OAuthClientServiceClient};
@@ -15,7 +15,7 @@ use tonic_types::StatusExt as _;
 
 use super::{Answer, bytes_codec::BytesCodec, http::COLLECTION};
 
-/// One of the two ways to call the service.
+/// REST or gRPC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Transport {
     Rest,
@@ -25,7 +25,7 @@ pub(crate) enum Transport {
 impl Transport {
     pub(crate) const BOTH: [Self; 2] = [Self::Rest, Self::Grpc];
 
-    /// The transports that an RPC has.
+    /// Returns the transports of an RPC.
     pub(crate) fn of(rpc: &str) -> &'static [Self] {
         let options = method(rpc).descriptor.options();
         let http = pb::protos()
@@ -48,7 +48,7 @@ pub(crate) struct Transports {
 }
 
 impl Transports {
-    /// The transports at these URLs. Nothing is connected yet.
+    /// Returns the transports at these URLs, not connected yet.
     pub(crate) fn at(rest_url: String, grpc_url: String) -> Self {
         Self {
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
@@ -65,13 +65,13 @@ impl Transports {
     }
 }
 
-/// Who calls.
+/// A caller, with its token.
 pub(crate) struct Caller<'a> {
     pub(crate) transports: &'a Transports,
     pub(crate) token: Option<String>,
 }
 
-/// Why a call was refused: the reason and the text of each error.
+/// A refused request: the reason and the text of each error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refused {
     pub(crate) errors: Vec<(String, String)>,
@@ -82,7 +82,7 @@ impl Refused {
         self.errors.iter().map(|(code, _)| code.as_str()).collect()
     }
 
-    /// The reason and the field of each error.
+    /// Returns the reason and the field of each error.
     pub(crate) fn fields(&self) -> Vec<(&str, &str)> {
         let field = |detail: &'_ str| detail.find(": ").unwrap_or(detail.len());
         self.errors
@@ -92,7 +92,7 @@ impl Refused {
     }
 }
 
-/// The errors of a status, checked to agree with `error_reason.proto`.
+/// Returns the errors of a status, and checks that they agree with `error_reason.proto`.
 impl From<Status> for Refused {
     fn from(status: Status) -> Self {
         let details = status.get_error_details();
@@ -129,7 +129,7 @@ type GrpcClient = OAuthClientServiceClient<InterceptedService<Channel, Authorize
 type Authorized = Box<dyn FnMut(Request<()>) -> Result<Request<()>, Status> + Send + Sync>;
 
 impl Caller<'_> {
-    /// Calls an RPC with the JSON of its request, and returns that of its answer.
+    /// Calls an RPC with the JSON of its request, and returns the JSON of its response.
     pub(crate) async fn call(
         &self,
         transport: Transport,
@@ -196,12 +196,12 @@ impl Caller<'_> {
             .unwrap())
     }
 
-    /// Sends bytes as the message of a call, and returns those of its answer.
+    /// Sends bytes as the message of a request, and returns the bytes of the response.
     pub(crate) async fn call_bytes(&self, path: &str, message: Vec<u8>) -> Result<Vec<u8>, Status> {
         Ok(self.exchange(path, message).await?.into_inner())
     }
 
-    /// The same, with the metadata of the answer.
+    /// The same, with the metadata of the response.
     pub(crate) async fn exchange(&self, path: &str, message: Vec<u8>) -> Result<Response<Vec<u8>>, Status> {
         let mut grpc = tonic::client::Grpc::new(self.transports.channel.clone());
         grpc.ready().await.unwrap();
@@ -213,7 +213,7 @@ impl Caller<'_> {
         grpc.unary(request, path, BytesCodec).await
     }
 
-    /// The generated client, with this caller's token.
+    /// Returns the generated client, with this caller's token.
     pub(crate) fn grpc(&self) -> GrpcClient {
         let token = self.token.clone().unwrap();
         let authorize: Authorized = Box::new(move |mut request| {
@@ -238,7 +238,7 @@ impl Caller<'_> {
             .await
     }
 
-    /// The client as it is stored.
+    /// Returns the client as it is stored.
     pub(crate) async fn stored(&self, id: &str) -> Value {
         self.get(Transport::Grpc, id).await.unwrap()
     }
@@ -283,7 +283,7 @@ impl Caller<'_> {
     }
 }
 
-/// What the descriptors say about an RPC.
+/// Returns the RPC of this name.
 pub(crate) fn method(rpc: &str) -> &'static pb::Method {
     let methods = pb::protos().unwrap().methods();
     let found = methods.iter().find(|method| method.descriptor.name() == rpc);

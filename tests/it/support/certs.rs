@@ -8,7 +8,7 @@ use rcgen::{
     KeyUsagePurpose, date_time_ymd,
 };
 
-/// Who issues certificates.
+/// A certificate authority.
 pub(crate) struct Ca(CertifiedIssuer<'static, KeyPair>);
 
 /// A certificate and its key, in PEM.
@@ -30,7 +30,7 @@ impl Ca {
         self.0.pem()
     }
 
-    /// For a server on this machine.
+    /// Issues a certificate for a server on this machine.
     pub(crate) fn server(&self) -> Pair {
         self.issue(ExtendedKeyUsagePurpose::ServerAuth, |_| {})
     }
@@ -67,7 +67,7 @@ impl Ca {
 }
 
 impl Pair {
-    /// Writes the files of a server that has this certificate, and of its clients' CA.
+    /// Writes the files of a server with this certificate, and of the CA of its clients.
     pub(crate) fn write(&self, dir: &Path, client_ca: Option<&Ca>) -> TlsFiles {
         let [cert, key, ca] = ["cert.pem", "key.pem", "client-ca.pem"].map(|name| dir.join(name));
         fs::write(&cert, &self.cert).unwrap();

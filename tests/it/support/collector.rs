@@ -1,4 +1,4 @@
-//! An OTLP collector, which keeps what it is sent.
+//! An OTLP collector, which stores what it receives.
 
 use std::sync::{Arc, Mutex};
 
@@ -33,7 +33,7 @@ struct Received {
     metrics: Arc<Mutex<Vec<Metric>>>,
 }
 
-/// A time series of a metric: its attributes, and how many were counted or measured so far.
+/// A time series of a metric: its attributes, and its count so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Series {
     pub(crate) attributes: Vec<(String, String)>,
@@ -60,7 +60,7 @@ impl Collector {
         self.received.spans.lock().unwrap().clone()
     }
 
-    /// Everything that was sent, a span or a metric a line.
+    /// Returns everything that was received, one span or metric a line.
     pub(crate) fn everything(&self) -> String {
         let metrics = self.received.metrics.lock().unwrap();
         let metrics = metrics.iter().map(|metric| format!("{metric:?}\n"));
@@ -69,7 +69,7 @@ impl Collector {
         spans.chain(metrics).collect()
     }
 
-    /// The time series of a metric, as they were sent last.
+    /// Returns the time series of a metric, as received last.
     pub(crate) fn series(&self, name: &str) -> Vec<Series> {
         let metrics = self.received.metrics.lock().unwrap();
         let last = metrics.iter().rev().find(|metric| metric.name == name);

@@ -1,4 +1,4 @@
-//! Requests and answers of the REST transport as text, with what differs from run to run masked.
+//! Requests and responses of the REST transport as text, with masks for what differs from run to run.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::Answer;
 
-/// What differs from run to run, and what is written for it.
+/// Patterns that differ from run to run, and their masks.
 const MASKS: [(&str, &str); 9] = [
     (r"Bearer ey[\w.-]+", "Bearer [token]"),
     (r"ocs_[a-z0-9]{8}_[\w-]{51}", "[secret]"),
@@ -21,7 +21,7 @@ const MASKS: [(&str, &str); 9] = [
     (r"\bAS[\w-]{40,}", "[cursor]"),
 ];
 
-/// Sends a request, and returns it and its answer as text.
+/// Sends a request, and returns it and its response as text.
 pub(crate) async fn exchange(request: RequestBuilder) -> String {
     let sent = request.try_clone().unwrap().build().unwrap();
     let url = sent.url();
@@ -57,7 +57,7 @@ fn write_body(text: &mut String, body: &str) {
     }
 }
 
-/// Compares exchanges with a file in `tests/it/snapshots`; the same file for every database.
+/// Compares exchanges with a file in `tests/it/snapshots`, the same for every database.
 pub(crate) fn assert_golden(name: &str, exchanges: &[String]) {
     insta::with_settings!({
         filters => MASKS,

@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use super::{Caller, Refused};
 
-/// Where the clients are.
+/// The path of the collection of clients.
 pub(crate) const COLLECTION: &str = "/api/core/oauth-clients";
 
-/// An answer of the REST transport, read to its end.
+/// A response of the REST transport, read to its end.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -19,7 +19,7 @@ pub(crate) struct Answer {
 }
 
 impl Caller<'_> {
-    /// A request with this caller's token, at a path of the REST transport.
+    /// Returns a request with this caller's token to a path of the REST transport.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let url = format!("{}{path}", self.transports.rest_url);
         let request = self.transports.http.request(method, url);
@@ -65,7 +65,7 @@ impl Answer {
         value.to_str().unwrap()
     }
 
-    /// The errors, checked to be the envelope that the README describes.
+    /// Returns the errors, and checks that they form the envelope that the README describes.
     pub(crate) fn refused(&self) -> Refused {
         assert!(self.status >= 400, "not an error: {self:?}");
         assert_eq!(self.header("content-type"), "application/json");

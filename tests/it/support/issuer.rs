@@ -1,6 +1,6 @@
 //! An issuer of tokens: its keys, the tokens that they sign, and a real HTTP server that publishes them.
 //!
-//! Tokens are put together here and not by the library that the server verifies them with.
+//! Tokens are assembled here and not by the library with which the server verifies them.
 
 use std::{
     net::SocketAddr,
@@ -38,7 +38,7 @@ use super::{
 pub(crate) const ISSUER: &str = "https://issuer.example";
 pub(crate) const AUDIENCE: &str = "the registry";
 
-/// An RSA key takes long to make.
+/// One RSA key for all tests, as it takes long to generate.
 static RSA: LazyLock<RsaKeyPair> = LazyLock::new(|| RsaKeyPair::generate(KeySize::Rsa2048).unwrap());
 
 /// A key that signs tokens with one algorithm.
@@ -102,18 +102,18 @@ impl SigningKey {
         with(key, json!({"kid": self.kid, "use": "sig"}))
     }
 
-    /// A good token of the tenant `acme` with claims changed, or, where they are null, left out.
+    /// Returns a valid token of the tenant `acme` with some claims changed, or left out where they are null.
     pub(crate) fn token(&self, claims: Value) -> String {
         self.sign(json!({}), claims)
     }
 
-    /// A token like that, with members of its header changed too.
+    /// Returns such a token with members of its header changed too.
     pub(crate) fn sign(&self, header: Value, claims: Value) -> String {
         let good = json!({"alg": self.algorithm, "typ": "at+jwt", "kid": self.kid});
         self.sign_input(&signing_input(&with(good, header), &with(good_claims(), claims)))
     }
 
-    /// A JWS of this header and payload, already encoded.
+    /// Returns a JWS of this header and payload, both already encoded.
     pub(crate) fn sign_input(&self, input: &str) -> String {
         format!("{input}.{}", encode(&self.signature(input.as_bytes())))
     }
@@ -131,7 +131,7 @@ impl SigningKey {
         }
     }
 
-    /// The public key in the forms that a careless verifier might take for the secret of an HMAC.
+    /// Returns the public key in the forms that a careless verifier might use as the secret of an HMAC.
     pub(crate) fn as_secrets(&self) -> Vec<Vec<u8>> {
         let jwk = self.jwk();
         let der: PublicKeyX509Der<'_> = RSA.public_key().as_der().unwrap();
@@ -166,7 +166,7 @@ pub(crate) fn key_set(keys: &[&SigningKey]) -> Value {
     json!({"keys": keys.iter().map(|key| key.jwk()).collect::<Vec<_>>()})
 }
 
-/// What the issuer answers.
+/// The response of the issuer.
 #[derive(Clone)]
 struct Published {
     status: StatusCode,
@@ -199,7 +199,7 @@ impl TestIssuer {
         issuer
     }
 
-    /// Stops answering.
+    /// Stops responding.
     pub(crate) async fn go_away(&mut self) {
         if let Some(serving) = self.serving.take() {
             serving.abort();
@@ -213,7 +213,7 @@ impl TestIssuer {
         let (published, requests) = (self.published.clone(), self.requests.clone());
         let answer = async move || {
             requests.fetch_add(1, Ordering::SeqCst);
-            // So long that calls pile up behind a fetch.
+            // Long enough for requests to pile up behind a fetch.
             tokio::time::sleep(Duration::from_millis(50)).await;
             let Published {
                 status,
@@ -245,7 +245,7 @@ impl TestIssuer {
         published.headers.insert(LOCATION, url.parse().unwrap());
     }
 
-    /// How often its keys were fetched.
+    /// Returns how often its keys were fetched.
     pub(crate) fn requests(&self) -> usize {
         self.requests.load(Ordering::SeqCst)
     }
@@ -267,13 +267,13 @@ impl Drop for TestIssuer {
     }
 }
 
-/// Has a server accept the tokens of the issuer whose keys are at this place.
+/// Configures a server to accept the tokens of the issuer whose keys are at this location.
 pub(crate) fn trusted_at(keys: KeyLocation, config: &mut ServerConfig) {
     let rules = TokenRules::new(ISSUER, AUDIENCE);
     config.issuer = Issuer::External(ExternalIssuer::new(rules, keys));
 }
 
-/// Has a server fetch keys so often.
+/// Configures how often a server fetches keys.
 pub(crate) fn refreshed_every(refresh: Duration, config: &mut ServerConfig) {
     external(config).jwks_refresh = refresh;
 }

@@ -11,12 +11,12 @@ use serde_json::{Value, json};
 use super::{TestServer, samples::with};
 
 impl TestServer {
-    /// A good token of the tenant `acme` with some claims changed, or, where they are null, left out.
+    /// Returns a valid token of the tenant `acme` with some claims changed, or left out where they are null.
     pub(crate) fn token_with(&self, claims: Value) -> String {
         self.sign(|_| {}, claims)
     }
 
-    /// A token like that, with another header.
+    /// Returns such a token with another header.
     pub(crate) fn sign(&self, change: impl FnOnce(&mut Header), claims: Value) -> String {
         let good = self.token("acme", "admin", "");
         let mut header = jsonwebtoken::decode_header(good).unwrap();
@@ -41,18 +41,18 @@ fn good_claims() -> Value {
     })
 }
 
-/// Seconds since 1970.
+/// Returns the seconds since 1970.
 pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
-/// A token that is signed with a secret that everybody knows: the public key.
+/// Returns a token that is signed with the public key as the secret.
 pub(crate) fn hmac_token() -> String {
     let key = EncodingKey::from_secret(b"public");
     jsonwebtoken::encode(&Header::new(Algorithm::HS256), &good_claims(), &key).unwrap()
 }
 
-/// A token that nobody signed (RFC 7519 section 6).
+/// Returns an unsigned token (RFC 7519 section 6).
 pub(crate) fn unsigned_token() -> String {
     let encode = |value: Value| super::samples::encode(value.to_string().as_bytes());
     format!("{}.{}.", encode(json!({"alg": "none"})), encode(good_claims()))

@@ -1,4 +1,4 @@
-//! Calls that count against a quota.
+//! Requests that count against a quota.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use tonic_types::StatusExt as _;
 
 use super::{Caller, Db, TestServer, Transport, http::COLLECTION, redis::Redis};
 
-/// What a caller learns of his quota.
+/// The state of its quota that a caller gets.
 #[derive(Debug)]
 pub(crate) struct Called {
     pub(crate) allowed: bool,
     pub(crate) headers: HeaderMap,
-    /// `RetryInfo`, which only gRPC has.
+    /// The `RetryInfo`, which only gRPC has.
     pub(crate) exact_wait: Option<Duration>,
 }
 
@@ -24,7 +24,7 @@ impl Called {
     }
 }
 
-/// A call of tier 1, which is within the quota or not, and nothing else.
+/// Sends a request of tier 1, which is within the quota or over it, and nothing else.
 pub(crate) async fn read(caller: &Caller<'_>, transport: Transport) -> Called {
     if transport == Transport::Rest {
         let answer = caller.http_get(COLLECTION).await;
@@ -54,14 +54,14 @@ pub(crate) async fn read(caller: &Caller<'_>, transport: Transport) -> Called {
     }
 }
 
-/// The limits of this process, and those in a Redis if there is one.
+/// Returns the limits of this process, and those of a Redis if there is one.
 pub(crate) async fn places() -> Vec<Option<Redis>> {
     let mut places = vec![None];
     places.extend(Redis::start().await.map(Some));
     places
 }
 
-/// A server that lets so many reads and changes through in a minute.
+/// Starts a server with these quotas for reads and changes.
 pub(crate) async fn limited(redis: Option<&Redis>, reads: u32, changes: u32) -> TestServer {
     TestServer::start_with(Db::sqlite(), |config| {
         config.quotas.tier1_per_minute = reads;
@@ -71,7 +71,7 @@ pub(crate) async fn limited(redis: Option<&Redis>, reads: u32, changes: u32) -> 
     .await
 }
 
-/// Calls on both transports at once, and counts those that are let through.
+/// Sends requests on both transports at once, and counts the admitted ones.
 pub(crate) async fn allowed_of(calls: usize, servers: &[&TestServer]) -> usize {
     let admins: Vec<Caller<'_>> = servers.iter().map(|server| server.admin()).collect();
     let calls = (0..calls).map(|n| read(&admins[n % admins.len()], Transport::BOTH[n / admins.len() % 2]));

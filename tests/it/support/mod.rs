@@ -1,4 +1,4 @@
-//! What the tests stand on: databases, servers, callers.
+//! The infrastructure of the tests: databases, servers, callers.
 
 pub(crate) mod assertions;
 pub(crate) mod authn;
@@ -31,7 +31,7 @@ pub(crate) use self::{
     server::TestServer,
 };
 
-/// What a rule is given: a server on a fresh database, or only the database.
+/// The argument of a rule: a server on a fresh database, or only the database.
 pub(crate) trait Given {
     async fn given(db: Db) -> Self;
 }
@@ -79,7 +79,7 @@ macro_rules! on_each_database {
     };
 }
 
-/// Polls until there is an answer, for 10 seconds.
+/// Polls for up to 10 seconds until there is a result.
 pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(
     what: &str,
     mut poll: impl FnMut() -> F,

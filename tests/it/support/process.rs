@@ -17,7 +17,7 @@ use tokio::{
 
 use super::caller::Transports;
 
-/// What a command that ended said.
+/// The output and the exit code of a command.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
@@ -27,16 +27,16 @@ pub(crate) struct Ended {
 
 const BINARY: &str = env!("CARGO_BIN_EXE_oauth-clients");
 
-/// A command of the binary, which knows nothing of the environment of the tests.
+/// Returns a command of the binary with an empty environment.
 pub(crate) fn command(args: &[&str]) -> Command {
     alone(Command::new(BINARY), args)
 }
 
-/// A command of the binary, whose files may not grow beyond so many KiB. The limit is a soft one, which `prlimit` lifts.
+/// Returns a command of the binary whose files are limited to so many KiB. The limit is soft: `prlimit` lifts it.
 fn limited_command(max_file_kib: u32, args: &[&str]) -> Command {
     let mut shell = Command::new("/bin/sh");
     let blocks = max_file_kib * 2;
-    // A write beyond the limit fails, and does not end the process.
+    // A write beyond the limit fails instead of ending the process.
     let limit = format!("ulimit -S -f {blocks}; trap '' XFSZ; exec \"$0\" \"$@\"");
     shell.args(["-c", limit.as_str(), BINARY]);
     alone(shell, args)
@@ -61,7 +61,7 @@ pub(crate) async fn run(args: &[&str]) -> Ended {
     }
 }
 
-/// The arguments of a development server on free ports.
+/// Returns the arguments of a development server on free ports.
 pub(crate) fn serve_dev(data_dir: &Path) -> [&str; 8] {
     [
         "serve",
@@ -75,7 +75,7 @@ pub(crate) fn serve_dev(data_dir: &Path) -> [&str; 8] {
     ]
 }
 
-/// A pipe without room, for as long as nobody reads it.
+/// Returns a pipe that is full until it is read.
 pub(crate) async fn full_pipe() -> (PipeReader, PipeWriter) {
     let (reader, writer) = std::io::pipe().unwrap();
     let mut filling = writer.try_clone().unwrap();
@@ -84,7 +84,7 @@ pub(crate) async fn full_pipe() -> (PipeReader, PipeWriter) {
     (reader, writer)
 }
 
-/// Tells a process to stop.
+/// Sends SIGTERM to a process.
 pub(crate) async fn terminate(child: &Child) {
     let pid = child.id().expect("it runs").to_string();
     let kill = Command::new("kill").args(["-TERM", &pid]).status().await.unwrap();
@@ -120,7 +120,7 @@ impl Served {
         Self::spawn(data_dir, command, log.into()).await
     }
 
-    /// Starts it with files that may not grow beyond so many KiB.
+    /// Starts it with files that are limited to so many KiB.
     pub(crate) async fn start_with_limit(data_dir: &Path, max_file_kib: u32, args: &[&str]) -> Self {
         let log = File::create(data_dir.join("log")).unwrap();
         let args = [&serve_dev(data_dir), args].concat();
@@ -172,7 +172,7 @@ impl Served {
         Transports::at(self.rest.clone(), format!("http://{}", self.grpc))
     }
 
-    /// A token for everything that may be done in a tenant.
+    /// Returns a token with all scopes in a tenant.
     pub(crate) fn token_of(&self, tenant: &str) -> String {
         let token = DevToken {
             tenant,
@@ -186,12 +186,12 @@ impl Served {
             .unwrap()
     }
 
-    /// The lines of the log so far.
+    /// Returns the log so far.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.data_dir.join("log")).unwrap()
     }
 
-    /// What it prints after the greeting until it ends.
+    /// Returns its output after the greeting until it ends.
     pub(crate) async fn rest_of_stdout(&mut self) -> String {
         let mut rest = String::new();
         while let Some(line) = self.stdout.next_line().await.unwrap() {
@@ -201,7 +201,7 @@ impl Served {
         rest
     }
 
-    /// Tells the server to stop.
+    /// Sends SIGTERM to the server.
     pub(crate) async fn terminate(&self) {
         terminate(&self.child).await;
     }
@@ -214,7 +214,7 @@ impl Served {
         assert!(lifted.success());
     }
 
-    /// Ends the server at once, as a crash does.
+    /// Kills the server, as a crash would.
     pub(crate) async fn kill(mut self) {
         self.child.kill().await.unwrap();
     }

@@ -7,7 +7,7 @@ use tokio::{
     net::TcpStream,
 };
 
-/// Writes bytes to a connection, all of them before anything is read, and returns the status and the whole answer. The
+/// Writes bytes to a connection before reading anything, and returns the status and the whole response. The
 /// request must ask for the connection to be closed.
 pub(crate) async fn send(addr: SocketAddr, request: &[u8]) -> (u16, String) {
     let talk = async {
@@ -33,7 +33,7 @@ pub(crate) async fn send(addr: SocketAddr, request: &[u8]) -> (u16, String) {
     )
 }
 
-/// A POST of a body, with more header lines.
+/// Returns a POST of a body, with more header lines.
 pub(crate) fn post(path: &str, headers: &str, body: &[u8]) -> Vec<u8> {
     let head = format!(
         "POST {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: {}\r\n{headers}\r\n",
@@ -42,7 +42,7 @@ pub(crate) fn post(path: &str, headers: &str, body: &[u8]) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
-/// Writes the head of a request whose body never comes, and returns the status of the answer.
+/// Writes the head of a request whose body never comes, and returns the status of the response.
 pub(crate) async fn send_head(addr: SocketAddr, path: &str, headers: &str) -> u16 {
     let head = format!("POST {path} HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n{headers}\r\n");
     let talk = async {

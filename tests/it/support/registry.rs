@@ -1,4 +1,4 @@
-//! Clients put into a store without a server.
+//! Clients in a store without a server.
 
 use oauth_clients::{
     domain::{
@@ -34,12 +34,12 @@ impl Registry {
         }
     }
 
-    /// Adds clients for a tenant, of these names and types, each a microsecond younger than the one before.
+    /// Adds clients of these names and types to a tenant, each a microsecond younger than the one before.
     pub(crate) async fn fill(&self, tenant: &TenantId, clients: &[(String, &str)]) -> Vec<Client> {
         self.fill_from(tenant, 0, clients).await
     }
 
-    /// The same, going on after so many.
+    /// The same, continuing after so many clients.
     pub(crate) async fn fill_from(
         &self,
         tenant: &TenantId,
@@ -80,20 +80,20 @@ pub(crate) fn list(sort: &str, filter: Option<&str>) -> List {
     }
 }
 
-/// An id that is always the same, unique to tenant and index, in no order.
+/// Returns a reproducible id, unique to tenant and index, in no order.
 fn id(tenant: &TenantId, index: usize) -> ClientId {
     let salt = tenant
         .as_str()
         .bytes()
         .fold(1_u128, |salt, byte| salt * 257 + u128::from(byte));
-    // Any odd factor walks through all numbers in an order that looks random.
+    // Multiples of an odd factor visit all numbers in an order that looks random.
     let scattered = (salt + index as u128).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835);
     ClientId::from_uuid(Uuid::from_u128(scattered))
 }
 
 fn client(tenant: &TenantId, name: &str, app_type: &str, index: usize) -> Client {
     let by = Subject::parse("seed").unwrap();
-    // Several share a moment, so that the id has to break ties.
+    // Several share a time, so that the id has to break ties.
     let micros = 1_700_000_000_000_000 + i64::try_from(index / 2).unwrap();
     let change = ChangeContext {
         tenant: tenant.clone(),

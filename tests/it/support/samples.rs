@@ -4,7 +4,7 @@ use aws_lc_rs::signature::{ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, KeyPai
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value, json};
 
-/// The body of the POST of the source document, as it stands there.
+/// The body of the POST in the source document, unchanged.
 pub(crate) const DOCUMENT_POST: &str = include_str!("../testdata/create.json");
 
 /// A `web` client with its first secret.
@@ -17,7 +17,7 @@ pub(crate) fn spa() -> Value {
     json!({"appType": "spa", "clientName": "a single-page application"})
 }
 
-/// A JSON object with members set, or, where the value is null, left out.
+/// Returns a JSON object with members set, or left out where the value is null.
 pub(crate) fn with(object: Value, changes: Value) -> Value {
     let (Value::Object(mut object), Value::Object(changes)) = (object, changes) else {
         panic!("both must be objects");
@@ -31,7 +31,7 @@ pub(crate) fn with(object: Value, changes: Value) -> Value {
     object.into()
 }
 
-/// A JSON object without some of its members.
+/// Returns a JSON object without some of its members.
 pub(crate) fn without(object: &Value, members: &[&str]) -> Value {
     let object = object.as_object().unwrap().clone();
     let left: Map<String, Value> = object

@@ -30,7 +30,7 @@ impl TestServer {
     }
 }
 
-/// Whom a client trusts, and what it shows.
+/// The server certificate that a client trusts, and its own certificate.
 #[derive(Clone)]
 pub(crate) struct TlsClient {
     pub(crate) config: ClientConfig,
@@ -66,7 +66,7 @@ impl TlsClient {
         Self { config }
     }
 
-    /// The same, saying which protocols it would like (RFC 7301).
+    /// The same, offering these protocols (RFC 7301).
     pub(crate) fn offering(mut self, protocols: &[&str]) -> Self {
         self.config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
         self
@@ -82,7 +82,7 @@ impl TlsClient {
         connector.connect(name, stream).await
     }
 
-    /// Connects to a transport, and asks whether the server is there.
+    /// Connects to a transport, and asks for its health.
     pub(crate) async fn open(&self, server: &TestServer, transport: Transport) -> io::Result<Session> {
         let stream = self.connect(server.addr(transport)).await?;
         Session::on(stream, transport).await
@@ -119,7 +119,7 @@ impl Session {
         Ok(session)
     }
 
-    /// Asks on this connection, and no other, whether the server is there.
+    /// Asks for the health on this connection.
     pub(crate) async fn ask(&mut self) -> io::Result<()> {
         let asking = async {
             match self {

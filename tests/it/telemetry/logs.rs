@@ -1,4 +1,4 @@
-//! The log, as the real binary writes it: nothing waits for whoever reads it.
+//! The log, as the real binary writes it: nothing waits for its reader.
 
 use std::{
     fs::{self, File},
@@ -21,13 +21,13 @@ use crate::support::{
     process::{Served, command, exit_code, full_pipe, terminate},
 };
 
-/// More requests than lines fit into the queue of the log and the pipe behind it.
+/// More requests than there is room for lines in the queue of the log and in the pipe behind it.
 const TOO_MANY: usize = 9_000;
 
-/// The longest that what must not wait may take, on a machine with other work.
+/// The longest time of an operation that must not wait, on a busy machine.
 const AT_ONCE: Duration = Duration::from_secs(2);
 
-/// The binary, sending its metrics ten times a second, with its log in a pipe.
+/// The binary, exporting its metrics ten times a second, with its log in a pipe.
 struct Piped {
     collector: Collector,
     served: Served,
@@ -58,7 +58,7 @@ impl Piped {
         (piped, log)
     }
 
-    /// Makes as many requests without a token, each of which is a line of the log.
+    /// Sends as many requests without a token, each of which makes a line of the log.
     async fn log_lines(&self, count: usize) {
         const CONNECTIONS: usize = 4;
         let addr = self.served.rest.trim_start_matches("http://");
@@ -91,7 +91,7 @@ impl Piped {
         .await
     }
 
-    /// Ends on SIGTERM with the code of success. A collector that cannot be reached takes most of the time.
+    /// Asserts that SIGTERM ends the server with success. An unreachable collector takes most of the time.
     async fn ends(&mut self) {
         let told = Instant::now();
         self.served.terminate().await;
@@ -100,7 +100,7 @@ impl Piped {
     }
 }
 
-/// Makes requests without a token on one connection, and returns how many were refused.
+/// Sends requests without a token on one connection, and returns how many were refused.
 async fn refused(addr: &str, count: usize) -> usize {
     let requests = format!("GET {COLLECTION} HTTP/1.1\r\nhost: a\r\n\r\n").repeat(count);
     let mut connection = TcpStream::connect(addr).await.unwrap();
@@ -127,7 +127,7 @@ fn with_message(lines: &[Value], message: &str) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_log_that_nobody_reads_holds_up_neither_requests_nor_the_end() {
+async fn an_unread_log_delays_neither_requests_nor_shutdown() {
     let (mut piped, _unread) = Piped::start().await;
     piped.log_lines(TOO_MANY).await;
     piped.answers_at_once().await;
@@ -138,7 +138,7 @@ async fn a_log_that_nobody_reads_holds_up_neither_requests_nor_the_end() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_log_that_is_read_again_says_how_many_lines_it_lost() {
+async fn a_log_that_is_read_again_reports_the_lost_lines() {
     let (mut piped, log) = Piped::start().await;
     piped.log_lines(TOO_MANY).await;
     let mut lines = BufReader::new(log).lines();
@@ -163,7 +163,7 @@ async fn a_log_that_is_read_again_says_how_many_lines_it_lost() {
         "{answered} {lost}"
     );
 
-    // It is said once, until more are lost.
+    // The log reports it once, until more are lost.
     let rest = tokio::spawn(lines_to_the_end(lines.into_inner().into_inner()));
     piped.log_lines(80).await;
     piped.ends().await;
@@ -173,7 +173,7 @@ async fn a_log_that_is_read_again_says_how_many_lines_it_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_lines_of_a_log_whose_reader_has_gone_are_counted() {
+async fn lines_are_counted_when_the_reader_of_the_log_is_gone() {
     let (mut piped, log) = Piped::start().await;
     drop(log);
     piped.log_lines(80).await;
@@ -184,9 +184,9 @@ async fn the_lines_of_a_log_whose_reader_has_gone_are_counted() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_last_lines_before_the_end_are_written() {
-    // Nobody listens there, which the server says last of all.
+    // Nothing listens there, which the server logs last of all.
     let (mut piped, log) = Piped::start_with(Collector::start().await, "http://127.0.0.1:1").await;
-    // More than the pipe has room for.
+    // More than fits into the pipe.
     piped.log_lines(400).await;
     let lines = tokio::spawn(lines_to_the_end(log));
     piped.ends().await;
@@ -197,7 +197,7 @@ async fn the_last_lines_before_the_end_are_written() {
 }
 
 #[tokio::test]
-async fn a_line_is_short_however_long_the_path_is() {
+async fn a_long_path_makes_no_long_line() {
     let dir = tempfile::tempdir().unwrap();
     let served = Served::start(dir.path(), &[]).await;
     let path = format!("/{}", "a".repeat(60_000));
@@ -215,14 +215,14 @@ async fn a_line_is_short_however_long_the_path_is() {
 }
 
 #[tokio::test]
-async fn a_command_that_fails_ends_although_nobody_reads_why() {
+async fn a_failed_command_ends_although_its_error_is_not_read() {
     let dir = tempfile::tempdir().unwrap();
     let data_dir = dir.path().to_str().unwrap();
     let (_unread, full) = full_pipe().await;
     let cases: [(&[&str], i32); 3] = [
         (&["healthcheck", "--grpc-addr", "127.0.0.1:1"], 1),
         (&["serve", "--dev", "--no-such-flag"], 2),
-        // This one has a log too.
+        // This command logs too.
         (
             &[
                 "serve",
@@ -244,7 +244,7 @@ async fn a_command_that_fails_ends_although_nobody_reads_why() {
 }
 
 #[tokio::test]
-async fn a_greeting_that_nobody_reads_holds_up_neither_requests_nor_the_end() {
+async fn an_unread_greeting_delays_neither_requests_nor_shutdown() {
     let dir = tempfile::tempdir().unwrap();
     let (_unread, full) = full_pipe().await;
     let log = dir.path().join("log");

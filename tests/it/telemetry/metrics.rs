@@ -9,7 +9,7 @@ use crate::support::{
     redis::Redis,
 };
 
-/// The binary, sending its metrics ten times a second, and who calls it.
+/// The binary, exporting its metrics ten times a second, and a caller.
 struct Measured {
     collector: Collector,
     served: Served,
@@ -39,7 +39,7 @@ impl Measured {
         Answer::to(request.bearer_auth(&self.served.token)).await.status
     }
 
-    /// Who decided of the calls so far, and how many.
+    /// Returns who decided the requests so far, with their numbers.
     fn decided(&self) -> Vec<(String, u64)> {
         let by = |series: Series| {
             let by = series.attributes.iter().find(|(name, _)| name == "by");
@@ -49,7 +49,7 @@ impl Measured {
         decisions.into_iter().map(by).collect()
     }
 
-    /// Calls until this decides.
+    /// Sends requests until this limiter decides.
     async fn decided_by(&self, who: &str) {
         let count = || self.decided().into_iter().find(|(by, _)| by == who);
         let before = count();
@@ -76,7 +76,7 @@ fn series(attributes: &[(&str, &str)], count: u64) -> Series {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn calls_are_measured_and_decisions_of_the_limits_counted() {
+async fn requests_are_measured_and_rate_limit_decisions_are_counted() {
     let mut measured = Measured::start(&["--tier1-per-minute", "2"], &[]).await;
     let statuses = [
         measured.get(COLLECTION).await,
@@ -85,7 +85,7 @@ async fn calls_are_measured_and_decisions_of_the_limits_counted() {
         measured.get("/made/up").await,
     ];
     assert_eq!(statuses, [200, 404, 429, 404]);
-    // What is left is sent before the process ends.
+    // The rest is exported before the process ends.
     measured.served.terminate().await;
     assert_eq!(measured.served.exit_code().await, Some(0));
 
@@ -120,7 +120,7 @@ const AWAY: &str = "Redis does not answer: each replica limits by itself";
 const BACK: &str = "Redis answers: replicas share the rate limits";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_redis_that_goes_and_comes_back_is_said_once_and_counted() {
+async fn an_outage_of_redis_is_logged_once_and_counted() {
     let Some(mut redis) = Redis::start().await else {
         return;
     };
@@ -137,13 +137,13 @@ async fn a_redis_that_goes_and_comes_back_is_said_once_and_counted() {
     assert_eq!((measured.logged(AWAY), measured.logged(BACK)), (1, 2));
 }
 
-/// The flag that says the user and the password of a Redis, and the port.
+/// Returns the flag with the user, the password and the port of a Redis.
 fn with_password(port: u16) -> String {
     format!("redis://user:hunter2@127.0.0.1:{port}")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_redis_that_refuses_its_user_is_no_redis_and_the_password_is_not_told() {
+async fn a_redis_that_refuses_the_user_is_unavailable_and_the_password_is_not_logged() {
     let Some(redis) = Redis::start().await else {
         return;
     };
@@ -155,7 +155,7 @@ async fn a_redis_that_refuses_its_user_is_no_redis_and_the_password_is_not_told(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_redis_without_tls_is_no_redis_for_rediss() {
+async fn rediss_does_not_accept_a_redis_without_tls() {
     let Some(redis) = Redis::start().await else {
         return;
     };

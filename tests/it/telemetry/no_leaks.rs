@@ -1,4 +1,4 @@
-//! No secret, hash, token or assertion is in anything that the service says about itself, however much it is told to say.
+//! No output of the service contains a secret, hash, token or assertion, at any log level.
 
 use std::fmt::Write as _;
 
@@ -18,9 +18,9 @@ use crate::support::{
     samples::{encode, web},
 };
 
-on_each_database![no_output_holds_what_proves_an_identity];
+on_each_database![no_output_holds_a_credential];
 
-/// Texts that nobody may find, and what each is.
+/// Texts that no output may contain, each with a label.
 #[derive(Default)]
 struct Hidden(Vec<(&'static str, String)>);
 
@@ -56,7 +56,7 @@ impl Hidden {
         }
     }
 
-    /// The lines that hold any of it.
+    /// Returns the lines that contain any of them.
     fn found_in(&self, output: &str, text: &str) -> String {
         let mut found = String::new();
         for line in text.lines() {
@@ -71,7 +71,7 @@ impl Hidden {
     }
 }
 
-/// Everything that can be said to the service, and what it must not repeat.
+/// A walk through everything that the service accepts, and the texts that it must not repeat.
 struct Walk<'a> {
     admin: Caller<'a>,
     platform: Caller<'a>,
@@ -119,7 +119,7 @@ impl Walk<'_> {
         self.admin.delete_secret(transport, id, hint).await.unwrap();
         assert!(!self.platform.takes_secret(id, &second).await);
 
-        // Secrets where they do not belong.
+        // Secrets in the wrong fields.
         for wrong in [
             self.admin.get(transport, &first).await,
             self.admin.patch(transport, &first, json!([])).await,
@@ -211,7 +211,7 @@ fn digests(db: &Db) -> String {
     format!("SELECT {} FROM used_assertions", db.hex("jti_digest"))
 }
 
-async fn no_output_holds_what_proves_an_identity(db: Db) {
+async fn no_output_holds_a_credential(db: Db) {
     for format in ["json", "text"] {
         let collector = Collector::start().await;
         let dir = tempfile::tempdir().unwrap();
@@ -237,7 +237,7 @@ async fn no_output_holds_what_proves_an_identity(db: Db) {
             hidden: Hidden::default(),
             errors: String::new(),
         };
-        // With them SeaORM would show a password that is in the URL.
+        // At these levels SeaORM would log a password in the URL.
         let options = ("the options of a connection", "ConnectOptions { url".to_owned());
         walk.hidden.0.push(options);
         for token in tokens.iter().chain([&served.token]) {

@@ -3,7 +3,7 @@
 use crate::support::{collector::Collector, http::COLLECTION, process::Served};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_call_is_a_span_of_its_callers_trace() {
+async fn a_request_is_a_span_of_its_callers_trace() {
     let collector = Collector::start().await;
     let dir = tempfile::tempdir().unwrap();
     let env = [("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint.as_str())];
@@ -15,7 +15,7 @@ async fn a_call_is_a_span_of_its_callers_trace() {
         .bearer_auth(&served.token)
         .header("traceparent", format!("00-{trace_id}-b7ad6b7169203331-01"));
     assert_eq!(list.send().await.unwrap().status(), 200);
-    // What is left is sent before the process ends.
+    // The rest is exported before the process ends.
     served.terminate().await;
     assert_eq!(served.exit_code().await, Some(0));
 

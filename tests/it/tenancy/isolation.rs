@@ -7,17 +7,17 @@ use crate::support::{TestServer, Transport, samples::web};
 
 on_each_database![
     no_method_reaches_a_client_of_another_tenant,
-    a_list_shows_the_own_clients_only,
-    tenants_are_told_apart_byte_for_byte,
+    a_list_has_only_clients_of_the_callers_tenant,
+    tenants_are_compared_byte_for_byte,
     a_token_of_every_tenant_is_not_for_administration,
 ];
 
-/// A request for a client that the method must not find in another tenant. Nothing for a method that names no client.
-/// A new RPC has no case, so that it fails here until somebody has thought of one.
+/// Returns a request for a client that the method must not find in another tenant. `None` if the method names no client.
+/// A new RPC has no case, so the test fails until it gets one.
 fn attack(rpc: &str, victim: &Value) -> Option<Value> {
     let id = &victim["clientId"];
     match rpc {
-        // The last answers with a rejection, which has tests of its own.
+        // The last responds with a rejection, which has its own tests.
         "ListOAuthClients" | "CreateOAuthClient" | "AuthenticateClient" => None,
         "GetOAuthClient" | "CreateClientSecret" | "EnableOAuthClient" | "LookupClient" => {
             Some(json!({"clientId": id}))
@@ -62,7 +62,7 @@ async fn no_method_reaches_a_client_of_another_tenant(server: TestServer) {
     }
 }
 
-async fn a_list_shows_the_own_clients_only(server: TestServer) {
+async fn a_list_has_only_clients_of_the_callers_tenant(server: TestServer) {
     let mut own = Vec::new();
     for tenant in ["acme", "other", "acme"] {
         own.push(server.admin_of(tenant).created(web()).await);
@@ -78,7 +78,7 @@ async fn a_list_shows_the_own_clients_only(server: TestServer) {
     }
 }
 
-async fn tenants_are_told_apart_byte_for_byte(server: TestServer) {
+async fn tenants_are_compared_byte_for_byte(server: TestServer) {
     let id = server.admin_of("acme").created(web()).await;
     for tenant in [
         "Acme",

@@ -1,4 +1,4 @@
-//! Whatever several tenants do in whatever order, no answer ever holds anything of another tenant.
+//! Several tenants do anything in any order: no response ever contains anything of another tenant.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,13 +18,13 @@ use crate::support::{
     issuer::{SigningKey, TestIssuer},
 };
 
-on_each_database![no_operation_of_any_tenant_shows_or_changes_what_is_of_another];
+on_each_database![no_operation_reveals_or_changes_anything_of_another_tenant];
 
-/// Names that a careless comparison would take for one another.
+/// Names that a careless comparison would treat as equal.
 const TENANTS: [&str; 4] = ["acme", "ACME", "acme ", "acm%"];
 const STEPS: usize = 500;
 
-/// An operation of one tenant on a client, a secret or a cursor that belongs to any.
+/// An operation of one tenant on a client, a secret or a cursor of any tenant.
 #[derive(Debug, Clone)]
 struct Step {
     tenant: usize,
@@ -70,7 +70,7 @@ fn steps() -> impl Strategy<Value = Step> {
     )
 }
 
-/// What was ever made, whoever made it.
+/// Everything that was ever made, by any tenant.
 #[derive(Default)]
 struct World {
     /// The owner of each client, and the hints of its secrets. Deleted ones have no owner.
@@ -125,7 +125,7 @@ impl World {
         }
     }
 
-    /// Any secret, half of the time with the client that it was made for.
+    /// Returns any secret, half of the time with its own client.
     fn credentials(&self, step: &Step, id: &str) -> Value {
         let Some(last) = self.secrets.len().checked_sub(1) else {
             return json!({"clientId": id, "clientSecret": "none"});
@@ -135,7 +135,7 @@ impl World {
         json!({"clientId": if own { &secret.client } else { id }, "clientSecret": secret.text})
     }
 
-    /// Whether a tenant may authenticate a client with a secret.
+    /// Returns `true` if a tenant may authenticate a client with a secret.
     fn holds(&self, tenant: usize, request: &Value) -> bool {
         let made = |secret: &&Secret| request["clientSecret"] == secret.text.as_str();
         let Some(Secret { client, hint, .. }) = self.secrets.iter().find(made) else {
@@ -148,7 +148,7 @@ impl World {
             && !self.disabled.contains(client)
     }
 
-    /// Checks an answer against what its caller owns, and remembers what it brought.
+    /// Checks a response against what its caller owns, and records what it made.
     fn check(&mut self, step: &Step, request: &Value, answer: Result<Value, Vec<String>>) {
         let id = request["clientId"].as_str().unwrap_or_default().to_owned();
         let owned = self.owned(step.tenant).contains(&id);
@@ -178,7 +178,7 @@ impl World {
     }
 
     fn check_holds_nothing_of_others(&self, tenant: usize, answer: &Value) {
-        // A link repeats the cursor that the caller gave, whoever's it was.
+        // A link repeats the cursor of the request, whichever tenant it came from.
         let mut shown = answer.clone();
         if let Some(shown) = shown.as_object_mut() {
             shown.remove("links");
@@ -254,7 +254,7 @@ impl World {
     }
 }
 
-/// One of them, or a name of nothing while there is none.
+/// Picks one of them, or a name of nothing if there are none.
 fn pick(names: &[&String], index: Index) -> String {
     if names.is_empty() {
         return "none".to_owned();
@@ -262,7 +262,7 @@ fn pick(names: &[&String], index: Index) -> String {
     names[index.index(names.len())].clone()
 }
 
-/// A text that only this tenant's clients hold.
+/// Returns a text that only this tenant's clients contain.
 fn mark(tenant: usize) -> String {
     ["alpha", "bravo", "charlie", "delta"][tenant].to_owned()
 }
@@ -276,7 +276,7 @@ fn callers<'a>(server: &'a TestServer, key: &SigningKey) -> Vec<Caller<'a>> {
     tokens.map(|token| server.caller(Some(token))).collect()
 }
 
-async fn no_operation_of_any_tenant_shows_or_changes_what_is_of_another(db: Db) {
+async fn no_operation_reveals_or_changes_anything_of_another_tenant(db: Db) {
     let key = SigningKey::new("key", "EdDSA");
     let issuer = TestIssuer::start(&[&key]).await;
     let server = TestServer::start_with(db, |config| issuer.trusted_by(config)).await;

@@ -14,7 +14,7 @@ fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// The flags of files in a directory.
+/// Returns the flags for the files in a directory.
 fn flags(dir: &Path, pair: &Pair, client_ca: Option<&Ca>) -> Vec<String> {
     let files = pair.write(dir, client_ca);
     let client_ca = files.client_ca.map(|path| ("--tls-client-ca", path));
@@ -31,7 +31,7 @@ async fn serve(dir: &Path, flags: &[String]) -> Served {
 }
 
 #[tokio::test]
-async fn what_makes_no_tls_is_refused_by_its_name() {
+async fn invalid_tls_files_are_refused_by_name() {
     let dir = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| {
         let path = dir.path().join(name);
@@ -104,7 +104,7 @@ async fn what_makes_no_tls_is_refused_by_its_name() {
 }
 
 #[tokio::test]
-async fn plaintext_for_other_machines_is_refused_with_the_two_ways_out() {
+async fn plaintext_outside_loopback_is_refused_and_the_error_names_both_remedies() {
     let dir = tempfile::tempdir().unwrap();
     for (grpc, rest, named) in [
         ("0.0.0.0:0", "off", "0.0.0.0:0"),
@@ -123,7 +123,7 @@ async fn plaintext_for_other_machines_is_refused_with_the_two_ways_out() {
 }
 
 #[tokio::test]
-async fn serve_dev_says_how_it_is_called_over_tls() {
+async fn serve_dev_prints_commands_for_tls() {
     let dir = tempfile::tempdir().unwrap();
     let ca = Ca::new("ca");
     let flags = flags(dir.path(), &ca.server(), None);
@@ -149,7 +149,7 @@ async fn serve_dev_says_how_it_is_called_over_tls() {
 }
 
 #[tokio::test]
-async fn healthcheck_trusts_the_certificate_of_the_file_alone() {
+async fn healthcheck_trusts_only_the_certificate_in_the_file() {
     let dir = tempfile::tempdir().unwrap();
     let other_dir = tempfile::tempdir().unwrap();
     let ca = Ca::new("ca");
@@ -169,7 +169,7 @@ async fn healthcheck_trusts_the_certificate_of_the_file_alone() {
 }
 
 #[tokio::test]
-async fn healthcheck_shows_a_client_certificate_where_one_is_needed() {
+async fn healthcheck_sends_a_client_certificate_under_mutual_tls() {
     let dir = tempfile::tempdir().unwrap();
     let client_dir = tempfile::tempdir().unwrap();
     let (ca, clients) = (Ca::new("ca"), Ca::new("clients"));

@@ -1,4 +1,4 @@
-//! Connections that do not get on: they are nobody else's trouble.
+//! Stalled and silent connections, which delay no other.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ async fn serve(ca: &Ca) -> (TestServer, tempfile::TempDir) {
     (server, dir)
 }
 
-/// A handshake that is begun and not ended.
+/// Begins a handshake and does not finish it.
 async fn stalled(server: &TestServer, transport: Transport) -> TcpStream {
     let mut stream = TcpStream::connect(server.addr(transport)).await.unwrap();
     // The head of a record of 512 bytes, and one of them.
@@ -29,7 +29,7 @@ async fn stalled(server: &TestServer, transport: Transport) -> TcpStream {
 }
 
 #[tokio::test]
-async fn a_stalled_handshake_holds_nobody_up() {
+async fn a_stalled_handshake_delays_no_other_connection() {
     let ca = Ca::new("ca");
     let (server, _dir) = serve(&ca).await;
     for transport in Transport::BOTH {
@@ -51,7 +51,7 @@ async fn a_failed_handshake_does_not_hide_one_that_still_runs() {
         let slow = TcpStream::connect(server.addr(transport)).await.unwrap();
         let mut broken = TcpStream::connect(server.addr(transport)).await.unwrap();
         broken.write_all(b"no TLS at all").await.unwrap();
-        // An error is a way to end too.
+        // An error ends the connection too.
         let _alert = broken.read_to_end(&mut Vec::new()).await;
         let stream = TlsClient::new(&ca, None).shake_hands(slow).await.unwrap();
         Session::on(stream, transport).await.unwrap();
@@ -59,14 +59,14 @@ async fn a_failed_handshake_does_not_hide_one_that_still_runs() {
 }
 
 #[tokio::test]
-async fn a_stalled_handshake_does_not_hold_up_the_end() {
+async fn a_stalled_handshake_does_not_delay_shutdown() {
     let ca = Ca::new("ca");
     let (server, _dir) = serve(&ca).await;
     let _stalled = [
         stalled(&server, Transport::Rest).await,
         stalled(&server, Transport::Grpc).await,
     ];
-    // Behind them, so that they are accepted.
+    // After them, so that they were accepted.
     for transport in Transport::BOTH {
         TlsClient::new(&ca, None).open(&server, transport).await.unwrap();
     }
@@ -80,7 +80,7 @@ async fn a_stalled_handshake_does_not_hold_up_the_end() {
 }
 
 #[tokio::test]
-async fn a_connection_on_which_nothing_is_sent_is_closed() {
+async fn a_silent_connection_is_closed() {
     let ca = Ca::new("ca");
     let (encrypted, _dir) = serve(&ca).await;
     let plain = TestServer::start(Db::sqlite()).await;

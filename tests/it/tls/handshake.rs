@@ -1,4 +1,4 @@
-//! Who gets a TLS connection, and which.
+//! Handshakes: certificates, versions and protocols.
 
 use rustls::{AlertDescription, CertificateError, version};
 use tempfile::TempDir;
@@ -9,7 +9,7 @@ use crate::support::{
     tls_client::TlsClient,
 };
 
-/// A server on this certificate, and the directory of its files.
+/// Starts a server with this certificate, and returns it with the directory of its files.
 async fn serve(pair: &Pair, client_ca: Option<&Ca>) -> (TestServer, TempDir) {
     let dir = tempfile::tempdir().unwrap();
     let files = pair.write(dir.path(), client_ca);
@@ -18,7 +18,7 @@ async fn serve(pair: &Pair, client_ca: Option<&Ca>) -> (TestServer, TempDir) {
 }
 
 #[tokio::test]
-async fn both_transports_answer_over_both_versions_of_tls() {
+async fn both_transports_serve_both_versions_of_tls() {
     let ca = Ca::new("ca");
     let (server, _dir) = serve(&ca.server(), None).await;
     for transport in Transport::BOTH {
@@ -35,7 +35,7 @@ async fn both_transports_answer_over_both_versions_of_tls() {
 }
 
 #[tokio::test]
-async fn links_lead_to_https() {
+async fn links_are_https() {
     let ca = Ca::new("ca");
     let (server, _dir) = serve(&ca.server(), None).await;
     let http = reqwest::Client::builder()
@@ -51,7 +51,7 @@ async fn links_lead_to_https() {
 }
 
 #[tokio::test]
-async fn plaintext_is_not_answered() {
+async fn plaintext_gets_no_response() {
     let ca = Ca::new("ca");
     let (server, _dir) = serve(&ca.server(), None).await;
     for transport in Transport::BOTH {
@@ -81,7 +81,7 @@ async fn a_client_does_not_trust_a_server_of_an_unknown_ca() {
 }
 
 #[tokio::test]
-async fn each_transport_says_what_it_speaks() {
+async fn each_transport_negotiates_its_protocols() {
     let ca = Ca::new("ca");
     let (server, _dir) = serve(&ca.server(), None).await;
     let client = TlsClient::new(&ca, None);
@@ -113,7 +113,7 @@ async fn each_transport_says_what_it_speaks() {
 }
 
 #[tokio::test]
-async fn with_a_client_ca_only_its_valid_client_certificates_are_let_in() {
+async fn with_a_client_ca_only_its_valid_client_certificates_are_accepted() {
     let (ca, clients, other, namesake) = (
         Ca::new("ca"),
         Ca::new("clients"),

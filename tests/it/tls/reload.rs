@@ -12,7 +12,7 @@ use crate::support::{
     tls_client::{Session, TlsClient},
 };
 
-/// Longer than it takes to notice a change.
+/// Longer than the server takes to notice a change.
 const NOTICED: Duration = Duration::from_secs(4);
 
 async fn serve(pair: &Pair, client_ca: Option<&Ca>) -> (TestServer, TlsFiles, TempDir) {
@@ -35,7 +35,7 @@ async fn ask_both(sessions: &mut [Session; 2]) {
 }
 
 #[tokio::test]
-async fn a_new_certificate_is_for_new_connections() {
+async fn new_connections_use_a_new_certificate() {
     let (old, new) = (Ca::new("old"), Ca::new("new"));
     let (server, _, dir) = serve(&old.server(), None).await;
     let (old_client, new_client) = (TlsClient::new(&old, None), TlsClient::new(&new, None));
@@ -52,7 +52,7 @@ async fn a_new_certificate_is_for_new_connections() {
 }
 
 #[tokio::test]
-async fn a_new_client_ca_is_for_new_connections() {
+async fn new_connections_use_a_new_client_ca() {
     let (ca, old, new) = (Ca::new("ca"), Ca::new("old"), Ca::new("new"));
     let (server, files, _dir) = serve(&ca.server(), Some(&old)).await;
     let client = |clients: &Ca| TlsClient::new(&ca, Some(&clients.client()));

@@ -1,4 +1,4 @@
-//! Who may call (RFC 6750).
+//! Access with bearer tokens (RFC 6750).
 
 use oauth_clients::pb::{self, Access};
 use serde_json::{Value, json};
@@ -11,12 +11,12 @@ use crate::support::{
 };
 
 on_each_database![
-    a_call_without_a_token_is_told_to_bring_one,
-    a_token_that_does_not_hold_is_refused,
-    a_token_that_holds_is_accepted_in_all_its_forms,
-    each_method_asks_for_the_scope_of_its_policy,
-    what_is_refused_changes_nothing,
-    a_name_in_a_token_is_short_and_printable,
+    a_request_without_a_token_is_challenged,
+    an_invalid_token_is_refused,
+    a_valid_token_is_accepted_in_all_its_forms,
+    each_method_requires_the_scope_of_its_policy,
+    a_refused_request_changes_nothing,
+    tenant_and_subject_are_short_and_printable,
 ];
 
 async fn list(server: &TestServer, authorization: &[&str]) -> Answer {
@@ -27,7 +27,7 @@ async fn list(server: &TestServer, authorization: &[&str]) -> Answer {
     Answer::to(request).await
 }
 
-async fn a_call_without_a_token_is_told_to_bring_one(server: TestServer) {
+async fn a_request_without_a_token_is_challenged(server: TestServer) {
     let token = server.admin().token.unwrap();
     let basic = format!("Basic {token}");
     for authorization in ["", &basic, "Bearer", "Bearer ", &token] {
@@ -49,7 +49,7 @@ async fn a_call_without_a_token_is_told_to_bring_one(server: TestServer) {
     assert_eq!(Refused::from(status).codes(), ["TOKEN_MISSING"]);
 }
 
-async fn a_token_that_does_not_hold_is_refused(server: TestServer) {
+async fn an_invalid_token_is_refused(server: TestServer) {
     let good = server.token_with(json!({}));
     let (signed, signature) = good.rsplit_once('.').unwrap();
     let (header, _) = signed.split_once('.').unwrap();
@@ -113,7 +113,7 @@ async fn a_token_that_does_not_hold_is_refused(server: TestServer) {
     }
 }
 
-async fn a_token_that_holds_is_accepted_in_all_its_forms(server: TestServer) {
+async fn a_valid_token_is_accepted_in_all_its_forms(server: TestServer) {
     let scopes = ["oauth-clients:read", "other"];
     let tokens = [
         (
@@ -150,7 +150,7 @@ fn path_of(rpc: &str) -> String {
     crate::support::caller::method(rpc).path.clone()
 }
 
-async fn each_method_asks_for_the_scope_of_its_policy(server: TestServer) {
+async fn each_method_requires_the_scope_of_its_policy(server: TestServer) {
     let scopes = [
         "oauth-clients:read",
         "oauth-clients:write",
@@ -209,7 +209,7 @@ async fn each_method_asks_for_the_scope_of_its_policy(server: TestServer) {
     );
 }
 
-async fn what_is_refused_changes_nothing(server: TestServer) {
+async fn a_refused_request_changes_nothing(server: TestServer) {
     let reader = server.token("acme", "admin", "oauth-clients:read");
     for token in [None, Some("x".to_owned()), Some(reader)] {
         for transport in Transport::BOTH {
@@ -223,7 +223,7 @@ async fn what_is_refused_changes_nothing(server: TestServer) {
     assert_eq!(server.db.number("SELECT count(*) FROM oauth_clients").await, 0);
 }
 
-async fn a_name_in_a_token_is_short_and_printable(server: TestServer) {
+async fn tenant_and_subject_are_short_and_printable(server: TestServer) {
     for claim in ["tenant_id", "sub"] {
         for (name, accepted) in [
             ("é".repeat(255), true),

@@ -40,7 +40,7 @@ async fn is_ready(server: &TestServer) -> bool {
     server.caller(None).http_get("/readyz").await.status == 200
 }
 
-/// Why a token is refused, which must be the same on both transports.
+/// Returns the text of a refusal, which must be the same on both transports.
 async fn refusal(server: &TestServer, token: &str) -> Option<Vec<String>> {
     let caller = server.caller(Some(token.to_owned()));
     let rest = caller.list(Transport::Rest, json!({})).await;
@@ -65,7 +65,7 @@ async fn accepts(server: &TestServer, token: &str) -> bool {
     }
 }
 
-/// Waits until a token is accepted, or until it is refused. While that changes the transports may answer differently.
+/// Waits until a token is accepted, or refused. Meanwhile the transports may respond differently.
 async fn becomes(server: &TestServer, accepted: bool, token: &str) {
     eventually("the token is taken differently", async || {
         let caller = server.caller(Some(token.to_owned()));
@@ -96,7 +96,7 @@ async fn each_allowed_algorithm_is_accepted_with_a_key_for_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_algorithm_is_never_taken_from_the_token() {
+async fn the_algorithm_is_never_taken_from_the_token() {
     let rsa = SigningKey::new("rsa", "RS256");
     let (ec, pss) = (SigningKey::new("ec", "ES256"), SigningKey::new("rsa", "PS256"));
     let issuer = TestIssuer::start(&[&rsa, &ec]).await;
@@ -145,7 +145,7 @@ fn hmac_token(alg: &str, secret: &[u8]) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_key_that_a_token_brings_along_is_not_trusted() {
+async fn a_key_inside_a_token_is_not_trusted() {
     let (good, evil) = (SigningKey::new("good", "ES256"), SigningKey::new("evil", "ES256"));
     let issuer = TestIssuer::start(&[&good]).await;
     let other = TestIssuer::start(&[&evil]).await;
@@ -213,7 +213,7 @@ async fn list_with(server: &TestServer, authorization: &[u8]) -> Answer {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn scopes_come_as_text_or_list_and_only_the_right_ones_count() {
+async fn scopes_are_a_string_or_an_array_and_compared_exactly() {
     let key = SigningKey::new("a", "ES256");
     let issuer = TestIssuer::start(&[&key]).await;
     let server = server(&issuer).await;
@@ -244,7 +244,7 @@ async fn scopes_come_as_text_or_list_and_only_the_right_ones_count() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_setting_names_the_claims_of_tenant_and_scopes() {
+async fn flags_name_the_claims_of_tenant_and_scopes() {
     let key = SigningKey::new("a", "ES256");
     let issuer = TestIssuer::start(&[&key]).await;
     let server = server_with(&issuer, |config| {
@@ -282,7 +282,7 @@ async fn a_setting_names_the_claims_of_tenant_and_scopes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_setting_insists_on_access_tokens() {
+async fn require_at_jwt_refuses_other_tokens() {
     let key = SigningKey::new("a", "ES256");
     let issuer = TestIssuer::start(&[&key]).await;
     let server = server_with(&issuer, |config| {
@@ -303,12 +303,12 @@ async fn a_setting_insists_on_access_tokens() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_token_of_a_hundred_kilobytes_is_refused_unread() {
+async fn a_token_of_a_hundred_kilobytes_is_refused() {
     let key = SigningKey::new("a", "ES256");
     let issuer = TestIssuer::start(&[&key]).await;
     let server = server(&issuer).await;
     for (kilobytes, accepted) in [(8, true), (75, false)] {
-        // Base64 makes four bytes of three.
+        // Base64 encodes three bytes as four.
         let token = key.token(json!({"padding": "x".repeat(kilobytes * 1000)}));
         assert_eq!(accepts(&server, &token).await, accepted, "{} bytes", token.len());
     }
@@ -331,7 +331,7 @@ async fn a_new_key_is_fetched_when_a_token_names_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn unknown_keys_cost_the_issuer_one_request_in_ten_seconds() {
+async fn unknown_keys_cause_one_fetch_in_ten_seconds() {
     let (good, evil) = (SigningKey::new("good", "ES256"), SigningKey::new("evil", "ES256"));
     let issuer = TestIssuer::start(&[&good]).await;
     let server = server(&issuer).await;
@@ -347,7 +347,7 @@ async fn unknown_keys_cost_the_issuer_one_request_in_ten_seconds() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_withdrawn_key_signed_is_refused_though_it_was_accepted_before() {
+async fn a_cached_token_of_a_withdrawn_key_is_refused() {
     let (old, new) = (SigningKey::new("old", "ES256"), SigningKey::new("new", "ES256"));
     let issuer = TestIssuer::start(&[&old, &new]).await;
     let server = server_with(&issuer, |config| refreshed_every(QUICK, config)).await;
@@ -356,14 +356,14 @@ async fn what_a_withdrawn_key_signed_is_refused_though_it_was_accepted_before() 
     issuer.publish(&[&new]);
     becomes(&server, false, &token).await;
     assert!(accepts(&server, &new.token(json!({}))).await);
-    // A key of the same name is another key.
+    // Another key with the same `kid`.
     issuer.publish(&[&SigningKey::new("old", "ES256"), &new]);
     tokio::time::sleep(QUICK * 4).await;
     assert!(!accepts(&server, &token).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn keys_are_kept_while_the_issuer_is_away_or_talks_nonsense() {
+async fn keys_are_kept_while_the_issuer_is_unavailable_or_sends_an_invalid_set() {
     let (key, next) = (SigningKey::new("a", "ES256"), SigningKey::new("b", "ES256"));
     let mut issuer = TestIssuer::start(&[&key]).await;
     let server = server_with(&issuer, |config| refreshed_every(QUICK, config)).await;
@@ -429,7 +429,7 @@ async fn a_server_that_starts_before_its_issuer_waits_for_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_file_of_keys_is_watched() {
+async fn a_changed_key_file_replaces_the_keys() {
     let (old, new) = (SigningKey::new("old", "ES256"), SigningKey::new("new", "RS256"));
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("jwks.json");
@@ -455,11 +455,11 @@ async fn a_file_of_keys_is_watched() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_token_that_was_accepted_before_expires_all_the_same() {
+async fn a_cached_token_still_expires() {
     let key = SigningKey::new("a", "ES256");
     let issuer = TestIssuer::start(&[&key]).await;
     let server = server(&issuer).await;
-    // With the leeway of 30 seconds it has two left.
+    // With the leeway of 30 seconds it is valid for two more.
     let token = key.token(json!({"exp": now() - 28}));
     assert!(accepts(&server, &token).await);
     assert!(accepts(&server, &token).await);

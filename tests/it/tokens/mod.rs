@@ -1,4 +1,4 @@
-//! Bearer tokens: who may call, and which tokens are accepted.
+//! Bearer tokens: scopes, valid and invalid tokens, and the keys of the issuer.
 
 mod access;
 mod issuer;
