@@ -23,6 +23,7 @@ mod bounded;
 pub mod cli;
 pub mod config;
 pub mod domain;
+mod error_chain;
 pub mod gateway;
 pub mod limits;
 pub mod metrics;

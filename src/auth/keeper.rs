@@ -12,7 +12,7 @@ use super::{
     source::{KeySource, SourceError},
     verified::VerifiedTokens,
 };
-use crate::rpc::status::chain;
+use crate::error_chain::error_chain;
 
 /// Between two readings that unknown keys cause, and before the next try after a failed one.
 const MIN_INTERVAL: Duration = Duration::from_secs(10);
@@ -163,7 +163,7 @@ impl KeyKeeper {
                 tracing::info!(from = %self.location, "the keys of the issuer can be had again");
             }
             Err(error) if !self.failing => {
-                let (cause, old) = (chain(&error), self.trust.borrow().is_some());
+                let (cause, old) = (error_chain(&error), self.trust.borrow().is_some());
                 tracing::warn!(cause, old, from = %self.location, "the keys of the issuer cannot be had");
             }
             Ok(()) | Err(_) => {}

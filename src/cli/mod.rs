@@ -23,6 +23,7 @@ use thiserror::Error;
 use crate::{
     auth::dev_key::DevKeyError,
     bounded::{self, OUTPUT_LIMIT},
+    error_chain::error_chain,
     server::ServerError,
     store::{ClaimError, DatabaseUrl, StoreError},
     telemetry::TelemetryError,
@@ -140,10 +141,8 @@ pub async fn run(args: Vec<OsString>) -> ExitCode {
             ExitCode::from(code)
         }
         Err(error) => {
-            let causes =
-                std::iter::successors(Some(&error as &dyn std::error::Error), |error| (*error).source());
-            let texts: Vec<String> = causes.map(ToString::to_string).collect();
-            report(move || writeln!(io::stderr(), "error: {}", texts.join(": ")));
+            let text = error_chain(&error);
+            report(move || writeln!(io::stderr(), "error: {text}"));
             ExitCode::FAILURE
         }
     }

@@ -20,6 +20,7 @@ use crate::{
         sort::InvalidSort,
         violation::{Rule, Violations},
     },
+    error_chain::error_chain,
     pb::{self, v1::ErrorReason},
     store::{StoreError, UpdateError},
 };
@@ -94,7 +95,7 @@ impl Failure {
 
     /// A bug. Its cause goes to the log, under the request id of the current span, and nowhere else.
     pub fn internal(cause: &(dyn Error + 'static)) -> Self {
-        tracing::error!(cause = %chain(cause), "a call failed by a bug");
+        tracing::error!(cause = %error_chain(cause), "a call failed by a bug");
         Self::new(
             ErrorReason::Internal,
             "an unexpected error occurred: the log says more under the request id",
@@ -103,7 +104,7 @@ impl Failure {
 
     /// The database cannot be reached. The cause goes to the log.
     pub fn unavailable(cause: &(dyn Error + 'static)) -> Self {
-        tracing::warn!(cause = %chain(cause), "the database did not answer");
+        tracing::warn!(cause = %error_chain(cause), "the database did not answer");
         Self::new(
             ErrorReason::Unavailable,
             "the service is temporarily unavailable, try again later",
@@ -138,13 +139,6 @@ fn shorten(text: String) -> String {
         Some((end, _)) => text.get(..end).unwrap_or_default().to_owned() + "…",
         None => text,
     }
-}
-
-/// An error and what caused it, in one line.
-pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |error| (*error).source());
-    let texts: Vec<String> = causes.map(ToString::to_string).collect();
-    texts.join(": ")
 }
 
 impl From<Failure> for Status {

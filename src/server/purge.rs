@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{rpc::status::chain, store::Store};
+use crate::{error_chain::error_chain, store::Store};
 
 /// How often used assertions are looked for that no server accepts any more.
 const INTERVAL: Duration = Duration::from_mins(1);
@@ -17,7 +17,7 @@ pub(super) async fn purge_assertions(store: Store) {
                 Ok(0) => break,
                 Ok(count) => tracing::debug!(count, "expired assertions deleted"),
                 Err(error) => {
-                    tracing::warn!(cause = chain(&error), "expired assertions not deleted");
+                    tracing::warn!(cause = error_chain(&error), "expired assertions not deleted");
                     break;
                 }
             }

@@ -14,8 +14,8 @@ use tokio::sync::watch::{Receiver, Sender};
 
 use crate::{
     config::TlsFiles,
+    error_chain::error_chain,
     pem::{PemError, PemFile},
-    rpc::status::chain,
     watch::{self, UnreadableFile},
 };
 
@@ -103,7 +103,7 @@ impl Tls {
                 }
                 Err(error) => {
                     tracing::warn!(
-                        error = chain(&error),
+                        error = error_chain(&error),
                         "the TLS files changed and cannot be used: what they held before stays in use"
                     );
                 }
