@@ -12,8 +12,8 @@ use super::{TokenError, TokenVerifier};
 use crate::{
     pb::{Access, v1::ErrorReason},
     rpc::{
+        failure::Failure,
         stack::{gate::Check, resolve::CalledMethod},
-        status::Failure,
     },
 };
 

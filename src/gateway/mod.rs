@@ -36,8 +36,8 @@ use self::{
 use crate::{
     pb::{Protos, v1::ErrorReason},
     rpc::{
+        failure::Failure,
         stack::{Stack, StackConfig, gate::Check, resolve::CalledMethod, stack},
-        status::Failure,
     },
 };
 

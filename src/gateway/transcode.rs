@@ -22,7 +22,7 @@ use super::{
     json, request,
     response::{self, BadAnswer},
 };
-use crate::{pb::v1::ErrorReason, rpc::status::Failure};
+use crate::{pb::v1::ErrorReason, rpc::failure::Failure};
 
 /// The gRPC router.
 pub(super) type BoxRouter = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
@@ -88,7 +88,7 @@ async fn transcode(router: BoxRouter, request: Request<Drained>) -> Result<Respo
     }
     respond(&matched, answer)
         .await
-        .map_err(|error| Failure::internal(&error))
+        .map_err(|error| Failure::internal(error))
 }
 
 async fn respond(matched: &Arc<Matched>, answer: Response<Body>) -> Result<Response<Body>, BadAnswer> {

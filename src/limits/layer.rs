@@ -13,7 +13,7 @@ use tonic::body::Body;
 use tower::Service;
 
 use super::bucket::Decision;
-use crate::rpc::status::whole_seconds;
+use crate::rpc::failure::whole_seconds;
 
 const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");

@@ -32,8 +32,8 @@ use crate::{
     metrics::{self, DecidedBy},
     pb::{RateTier, v1::ErrorReason},
     rpc::{
+        failure::Failure,
         stack::{gate::Check, resolve::CalledMethod},
-        status::Failure,
     },
 };
 

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use thiserror::Error;
 use tonic::Request;
 
-use super::status::Failure;
+use super::failure::Failure;
 use crate::{auth::Caller, domain::timestamp::Timestamp};
 
 #[derive(Debug, Error)]
@@ -17,7 +17,7 @@ pub(super) fn split<T>(request: Request<T>) -> Result<(Caller, T), Failure> {
     let (_, mut extensions, message) = request.into_parts();
     let context = extensions
         .remove()
-        .ok_or_else(|| Failure::internal(&NotAuthenticated))?;
+        .ok_or_else(|| Failure::internal(NotAuthenticated))?;
     Ok((context, message))
 }
 

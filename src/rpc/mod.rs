@@ -3,6 +3,6 @@
 mod call;
 pub mod client_authentication;
 pub mod convert;
+pub mod failure;
 pub mod oauth_client;
 pub mod stack;
-pub mod status;

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     gateway::{self, Gateway},
     pb::{Protos, v1::ErrorReason},
-    rpc::status::Failure,
+    rpc::failure::Failure,
 };
 
 /// Serves REST until it is told to stop and the requests in flight are answered.

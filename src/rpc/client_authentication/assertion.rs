@@ -7,7 +7,7 @@ use crate::{
         assertion::ClientAssertion, client::Client, ids::TenantId, metadata::AuthMethod, rejection::Rejection,
     },
     pb::v1::{self, ErrorReason},
-    rpc::{call::now, status::Failure},
+    rpc::{call::now, failure::Failure},
     store::AssertionUse,
 };
 

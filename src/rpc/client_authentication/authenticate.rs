@@ -10,7 +10,7 @@ use crate::{
         self, ErrorReason, authenticate_client_request::Credential,
         authenticate_client_response::Result as Answer,
     },
-    rpc::status::Failure,
+    rpc::failure::Failure,
 };
 
 pub(super) async fn authenticate(

@@ -3,7 +3,7 @@
 use tonic::Request;
 
 use super::{ClientAuthentication, sees, split, tell_client};
-use crate::{domain::ids::ClientId, pb::v1, rpc::status::Failure, store::StoreError};
+use crate::{domain::ids::ClientId, pb::v1, rpc::failure::Failure, store::StoreError};
 
 pub(super) async fn lookup(
     service: &ClientAuthentication,

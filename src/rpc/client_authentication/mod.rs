@@ -8,7 +8,7 @@ mod secret;
 use tonic::{Request, Response, Status};
 use tracing::Span;
 
-use super::{call::split, status::Failure};
+use super::{call::split, failure::Failure};
 use crate::{
     auth::Caller,
     domain::{

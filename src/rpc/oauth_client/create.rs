@@ -7,7 +7,7 @@ use super::{OAuthClients, change, split};
 use crate::{
     domain::{client::Client, ids::ClientId, metadata::ClientDraft},
     pb::v1,
-    rpc::status::Failure,
+    rpc::failure::Failure,
 };
 
 pub(super) async fn create(

@@ -6,7 +6,7 @@ use super::{OAuthClients, change, split};
 use crate::{
     domain::ids::ClientId,
     pb::v1,
-    rpc::{convert, status::Failure},
+    rpc::{convert, failure::Failure},
 };
 
 pub(super) async fn create_secret(

@@ -6,7 +6,7 @@ use super::{OAuthClients, now, split};
 use crate::{
     domain::{client::ChangeError, ids::ClientId},
     pb::v1::{self, ErrorReason},
-    rpc::status::Failure,
+    rpc::failure::Failure,
 };
 
 /// The metadata key that confirms when the message does not, for proxies that forward headers as metadata.

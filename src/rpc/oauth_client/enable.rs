@@ -6,7 +6,7 @@ use super::{OAuthClients, now, split};
 use crate::{
     domain::{client::ChangeError, ids::ClientId},
     pb::v1,
-    rpc::status::Failure,
+    rpc::failure::Failure,
 };
 
 pub(super) async fn enable(

@@ -7,7 +7,7 @@ use super::{OAuthClients, split};
 use crate::{
     domain::page::{Page, PageRequest, Position},
     pb::v1,
-    rpc::{convert::page_request, status::Failure},
+    rpc::{convert::page_request, failure::Failure},
 };
 
 /// What stands for itself in a query (`unreserved` of RFC 3986 section 2.3).

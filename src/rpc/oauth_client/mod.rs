@@ -19,7 +19,7 @@ use crate::{
     pb::v1::{self, o_auth_client_service_server::OAuthClientService},
     rpc::{
         call::{now, split},
-        status::Failure,
+        failure::Failure,
     },
     store::Store,
 };
@@ -123,7 +123,7 @@ struct NoRandomness;
 /// What a change by this caller needs from outside of the domain.
 fn change(context: &Caller) -> Result<Change, Failure> {
     let mut seed = [0; SecretSeed::LEN];
-    aws_lc_rs::rand::fill(&mut seed).map_err(|_| Failure::internal(&NoRandomness))?;
+    aws_lc_rs::rand::fill(&mut seed).map_err(|_| Failure::internal(NoRandomness))?;
     Ok(Change {
         tenant: context.tenant().clone(),
         by: context.subject().clone(),

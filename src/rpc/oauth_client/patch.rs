@@ -6,7 +6,7 @@ use super::{OAuthClients, change, split};
 use crate::{
     domain::{ids::ClientId, patch::Patch},
     pb::v1,
-    rpc::status::Failure,
+    rpc::failure::Failure,
 };
 
 pub(super) async fn patch(

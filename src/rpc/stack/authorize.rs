@@ -6,7 +6,7 @@ use super::{gate::Check, resolve::CalledMethod};
 use crate::{
     auth::Caller,
     pb::{Access, v1::ErrorReason},
-    rpc::status::Failure,
+    rpc::failure::Failure,
 };
 
 /// Asks for the scope that the policy of the called method names. Without a policy nobody is admitted.

@@ -11,7 +11,7 @@ use http::{HeaderMap, Request, Response};
 use tonic::{Status, body::Body};
 use tower::Service;
 
-use crate::{pb::v1::ErrorReason, rpc::status::Failure};
+use crate::{pb::v1::ErrorReason, rpc::failure::Failure};
 
 /// The answer has to be on its way before the caller's own timer ends, and before tonic's, which would answer CANCELLED.
 const ANSWER_MARGIN: Duration = Duration::from_millis(5);

@@ -63,7 +63,7 @@ fn percent_encoded_len(message: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{pb::v1::ErrorReason, rpc::status::Failure};
+    use crate::{pb::v1::ErrorReason, rpc::failure::Failure};
 
     fn failed(violations: usize) -> Response<Body> {
         let detail = "must be https, or http on localhost, 127.0.0.1 or [::1]".to_owned();

@@ -11,7 +11,7 @@ use http::{Request, Response};
 use tonic::{Status, body::Body};
 use tower::Service;
 
-use crate::rpc::status::Failure;
+use crate::rpc::failure::Failure;
 
 /// What a [`Gate`] asks.
 pub trait Check: Clone + Send + Sync + 'static {

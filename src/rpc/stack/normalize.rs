@@ -3,7 +3,7 @@
 use http::Response;
 use tonic::{Code, Status, body::Body};
 
-use crate::{pb::v1::ErrorReason, rpc::status::Failure};
+use crate::{pb::v1::ErrorReason, rpc::failure::Failure};
 
 /// Translates an error of the gRPC router that carries no reason.
 pub fn normalize(answer: Response<Body>) -> Response<Body> {

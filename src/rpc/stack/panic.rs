@@ -13,7 +13,7 @@ use thiserror::Error;
 use tonic::{Status, body::Body};
 use tower::Service;
 
-use crate::rpc::status::Failure;
+use crate::rpc::failure::Failure;
 
 /// Answers `INTERNAL` when the inner service panics.
 #[derive(Debug, Clone)]
@@ -59,7 +59,7 @@ where
 }
 
 fn internal_error() -> Response<Body> {
-    Status::from(Failure::internal(&Panicked)).into_http()
+    Status::from(Failure::internal(Panicked)).into_http()
 }
 
 #[cfg(test)]

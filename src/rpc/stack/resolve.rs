@@ -5,7 +5,7 @@ use http::Request;
 use super::gate::Check;
 use crate::{
     pb::{MethodPolicy, Protos, v1::ErrorReason},
-    rpc::status::Failure,
+    rpc::failure::Failure,
 };
 
 /// The policy of the called method, for the layers behind.

@@ -1,7 +1,9 @@
 //! A span around each call, and one line in the log when it is answered.
 
 use std::{
+    borrow::Cow,
     convert::Infallible,
+    error::Error,
     task::{Context, Poll},
     time::Instant,
 };
@@ -16,7 +18,7 @@ use tracing::{Instrument as _, Span, field::Empty};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use super::request_id::X_REQUEST_ID;
-use crate::metrics;
+use crate::{error_chain::error_chain, metrics, rpc::failure::Cause};
 
 /// The longest path that is logged whole. No method's path is near that long, but a path may have 64 KiB, and the
 /// memory of the log's queue must not be the caller's choice.
@@ -56,7 +58,7 @@ where
         Box::pin(
             async move {
                 let Ok(response) = answer.await;
-                let code = log(response.headers(), started);
+                let code = log(&response, started);
                 metrics::call_answered(&path, code, started.elapsed());
                 Ok(response)
             }
@@ -90,13 +92,36 @@ fn span_of<B>(request: &Request<B>) -> Span {
     span
 }
 
-fn log(headers: &HeaderMap, started: Instant) -> Code {
-    let status = Status::from_header_map(headers);
-    let code = status.as_ref().map_or(Code::Ok, Status::code);
-    let info = status.as_ref().and_then(Status::get_details_error_info);
+/// Writes the request's line, and returns the code of its response.
+fn log(response: &Response<Body>, started: Instant) -> Code {
+    // A status that generated code writes is in the headers only.
+    let written = || Status::from_header_map(response.headers()).map(Cow::Owned);
+    let status = response.extensions().get().map(Cow::Borrowed).or_else(written);
+    let status = status.as_deref();
+    let code = status.map_or(Code::Ok, Status::code);
+    let info = status.and_then(Status::get_details_error_info);
     let reason = info.map(|info| info.reason);
+    let cause = status
+        .and_then(Error::source)
+        .and_then(|source| source.downcast_ref::<Cause>());
     let milliseconds = started.elapsed().as_secs_f64() * 1_000.0;
-    tracing::info!(?code, reason, milliseconds, "answered");
+    match cause {
+        None => tracing::info!(?code, reason, milliseconds, "answered"),
+        Some(cause) => {
+            let text = error_chain(cause);
+            match cause {
+                Cause::Unavailable(_) => {
+                    tracing::warn!(?code, reason, milliseconds, cause = text, "unavailable");
+                }
+                Cause::CorruptRecord(_) => {
+                    tracing::error!(?code, reason, milliseconds, cause = text, "corrupt record");
+                }
+                Cause::Internal(_) => {
+                    tracing::error!(?code, reason, milliseconds, cause = text, "internal error");
+                }
+            }
+        }
+    }
     code
 }
 
