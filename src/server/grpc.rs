@@ -3,7 +3,6 @@
 use tokio::sync::watch;
 use tonic::service::Routes;
 use tonic_health::pb::health_server::{Health, HealthServer};
-use tower::util::MapResponse;
 
 use super::{
     MAX_HEADER_BYTES, ServerError,
@@ -22,17 +21,17 @@ use crate::{
     rpc::{
         client_authentication::ClientAuthentication,
         oauth_client::OAuthClients,
-        stack::{StackConfig, fit::fit_trailers, normalize::normalize, resolve::ResolveMethod, stack},
+        stack::{StackConfig, grpc_stack},
     },
 };
 
-/// The largest message that is taken.
+/// The largest message that is accepted.
 const MAX_MESSAGE_BYTES: usize = 1024 * 1024;
-/// How many calls that were given up may wait to be noticed before the connection is taken for an attack. Callers with
-/// short deadlines share one connection, and give up many calls at once.
+/// The most reset streams that may be pending before the connection counts as an attack. Callers with short deadlines
+/// share one connection, and cancel many requests at once.
 const MAX_PENDING_RESETS: usize = 256;
 
-/// Every service of the server.
+/// Returns the router of all services.
 pub(super) fn routes(
     health: HealthServer<impl Health>,
     clients: OAuthClients,
@@ -53,11 +52,11 @@ fn reflection() -> tonic_reflection::server::Builder<'static> {
     tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(pb::DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        // So that tools can show the details of errors.
+        // Tools show the details of errors with it.
         .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
 }
 
-/// Serves gRPC until it is told to stop and the calls in flight are answered.
+/// Serves gRPC until `stop` is set and no request is in flight.
 pub(super) async fn serve(
     listener: Listener,
     protos: &'static Protos,
@@ -65,16 +64,7 @@ pub(super) async fn serve(
     routes: Routes,
     stop: watch::Receiver<bool>,
 ) -> Result<(), ServerError> {
-    let layers = tower::layer::layer_fn(move |routes: Routes| {
-        MapResponse::new(
-            stack(
-                config.clone(),
-                ResolveMethod(protos),
-                MapResponse::new(routes, normalize),
-            ),
-            fit_trailers,
-        )
-    });
+    let layers = tower::layer::layer_fn(move |routes| grpc_stack(config.clone(), protos, routes));
     tonic::transport::Server::builder()
         .http2_max_pending_accept_reset_streams(Some(MAX_PENDING_RESETS))
         .http2_max_header_list_size(Some(MAX_HEADER_BYTES))

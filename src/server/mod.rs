@@ -14,11 +14,12 @@ mod tls;
 use std::{
     future::Future,
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
     time::Duration,
 };
 
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
-use tower::util::{BoxCloneSyncService, MapResponse};
+use tower::util::BoxCloneSyncService;
 
 pub use self::{error::ServerError, tls::TlsError};
 use self::{
@@ -29,15 +30,15 @@ use self::{
     tls::Tls,
 };
 use crate::{
-    auth::{Authenticate, KeyKeeper, TokenVerifier},
+    auth::{KeyKeeper, TokenVerifier},
     config::{RestAddr, ServerConfig},
     gateway::Gateway,
-    limits::RateLimit,
+    limits::RateLimiter,
     pb::{self, Protos},
     rpc::{
         client_authentication::ClientAuthentication,
         oauth_client::OAuthClients,
-        stack::{StackConfig, normalize::normalize},
+        stack::{StackConfig, grpc_router},
     },
     store::{Claim, MigrationState, Store},
 };
@@ -128,16 +129,16 @@ impl Server {
         let readiness = Readiness::new(health);
         let IssuerTrust { keys, rules, keeper } = self.issuer;
         readiness.set(keys.are_known()).await;
-        let rate_limit = match self.config.redis_url {
-            Some(redis) => RateLimit::shared(self.config.quotas, redis)
+        let limiter = match self.config.redis_url {
+            Some(redis) => RateLimiter::shared(self.config.quotas, redis)
                 .await
                 .map_err(ServerError::Thread)?,
-            None => RateLimit::new(self.config.quotas),
+            None => RateLimiter::new(self.config.quotas),
         };
         let stack_config = StackConfig {
-            authenticate: Authenticate::new(TokenVerifier::new(keys.clone(), rules)),
-            rate_limit: rate_limit.clone(),
-            call_timeout: self.config.call_timeout,
+            tokens: Arc::new(TokenVerifier::new(keys.clone(), rules)),
+            limiter: limiter.clone(),
+            request_timeout: self.config.call_timeout,
         };
         let routes = grpc::routes(
             health_service,
@@ -149,8 +150,8 @@ impl Server {
         let mut transports = Transports::new();
         if let Some(listener) = self.rest {
             let listener = Listener::new(listener, self.tls.as_ref().map(Tls::rest));
-            let in_process = BoxCloneSyncService::new(MapResponse::new(routes.clone(), normalize));
-            let gateway = Gateway::new(self.protos, stack_config.clone(), in_process)?;
+            let router = BoxCloneSyncService::new(grpc_router(routes.clone()));
+            let gateway = Gateway::new(self.protos, stack_config.clone(), router)?;
             transports.spawn(rest::serve(
                 listener,
                 self.protos,
@@ -165,7 +166,7 @@ impl Server {
         probing.spawn(keep_ready(self.store.clone(), keys, readiness.clone()));
         let mut background = JoinSet::new();
         background.spawn(purge_assertions(self.store.clone()));
-        background.spawn(rate_limit.forget_idle());
+        background.spawn(limiter.purge_full());
         if let Some(keeper) = keeper {
             background.spawn(KeyKeeper::run(keeper));
         }

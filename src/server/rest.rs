@@ -16,7 +16,7 @@ use crate::{
     rpc::failure::Failure,
 };
 
-/// Serves REST until it is told to stop and the requests in flight are answered.
+/// Serves REST until `stop` is set and no request is in flight.
 pub(super) async fn serve(
     listener: Listener,
     protos: &'static Protos,

@@ -147,7 +147,7 @@ async fn a_log_that_is_read_again_says_how_many_lines_it_lost() {
         let line = tokio::time::timeout(AT_ONCE, lines.next_line()).await;
         let line = line.expect("the warning comes").unwrap().unwrap();
         let line: Value = serde_json::from_str(&line).unwrap();
-        answered += u64::from(line["message"] == "answered");
+        answered += u64::from(line["message"] == "request completed");
         if line["message"] == "log lines lost" {
             assert_eq!(line["level"], "WARN");
             break line["count"].as_u64().unwrap();
@@ -169,7 +169,7 @@ async fn a_log_that_is_read_again_says_how_many_lines_it_lost() {
     piped.ends().await;
     let rest = rest.await.unwrap();
     assert_eq!(with_message(&rest, "log lines lost"), 0, "{rest:?}");
-    assert_eq!(with_message(&rest, "answered"), 80);
+    assert_eq!(with_message(&rest, "request completed"), 80);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -191,7 +191,7 @@ async fn the_last_lines_before_the_end_are_written() {
     let lines = tokio::spawn(lines_to_the_end(log));
     piped.ends().await;
     let lines = lines.await.unwrap();
-    assert_eq!(with_message(&lines, "answered"), 400);
+    assert_eq!(with_message(&lines, "request completed"), 400);
     let last = lines.last().unwrap();
     assert_eq!(last["message"], "the last metrics were not sent", "{last}");
 }
@@ -207,7 +207,7 @@ async fn a_line_is_short_however_long_the_path_is() {
     let line = eventually("it is logged", async || {
         let log = served.log();
         log.lines()
-            .find(|line| line.contains("answered"))
+            .find(|line| line.contains("request completed"))
             .map(str::to_owned)
     })
     .await;

@@ -116,8 +116,8 @@ async fn calls_are_measured_and_decisions_of_the_limits_counted() {
     }
 }
 
-const AWAY: &str = "Redis does not answer: each replica limits by itself";
-const BACK: &str = "Redis answers: replicas share the rate limits";
+const AWAY: &str = "Redis unavailable, each replica limits by itself";
+const BACK: &str = "Redis connected, replicas share the rate limits";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_redis_that_goes_and_comes_back_is_said_once_and_counted() {

@@ -27,8 +27,8 @@ use tower::{ServiceExt as _, service_fn, util::BoxCloneSyncService};
 
 use super::Gateway;
 use crate::{
-    auth::{Authenticate, IssuerKeys, KeySet, TokenRules, TokenVerifier},
-    limits::{Quotas, RateLimit},
+    auth::{IssuerKeys, KeySet, TokenRules, TokenVerifier},
+    limits::{Quotas, RateLimiter},
     pb::{Method, Protos},
     rpc::stack::StackConfig,
 };
@@ -117,12 +117,12 @@ fn config() -> StackConfig {
     };
     let keys = IssuerKeys::fixed(KeySet::from_json(JWKS).unwrap());
     StackConfig {
-        authenticate: Authenticate::new(TokenVerifier::new(keys, rules)),
-        rate_limit: RateLimit::new(Quotas {
+        tokens: Arc::new(TokenVerifier::new(keys, rules)),
+        limiter: RateLimiter::new(Quotas {
             tier1_per_minute: 0,
             tier2_per_minute: 0,
         }),
-        call_timeout: Duration::from_mins(1),
+        request_timeout: Duration::from_mins(1),
     }
 }
 

@@ -1,13 +1,13 @@
 //! Authentication with a `private_key_jwt` (RFC 7523, OpenID Connect Core section 9).
 
-use super::{ClientAuthentication, NotAuthenticated, sees, tell_client};
+use super::{ClientAuthentication, NotAuthenticated, sees};
 use crate::{
     auth::Caller,
     domain::{
         assertion::ClientAssertion, client::Client, ids::TenantId, metadata::AuthMethod, rejection::Rejection,
     },
     pb::v1::{self, ErrorReason},
-    rpc::{call::now, failure::Failure},
+    rpc::{call::now, failure::Failure, stack::request_log::record_client},
     store::AssertionUse,
 };
 
@@ -23,7 +23,7 @@ pub(super) async fn authenticate(
         return Err(Failure::field(ErrorReason::InvalidField, "clientAssertion.audiences", detail).into());
     }
     let assertion = ClientAssertion::parse(&credential.jwt)?;
-    tell_client(assertion.client_id());
+    record_client(assertion.client_id());
     if !client_id.is_empty() && client_id != assertion.client_id().as_str() {
         return Err(Rejection::Issuer.into());
     }

@@ -4,13 +4,13 @@ use tonic::Request;
 
 use super::{ClientAuthentication, NotAuthenticated, assertion, secret, split};
 use crate::{
-    domain::metadata::AuthMethod,
+    domain::{ids::ClientId, metadata::AuthMethod},
     metrics,
     pb::v1::{
         self, ErrorReason, authenticate_client_request::Credential,
         authenticate_client_response::Result as Answer,
     },
-    rpc::failure::Failure,
+    rpc::{failure::Failure, stack::request_log},
 };
 
 pub(super) async fn authenticate(
@@ -42,6 +42,7 @@ pub(super) async fn authenticate(
             tracing::info!(
                 method = method.as_str(),
                 cause = rejection.as_str(),
+                client_id = request_log::client_id().as_ref().map(ClientId::as_str),
                 "a client was rejected"
             );
             Answer::Rejected(v1::Rejection {})

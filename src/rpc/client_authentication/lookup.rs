@@ -2,8 +2,13 @@
 
 use tonic::Request;
 
-use super::{ClientAuthentication, sees, split, tell_client};
-use crate::{domain::ids::ClientId, pb::v1, rpc::failure::Failure, store::StoreError};
+use super::{ClientAuthentication, sees, split};
+use crate::{
+    domain::ids::ClientId,
+    pb::v1,
+    rpc::{failure::Failure, stack::request_log::record_client},
+    store::StoreError,
+};
 
 pub(super) async fn lookup(
     service: &ClientAuthentication,
@@ -11,7 +16,7 @@ pub(super) async fn lookup(
 ) -> Result<v1::LookupClientResponse, Failure> {
     let (context, message) = split(request)?;
     let id = ClientId::parse(&message.client_id)?;
-    tell_client(&id);
+    record_client(&id);
     let record = service
         .store
         .find_client(&id)

@@ -6,15 +6,11 @@ mod lookup;
 mod secret;
 
 use tonic::{Request, Response, Status};
-use tracing::Span;
 
 use super::{call::split, failure::Failure};
 use crate::{
     auth::Caller,
-    domain::{
-        ids::{ClientId, TenantId},
-        rejection::Rejection,
-    },
+    domain::{ids::TenantId, rejection::Rejection},
     pb::v1::{self, client_authentication_service_server::ClientAuthenticationService},
     store::{Store, StoreError},
 };
@@ -74,12 +70,6 @@ impl From<StoreError> for NotAuthenticated {
     fn from(error: StoreError) -> Self {
         Self::Failed(error.into())
     }
-}
-
-/// Says in the log which client is asked about. Only an id that could be one: something else may be a secret that was put
-/// into the wrong field.
-fn tell_client(id: &ClientId) {
-    Span::current().record("client_id", id.as_str());
 }
 
 /// Whether a caller sees the clients of a tenant: his own, or all if he is a platform service.

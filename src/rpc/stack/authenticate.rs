@@ -1,4 +1,4 @@
-//! The gate that turns the bearer token of a call into a [`Caller`].
+//! Authenticates the caller of a request by its bearer token.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,32 +6,29 @@ use http::{
     HeaderMap, HeaderValue, Request,
     header::{AUTHORIZATION, WWW_AUTHENTICATE},
 };
-use tracing::Span;
 
-use super::{TokenError, TokenVerifier};
+use super::{filter::AsyncPredicate, request_log, resolve::CalledMethod};
 use crate::{
+    auth::{TokenError, TokenVerifier},
     pb::{Access, v1::ErrorReason},
-    rpc::{
-        failure::Failure,
-        stack::{gate::Check, resolve::CalledMethod},
-    },
+    rpc::failure::{Cause, Failure},
 };
 
-/// When to try again if the keys of the issuer could not be had yet.
+/// How long a caller should wait before it retries while the keys of the issuer are not known yet.
 const RETRY_KEYS: Duration = Duration::from_secs(10);
 
-/// Verifies the token of every call but those of public methods.
+/// Verifies the token of every request but those of public methods, and puts the [`Caller`](crate::auth::Caller) into the
+/// extensions.
 #[derive(Debug, Clone)]
-pub struct Authenticate(Arc<TokenVerifier>);
+pub(super) struct Authenticate(Arc<TokenVerifier>);
 
 impl Authenticate {
-    /// A gate for the tokens that the verifier accepts.
-    pub fn new(verifier: TokenVerifier) -> Self {
-        Self(Arc::new(verifier))
+    pub(super) fn new(tokens: Arc<TokenVerifier>) -> Self {
+        Self(tokens)
     }
 }
 
-impl Check for Authenticate {
+impl AsyncPredicate for Authenticate {
     async fn check<B: Send>(&self, request: &mut Request<B>) -> Result<(), Failure> {
         if let Some(CalledMethod(policy)) = request.extensions().get()
             && policy.access == Access::Public
@@ -39,24 +36,22 @@ impl Check for Authenticate {
             return Ok(());
         }
         let token = bearer_token(request.headers())?;
-        let context = self.0.verify(token).await.map_err(refused)?;
-        let span = Span::current();
-        span.record("tenant", context.tenant().as_str());
-        span.record("subject", context.subject().as_str());
-        request.extensions_mut().insert(context);
+        let caller = self.0.verify(token).await?;
+        request_log::record_caller(&caller);
+        request.extensions_mut().insert(caller);
         Ok(())
     }
 }
 
-/// The token of the one `authorization` header (RFC 6750 section 2.1).
+/// Returns the token of the one `authorization` header (RFC 6750 section 2.1).
 fn bearer_token(headers: &HeaderMap) -> Result<&str, Failure> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let value = match (values.next(), values.next()) {
         (None, _) => return Err(missing()),
         (Some(value), None) => value
             .to_str()
-            .map_err(|_| invalid("the authorization header is not ASCII".to_owned()))?,
-        (Some(_), Some(_)) => return Err(invalid("there are several authorization headers".to_owned())),
+            .map_err(|_| invalid("the authorization header is not ASCII"))?,
+        (Some(_), Some(_)) => return Err(invalid("there are several authorization headers")),
     };
     let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
     if scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() {
@@ -66,12 +61,15 @@ fn bearer_token(headers: &HeaderMap) -> Result<&str, Failure> {
     }
 }
 
-fn refused(error: TokenError) -> Failure {
-    match error {
-        TokenError::NoKeys => {
-            Failure::new(ErrorReason::Unavailable, error.to_string()).retry_after(RETRY_KEYS)
+impl From<TokenError> for Failure {
+    fn from(error: TokenError) -> Self {
+        let detail = error.to_string();
+        match error {
+            TokenError::NoKeys => Self::new(ErrorReason::Unavailable, detail)
+                .retry_after(RETRY_KEYS)
+                .caused_by(Cause::Unavailable(Box::new(error))),
+            _ => invalid(detail),
         }
-        _ => invalid(error.to_string()),
     }
 }
 
@@ -83,7 +81,7 @@ fn missing() -> Failure {
     .header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
 }
 
-fn invalid(detail: String) -> Failure {
+fn invalid(detail: impl Into<String>) -> Failure {
     Failure::new(ErrorReason::TokenInvalid, detail).header(
         WWW_AUTHENTICATE,
         HeaderValue::from_static("Bearer error=\"invalid_token\""),
