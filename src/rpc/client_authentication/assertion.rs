@@ -7,7 +7,7 @@ use crate::{
         assertion::ClientAssertion, client::Client, ids::TenantId, metadata::AuthMethod, rejection::Rejection,
     },
     pb::v1::{self, ErrorReason},
-    rpc::{call::now, failure::Failure, stack::request_log::record_client},
+    rpc::{failure::Failure, request::now, stack::request_log::record_client},
     store::AssertionUse,
 };
 

@@ -2,7 +2,7 @@
 
 use tonic::Request;
 
-use super::{ClientAuthentication, NotAuthenticated, assertion, secret, split};
+use super::{ClientAuthentication, NotAuthenticated, assertion, caller_and_message, secret};
 use crate::{
     domain::{ids::ClientId, metadata::AuthMethod},
     metrics,
@@ -17,7 +17,7 @@ pub(super) async fn authenticate(
     service: &ClientAuthentication,
     request: Request<v1::AuthenticateClientRequest>,
 ) -> Result<v1::AuthenticateClientResponse, Failure> {
-    let (context, message) = split(request)?;
+    let (context, message) = caller_and_message(request)?;
     let id = &message.client_id;
     let required = |field| Failure::field(ErrorReason::InvalidField, field, "is required");
     let (method, outcome) = match &message.credential {

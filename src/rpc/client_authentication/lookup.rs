@@ -2,7 +2,7 @@
 
 use tonic::Request;
 
-use super::{ClientAuthentication, sees, split};
+use super::{ClientAuthentication, caller_and_message, sees};
 use crate::{
     domain::ids::ClientId,
     pb::v1,
@@ -14,7 +14,7 @@ pub(super) async fn lookup(
     service: &ClientAuthentication,
     request: Request<v1::LookupClientRequest>,
 ) -> Result<v1::LookupClientResponse, Failure> {
-    let (context, message) = split(request)?;
+    let (context, message) = caller_and_message(request)?;
     let id = ClientId::parse(&message.client_id)?;
     record_client(&id);
     let record = service

@@ -7,7 +7,7 @@ mod secret;
 
 use tonic::{Request, Response, Status};
 
-use super::{call::split, failure::Failure};
+use super::{failure::Failure, request::caller_and_message};
 use crate::{
     auth::Caller,
     domain::{ids::TenantId, rejection::Rejection},

@@ -3,7 +3,7 @@
 use tonic::Request;
 use uuid::Uuid;
 
-use super::{OAuthClients, change, split};
+use super::{OAuthClients, caller_and_message, change};
 use crate::{
     domain::{client::Client, ids::ClientId, metadata::ClientDraft},
     pb::v1,
@@ -14,7 +14,7 @@ pub(super) async fn create(
     clients: &OAuthClients,
     request: Request<v1::CreateOAuthClientRequest>,
 ) -> Result<v1::OAuthClient, Failure> {
-    let (context, message) = split(request)?;
+    let (context, message) = caller_and_message(request)?;
     let id = ClientId::from_uuid(Uuid::now_v7());
     let (client, secret) = Client::register(id, ClientDraft::from(message), &change(&context)?)?;
     clients.store.insert_client(context.tenant(), &client).await?;

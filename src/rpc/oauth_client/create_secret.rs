@@ -2,7 +2,7 @@
 
 use tonic::Request;
 
-use super::{OAuthClients, change, split};
+use super::{OAuthClients, caller_and_message, change};
 use crate::{
     domain::ids::ClientId,
     pb::v1,
@@ -13,7 +13,7 @@ pub(super) async fn create_secret(
     clients: &OAuthClients,
     request: Request<v1::CreateClientSecretRequest>,
 ) -> Result<v1::ClientSecret, Failure> {
-    let (context, message) = split(request)?;
+    let (context, message) = caller_and_message(request)?;
     let id = ClientId::parse(&message.client_id)?;
     let change = change(&context)?;
     let new = clients

@@ -2,7 +2,7 @@
 
 use tonic::Request;
 
-use super::{OAuthClients, now, split};
+use super::{OAuthClients, caller_and_message, now};
 use crate::{
     domain::{client::ChangeError, ids::ClientId},
     pb::v1::{self, ErrorReason},
@@ -21,7 +21,7 @@ pub(super) async fn delete(
         .get(CONFIRM_HEADER)
         .and_then(|value| value.to_str().ok());
     let header = header.map(str::to_owned).unwrap_or_default();
-    let (context, message) = split(request)?;
+    let (context, message) = caller_and_message(request)?;
     let said = if message.confirm_delete.is_empty() {
         header
     } else {

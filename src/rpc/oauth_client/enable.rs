@@ -2,7 +2,7 @@
 
 use tonic::Request;
 
-use super::{OAuthClients, now, split};
+use super::{OAuthClients, caller_and_message, now};
 use crate::{
     domain::{client::ChangeError, ids::ClientId},
     pb::v1,
@@ -13,7 +13,7 @@ pub(super) async fn enable(
     clients: &OAuthClients,
     request: Request<v1::EnableOAuthClientRequest>,
 ) -> Result<v1::OAuthClient, Failure> {
-    let (context, message) = split(request)?;
+    let (context, message) = caller_and_message(request)?;
     let id = ClientId::parse(&message.client_id)?;
     let now = now();
     let enabled = clients.store.update_client(context.tenant(), &id, move |client| {

@@ -3,7 +3,7 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tonic::Request;
 
-use super::{OAuthClients, split};
+use super::{OAuthClients, caller_and_message};
 use crate::{
     domain::page::{Page, PageRequest, Position},
     pb::v1,
@@ -21,7 +21,7 @@ pub(super) async fn list(
     clients: &OAuthClients,
     request: Request<v1::ListOAuthClientsRequest>,
 ) -> Result<v1::ListOAuthClientsResponse, Failure> {
-    let (context, message) = split(request)?;
+    let (context, message) = caller_and_message(request)?;
     let page_request = page_request(&message)?;
     let page = clients
         .store

@@ -18,8 +18,8 @@ use crate::{
     domain::{client::Change, secret::SecretSeed},
     pb::v1::{self, o_auth_client_service_server::OAuthClientService},
     rpc::{
-        call::{now, split},
         failure::Failure,
+        request::{caller_and_message, now},
     },
     store::Store,
 };

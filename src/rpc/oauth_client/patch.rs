@@ -2,7 +2,7 @@
 
 use tonic::Request;
 
-use super::{OAuthClients, change, split};
+use super::{OAuthClients, caller_and_message, change};
 use crate::{
     domain::{ids::ClientId, patch::Patch},
     pb::v1,
@@ -13,7 +13,7 @@ pub(super) async fn patch(
     clients: &OAuthClients,
     request: Request<v1::PatchOAuthClientRequest>,
 ) -> Result<v1::PatchOAuthClientResponse, Failure> {
-    let (context, message) = split(request)?;
+    let (context, message) = caller_and_message(request)?;
     let id = ClientId::parse(&message.client_id)?;
     let patch = Patch::from(message.operations);
     let change = change(&context)?;

@@ -1,4 +1,4 @@
-//! What every handler needs of a call.
+//! Requests as handlers get them.
 
 use std::time::SystemTime;
 
@@ -9,16 +9,16 @@ use super::failure::Failure;
 use crate::{auth::Caller, domain::timestamp::Timestamp};
 
 #[derive(Debug, Error)]
-#[error("a call reached its handler without having been authenticated")]
+#[error("a request reached its handler without having been authenticated")]
 struct NotAuthenticated;
 
-/// Splits a call into who calls and what he asks for.
-pub(super) fn split<T>(request: Request<T>) -> Result<(Caller, T), Failure> {
+/// Takes a request apart into its caller and its message.
+pub(super) fn caller_and_message<T>(request: Request<T>) -> Result<(Caller, T), Failure> {
     let (_, mut extensions, message) = request.into_parts();
-    let context = extensions
+    let caller = extensions
         .remove()
         .ok_or_else(|| Failure::internal(NotAuthenticated))?;
-    Ok((context, message))
+    Ok((caller, message))
 }
 
 pub(super) fn now() -> Timestamp {
