@@ -197,6 +197,60 @@ async fn the_last_lines_before_the_end_are_written() {
 }
 
 #[tokio::test]
+async fn a_request_is_one_line_with_its_caller() {
+    let dir = tempfile::tempdir().unwrap();
+    let served = Served::start(dir.path(), &[]).await;
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let token = served.token_of("acme");
+    for (token, path) in [
+        (token.as_str(), format!("{COLLECTION}/x")),
+        ("x", COLLECTION.to_owned()),
+    ] {
+        let request = http.get(format!("{}{path}", served.rest)).bearer_auth(token);
+        Answer::to(request.header("x-request-id", "mine-1")).await;
+    }
+    let lines = eventually("both are logged", async || {
+        let log = served.log();
+        let lines = log.lines().filter_map(|line| serde_json::from_str(line).ok());
+        let lines: Vec<Value> = lines
+            .filter(|line: &Value| line["request_id"] == "mine-1")
+            .collect();
+        (lines.len() == 2).then_some(lines)
+    })
+    .await;
+    for (line, method, code, reason, tenant) in [
+        (
+            &lines[0],
+            "GetOAuthClient",
+            "NOT_FOUND",
+            "CLIENT_NOT_FOUND",
+            "acme".into(),
+        ),
+        (
+            &lines[1],
+            "ListOAuthClients",
+            "UNAUTHENTICATED",
+            "TOKEN_INVALID",
+            Value::Null,
+        ),
+    ] {
+        let path = format!("/oauth_clients.v1.OAuthClientService/{method}");
+        assert_eq!(
+            (&line["method"], &line["code"]),
+            (&path.into(), &code.into()),
+            "{line}"
+        );
+        assert_eq!(
+            (&line["reason"], &line["tenant"]),
+            (&reason.into(), &tenant),
+            "{line}"
+        );
+        assert_eq!(line["subject"].is_null(), tenant.is_null(), "{line}");
+        assert!(line["duration_ms"].as_f64().unwrap() > 0.0);
+    }
+}
+
+#[tokio::test]
 async fn a_line_is_short_however_long_the_path_is() {
     let dir = tempfile::tempdir().unwrap();
     let served = Served::start(dir.path(), &[]).await;

@@ -216,3 +216,97 @@ fn trace_id(span: &Span) -> Option<String> {
     let exported = span.span_context();
     exported.is_valid().then(|| exported.trace_id().to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Seek as _};
+
+    use serde_json::Value;
+
+    use super::*;
+    use crate::{
+        pb::v1::ErrorReason,
+        rpc::failure::Failure,
+        store::{Corrupt, StoreError},
+    };
+
+    /// Returns the line of a request, in JSON.
+    async fn line(response: Response<Body>) -> Value {
+        let mut file = tempfile::tempfile().unwrap();
+        let subscriber = tracing_subscriber::fmt()
+            .json()
+            .flatten_event(true)
+            .with_writer(Arc::new(file.try_clone().unwrap()))
+            .finish();
+        let _default = tracing::subscriber::set_default(subscriber);
+        let request = Request::builder()
+            .uri("/a.Service/Method")
+            .header(X_REQUEST_ID, "mine-1");
+        let log = RequestLog::new(&request.body(()).unwrap());
+        let id = ClientId::parse(&"0".repeat(32)).unwrap();
+        log.collect(async { record_client(&id) }).await;
+        log.finish(&Span::none(), &response);
+        file.rewind().unwrap();
+        serde_json::from_reader(file).unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_level_and_the_message_follow_from_the_cause() {
+        let corrupt = Corrupt {
+            table: "oauth_clients",
+            column: "sort",
+            client_id: "a".to_owned(),
+        };
+        let cases: [(Failure, _, _, Option<&str>); 4] = [
+            (
+                Failure::new(ErrorReason::ScopeMissing, ""),
+                "INFO",
+                "request completed",
+                None,
+            ),
+            (
+                StoreError::TimedOut.into(),
+                "WARN",
+                "request failed: unavailable",
+                Some("the database did not answer in time"),
+            ),
+            (
+                StoreError::Corrupt(corrupt).into(),
+                "ERROR",
+                "request failed: corrupt record",
+                Some(
+                    "a record is corrupt: oauth_clients.sort of the client a has a value that is never written",
+                ),
+            ),
+            (
+                Failure::internal(io::Error::other("a bug")),
+                "ERROR",
+                "request failed: internal error",
+                Some("a bug"),
+            ),
+        ];
+        for (failure, level, message, cause) in cases {
+            let line = line(Status::from(failure).into_http()).await;
+            assert_eq!(
+                (&line["level"], &line["message"]),
+                (&level.into(), &message.into())
+            );
+            assert_eq!(line["cause"].as_str(), cause, "{line}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_line_has_what_is_known_and_no_more() {
+        let line = line(Response::new(Body::empty())).await;
+        let mut fields: Vec<&str> = line.as_object().unwrap().keys().map(String::as_str).collect();
+        fields.retain(|field| !["level", "message", "target", "timestamp"].contains(field));
+        fields.sort_unstable();
+        let known = ["client_id", "code", "duration_ms", "method", "request_id"];
+        assert_eq!(fields, known, "{line}");
+        assert_eq!(line["method"], "/a.Service/Method");
+        assert_eq!(
+            (&line["code"], &line["request_id"]),
+            (&"OK".into(), &"mine-1".into())
+        );
+    }
+}
