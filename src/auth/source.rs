@@ -66,7 +66,7 @@ pub enum SourceError {
     #[error("the JWKS URL cannot be fetched")]
     Fetch(#[source] reqwest::Error),
     /// The issuer did not respond with 200.
-    #[error("the JWKS URL answered with the status {0}")]
+    #[error("the JWKS URL responded with the status {0}")]
     Status(StatusCode),
     /// The response is larger than a key set.
     #[error("the JWKS is larger than 1 MiB")]

@@ -61,7 +61,7 @@ impl ProcessLimiter {
     }
 
     fn callers(&self) -> MutexGuard<'_, HashMap<LimitKey, Instant>> {
-        // Nothing can panic half-way through a change.
+        // No change can panic half-way.
         self.full_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -150,8 +150,8 @@ impl Server {
         let mut transports = Transports::new();
         if let Some(listener) = self.rest {
             let listener = Listener::new(listener, self.tls.as_ref().map(Tls::rest));
-            let router = BoxCloneSyncService::new(grpc_router(routes.clone()));
-            let gateway = Gateway::new(self.protos, stack_config.clone(), router)?;
+            let in_process = BoxCloneSyncService::new(grpc_router(routes.clone()));
+            let gateway = Gateway::new(self.protos, stack_config.clone(), in_process)?;
             transports.spawn(rest::serve(
                 listener,
                 self.protos,

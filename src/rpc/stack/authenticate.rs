@@ -76,7 +76,7 @@ impl From<TokenError> for Failure {
 fn missing() -> Failure {
     Failure::new(
         ErrorReason::TokenMissing,
-        "the call needs a bearer token in the authorization header",
+        "the request needs a bearer token in the authorization header",
     )
     .header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
 }

@@ -50,7 +50,10 @@ where
         let response = self.inner.call(request);
         Box::pin(async move {
             tokio::time::timeout(limit, response).await.unwrap_or_else(|_| {
-                let failure = Failure::new(ErrorReason::DeadlineExceeded, "the call took longer than it may");
+                let failure = Failure::new(
+                    ErrorReason::DeadlineExceeded,
+                    "the request did not complete before its deadline",
+                );
                 Ok(Status::from(failure).into_http())
             })
         })

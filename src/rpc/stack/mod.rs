@@ -88,7 +88,7 @@ where
         .layer_fn(RateLimitHeaders::new)
         .map_response(catch_panic::tonic_body)
         .layer(CatchPanicLayer::custom(catch_panic::internal_error))
-        .layer_fn(|inner| Filter::new(resolve.clone(), inner))
+        .layer_fn(move |inner| Filter::new(resolve.clone(), inner))
         .layer_fn(|inner| Deadline::new(request_timeout, inner))
         .layer_fn(|inner| AsyncFilter::new(Authenticate::new(tokens.clone()), inner))
         .layer_fn(|inner| Filter::new(Authorize, inner))

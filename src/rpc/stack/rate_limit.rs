@@ -39,7 +39,7 @@ impl AsyncPredicate for RateLimit {
             None => Ok(()),
             Some(delay) => Err(Failure::new(
                 ErrorReason::RateLimited,
-                "the quota of calls is used up, try again later",
+                "the quota of requests is used up, try again later",
             )
             .retry_after(delay)),
         }

@@ -1,8 +1,8 @@
-//! The line that is logged for each request when it is done.
+//! The one line that is logged for each request when it is completed.
 //!
-//! Layers and handlers leave what they learn about a request here, and one event has it all. Fields of the span would do
-//! too, but the JSON formatter parses and writes all of them again whenever one is recorded and whenever an event is
-//! logged within: several times the cost of the line itself.
+//! Layers and handlers record here what they learn about a request, and one event has all of it. They do not record fields
+//! of the span: the JSON formatter parses and writes all fields of a span again whenever one is recorded and whenever an
+//! event is logged within it, which costs several times as much as the line itself.
 
 use std::{
     borrow::Cow,
@@ -29,7 +29,7 @@ tokio::task_local! {
     static LEARNED: Arc<Learned>;
 }
 
-/// What layers and handlers have learned about a request.
+/// The facts about a request that layers and handlers have learned.
 #[derive(Debug, Default)]
 struct Learned {
     caller: OnceLock<Caller>,
@@ -137,8 +137,7 @@ impl RequestLog {
         LEARNED.scope(self.learned.clone(), response)
     }
 
-    /// Logs that the request is done, and measures it. It is called outside of the span, for the line has all of its
-    /// fields.
+    /// Logs and measures the completed request. It must be called outside of the span, whose fields the line repeats.
     pub(super) fn finish(&self, span: &Span, response: &Response<Body>) {
         let duration = self.started.elapsed();
         let status = status(response);
@@ -200,7 +199,7 @@ impl Line<'_> {
 
 /// Returns the status of a response with an error.
 fn status(response: &Response<Body>) -> Option<Cow<'_, Status>> {
-    // What generated code responds with is in the headers only.
+    // Generated code writes its status to the headers only.
     let written = || Status::from_header_map(response.headers()).map(Cow::Owned);
     response.extensions().get().map(Cow::Borrowed).or_else(written)
 }
