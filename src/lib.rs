@@ -31,6 +31,7 @@ pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod domain;
+mod error_chain;
 pub mod gateway;
 mod io;
 pub mod limits;

@@ -1,4 +1,4 @@
-//! The signing key of `--dev`, which makes tokens for trying the server out on one machine.
+//! The signing key of `--dev`, for tokens to try the server out on one machine.
 
 use std::{
     fs,
@@ -20,7 +20,7 @@ use thiserror::Error;
 
 use super::{DEFAULT_TENANT_CLAIM, KeySet, KeySetError, TokenRules};
 
-/// The scopes of every method, for a token that may do everything.
+/// The scopes of all methods.
 pub const ALL_SCOPES: &str = "oauth-clients:read oauth-clients:write oauth-clients:authenticate";
 
 const FILE_NAME: &str = "dev-signing-key.p8";
@@ -36,7 +36,7 @@ pub struct DevKey {
     y: String,
 }
 
-/// What a token is to say.
+/// The claims of a token.
 #[derive(Debug, Clone)]
 pub struct DevToken<'a> {
     /// Its tenant.
@@ -45,11 +45,11 @@ pub struct DevToken<'a> {
     pub subject: &'a str,
     /// Its `scope`.
     pub scope: &'a str,
-    /// How long it is valid.
+    /// The time until its `exp`.
     pub lifetime: Duration,
 }
 
-/// Why there is no key or no token.
+/// An error while the key was read or used.
 #[derive(Debug, Error)]
 pub enum DevKeyError {
     /// The file of the key cannot be read or written.
@@ -57,31 +57,31 @@ pub enum DevKeyError {
     File {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The file holds no key.
+    /// The file is not a key.
     #[error("{path} is not a P-256 key in PKCS #8: delete it to have a new one made")]
     Malformed {
         /// The file.
         path: PathBuf,
     },
-    /// The operating system made no key.
+    /// The key could not be generated.
     #[error("a development key could not be generated")]
     Generate,
     /// The token could not be signed.
     #[error("the token could not be signed")]
     Sign(#[from] jsonwebtoken::errors::Error),
-    /// The key does not verify.
+    /// The key set is not usable.
     #[error(transparent)]
     Keys(#[from] KeySetError),
 }
 
 impl DevKey {
-    /// Reads the key of a data directory, and makes one first if there is none.
+    /// Reads the key of a data directory. If there is no key, it creates one.
     ///
     /// # Errors
-    /// When the file cannot be read or written, or holds no key.
+    /// Returns an error if the file cannot be read or written, or is not a key.
     pub fn load_or_create(data_dir: &Path) -> Result<Self, DevKeyError> {
         let path = data_dir.join(FILE_NAME);
         let pkcs8 = match fs::read(&path) {
@@ -108,16 +108,16 @@ impl DevKey {
         })
     }
 
-    /// The key set that verifies this key's tokens.
+    /// Returns the key set that verifies the tokens of this key.
     ///
     /// # Errors
-    /// When the key is none.
+    /// Returns an error if the key set is not usable.
     pub fn key_set(&self) -> Result<KeySet, DevKeyError> {
         let key = json!({"kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": self.id, "x": self.x, "y": self.y});
         Ok(KeySet::from_json(json!({"keys": [key]}).to_string().as_bytes())?)
     }
 
-    /// What this key's tokens say.
+    /// Returns the rules that the tokens of this key follow.
     pub fn rules() -> TokenRules {
         TokenRules::new(ISSUER, AUDIENCE)
     }
@@ -125,7 +125,7 @@ impl DevKey {
     /// Signs a token.
     ///
     /// # Errors
-    /// When the key cannot sign.
+    /// Returns an error if the key cannot sign.
     #[expect(clippy::disallowed_methods, reason = "the issuer of tokens owns their times")]
     pub fn sign(&self, token: &DevToken<'_>) -> Result<String, DevKeyError> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -149,7 +149,7 @@ impl DevKey {
     }
 }
 
-/// Makes a key that only its owner can read. When another process was faster, its key stands.
+/// Creates a key that only its owner can read, or returns the key that another process has just created.
 #[expect(clippy::disallowed_methods, reason = "the owner of the key generates it")]
 fn create(data_dir: &Path, path: &Path) -> Result<Vec<u8>, DevKeyError> {
     let file_error = |source| DevKeyError::File {
@@ -166,7 +166,7 @@ fn create(data_dir: &Path, path: &Path) -> Result<Vec<u8>, DevKeyError> {
         .open(&temporary)
         .and_then(|mut file| file.write_all(key.as_ref()))
         .map_err(file_error)?;
-    // A link appears with its whole content or not at all, and not over another.
+    // A link appears with its whole content, and never replaces a file.
     let linked = fs::hard_link(&temporary, path);
     fs::remove_file(&temporary).map_err(file_error)?;
     match linked {

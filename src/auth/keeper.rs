@@ -1,4 +1,4 @@
-//! Keeps the keys of the issuer up to date while the server runs.
+//! Refreshes the keys of the issuer while the server runs.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,22 +12,24 @@ use super::{
     source::{KeySource, SourceError},
     verified::VerifiedTokens,
 };
-use crate::{io::poll::POLL_INTERVAL, rpc::status::chain};
+use crate::{error_chain::error_chain, io::poll::POLL_INTERVAL};
 
-/// Between two readings that unknown keys cause, and before the next try after a failed one.
+/// The pause between two refreshes for unknown keys, and after a failed refresh.
 const MIN_INTERVAL: Duration = Duration::from_secs(10);
-/// How many calls may wait in line for the keeper. More wait for their place in it.
-const MAX_ASKING: usize = 64;
+/// The length of the queue of requests for a refresh. When it is full, requests wait to enter it.
+const MAX_REFRESH_REQUESTS: usize = 64;
 
-/// A key set, and the tokens that were verified with it. New keys come with an empty memory, so what a withdrawn key
-/// signed is forgotten with it, and nothing that is verified meanwhile can slip into the new one.
+/// A key set, and the tokens that were verified with it.
+///
+/// A new key set comes with an empty cache, so the tokens of a withdrawn key go with it. A verification that is under way
+/// at that moment ends up in the old cache.
 #[derive(Debug)]
-pub(super) struct Trust {
+pub(super) struct TrustedKeys {
     pub(super) keys: KeySet,
     pub(super) verified: VerifiedTokens,
 }
 
-impl Trust {
+impl TrustedKeys {
     fn new(keys: KeySet) -> Arc<Self> {
         Arc::new(Self {
             keys,
@@ -36,42 +38,42 @@ impl Trust {
     }
 }
 
-/// The keys of the issuer as they are now. Clones see the same.
+/// The current keys of the issuer. Clones share them.
 #[derive(Debug, Clone)]
 pub struct IssuerKeys {
-    trust: watch::Receiver<Option<Arc<Trust>>>,
-    asking: mpsc::Sender<oneshot::Sender<()>>,
+    trusted: watch::Receiver<Option<Arc<TrustedKeys>>>,
+    refresh_requests: mpsc::Sender<oneshot::Sender<()>>,
 }
 
-/// Reads the keys anew while it [runs](Self::run).
+/// Refreshes the keys while it [runs](Self::run).
 #[derive(Debug)]
 pub struct KeyKeeper {
     source: KeySource,
     location: KeyLocation,
     interval: Duration,
     document: Vec<u8>,
-    trust: watch::Sender<Option<Arc<Trust>>>,
-    asking: mpsc::Receiver<oneshot::Sender<()>>,
+    trusted: watch::Sender<Option<Arc<TrustedKeys>>>,
+    refresh_requests: mpsc::Receiver<oneshot::Sender<()>>,
     failing: bool,
 }
 
 impl IssuerKeys {
-    /// Keys that never change.
+    /// Creates keys that never change.
     pub fn fixed(keys: KeySet) -> Self {
         Self {
-            trust: watch::channel(Some(Trust::new(keys))).1,
-            asking: mpsc::channel(1).0,
+            trusted: watch::channel(Some(TrustedKeys::new(keys))).1,
+            refresh_requests: mpsc::channel(1).0,
         }
     }
 
-    /// Keys that are kept up to date, and their keeper. A file is read at once. A URL is first read when the keeper
-    /// runs, as the issuer may start later than this server; then every `refresh`.
+    /// Creates keys that a keeper refreshes. A file is read at once. A URL is first read when the keeper runs, as the issuer
+    /// may start later than this server; then every `refresh`.
     ///
     /// # Errors
-    /// When the file cannot be read or holds no keys.
+    /// Returns an error if the file cannot be read or has no usable key.
     pub async fn at(location: KeyLocation, refresh: Duration) -> Result<(Self, KeyKeeper), SourceError> {
-        let (trust_sender, trust) = watch::channel(None);
-        let (asking_sender, asking) = mpsc::channel(MAX_ASKING);
+        let (sender, trusted) = watch::channel(None);
+        let (request_sender, refresh_requests) = mpsc::channel(MAX_REFRESH_REQUESTS);
         let mut keeper = KeyKeeper {
             source: KeySource::open(&location)?,
             interval: match location {
@@ -80,67 +82,68 @@ impl IssuerKeys {
             },
             location,
             document: Vec::new(),
-            trust: trust_sender,
-            asking,
+            trusted: sender,
+            refresh_requests,
             failing: false,
         };
         if matches!(keeper.location, KeyLocation::File(_)) {
             keeper.read().await?;
         }
         let keys = Self {
-            trust,
-            asking: asking_sender,
+            trusted,
+            refresh_requests: request_sender,
         };
         Ok((keys, keeper))
     }
 
-    /// Whether any keys were had yet.
+    /// Returns `true` once the keys were read.
     pub fn are_known(&self) -> bool {
-        self.trust.borrow().is_some()
+        self.trusted.borrow().is_some()
     }
 
-    /// Waits until keys were had.
+    /// Waits until the keys were read.
     pub async fn known(&self) {
         // An error means that the keeper is gone: the server is ending.
-        let mut trust = self.trust.clone();
-        let _gone = trust.wait_for(Option::is_some).await.is_err();
+        let mut trusted = self.trusted.clone();
+        let _gone = trusted.wait_for(Option::is_some).await.is_err();
     }
 
-    pub(super) fn trust(&self) -> Option<Arc<Trust>> {
-        self.trust.borrow().clone()
+    pub(super) fn current(&self) -> Option<Arc<TrustedKeys>> {
+        self.trusted.borrow().clone()
     }
 
-    /// What is trusted after the source was asked again, unless that was just done.
-    pub(super) async fn refreshed(&self) -> Option<Arc<Trust>> {
-        let (asking, answered) = oneshot::channel();
-        if self.asking.send(asking).await.is_ok() {
-            // The keeper answers by dropping its end.
-            let _dropped = answered.await;
+    /// Returns the keys after a refresh, unless there was one just now.
+    pub(super) async fn refreshed(&self) -> Option<Arc<TrustedKeys>> {
+        let (done, refreshed) = oneshot::channel();
+        if self.refresh_requests.send(done).await.is_ok() {
+            // The keeper drops its end when it is done.
+            let _dropped = refreshed.await;
         }
-        self.trust()
+        self.current()
     }
 }
 
 impl KeyKeeper {
-    /// Reads the keys now and then, and when a call names an unknown one. Ends with the last of the [`IssuerKeys`].
+    /// Refreshes the keys at intervals, and when a token names an unknown one. Returns when the last of the [`IssuerKeys`] is
+    /// dropped.
     #[expect(clippy::disallowed_methods, reason = "the task owns its timers")]
     pub async fn run(mut self) {
         let mut next = Instant::now();
-        let mut last_asked: Option<Instant> = None;
+        let mut last_requested: Option<Instant> = None;
         loop {
-            let asking = tokio::select! {
+            let done = tokio::select! {
                 () = tokio::time::sleep_until(next) => None,
-                asking = self.asking.recv() => match asking {
+                request = self.refresh_requests.recv() => match request {
                     None => return,
-                    Some(_) if last_asked.is_some_and(|last| last.elapsed() < MIN_INTERVAL) => continue,
-                    asking => {
-                        last_asked = Some(Instant::now());
-                        asking
+                    Some(_) if last_requested.is_some_and(|last| last.elapsed() < MIN_INTERVAL) => continue,
+                    request => {
+                        last_requested = Some(Instant::now());
+                        request
                     }
                 },
             };
-            self.try_read().await;
-            drop(asking);
+            self.refresh().await;
+            drop(done);
             next = Instant::now() + self.pause();
         }
     }
@@ -153,17 +156,17 @@ impl KeyKeeper {
         }
     }
 
-    /// Reads the keys, and keeps the old ones when there are no new ones.
-    async fn try_read(&mut self) {
+    /// Reads the keys. If that fails, the old ones stay.
+    async fn refresh(&mut self) {
         let outcome = self.read().await;
         let failing = outcome.is_err();
         match outcome {
             Ok(()) if self.failing => {
-                tracing::info!(from = %self.location, "the keys of the issuer can be had again");
+                tracing::info!(from = %self.location, "key set refresh succeeded again");
             }
             Err(error) if !self.failing => {
-                let (cause, old) = (chain(&error), self.trust.borrow().is_some());
-                tracing::warn!(cause, old, from = %self.location, "the keys of the issuer cannot be had");
+                let (cause, old) = (error_chain(&error), self.trusted.borrow().is_some());
+                tracing::warn!(cause, old, from = %self.location, "key set refresh failed");
             }
             Ok(()) | Err(_) => {}
         }
@@ -177,8 +180,8 @@ impl KeyKeeper {
         }
         let keys = KeySet::from_json(&document)?;
         self.document = document;
-        self.trust.send_replace(Some(Trust::new(keys)));
-        tracing::info!(from = %self.location, "the keys of the issuer are new");
+        self.trusted.send_replace(Some(TrustedKeys::new(keys)));
+        tracing::info!(from = %self.location, "key set refreshed");
         Ok(())
     }
 }
@@ -218,55 +221,55 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn asking_reads_the_keys_at_most_every_ten_seconds() {
+    async fn unknown_keys_cause_a_refresh_at_most_every_ten_seconds() {
         let (_dir, path) = dir("a");
         let keys = keep(&path, Duration::from_hours(1)).await;
         let knows = async |kid| keys.refreshed().await.unwrap().keys.knows(kid);
         write(&path, "b");
-        assert!(knows("b").await, "the first to ask is heard");
+        assert!(knows("b").await, "the first request is served");
         write(&path, "c");
         for _ in 0..100 {
-            assert!(!knows("c").await, "nobody else is for ten seconds");
+            assert!(!knows("c").await, "no other is for ten seconds");
         }
         tokio::time::sleep(MIN_INTERVAL).await;
         assert!(knows("c").await && !knows("b").await);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn keys_that_cannot_be_read_leave_the_old_ones() {
+    async fn the_old_keys_stay_if_the_new_ones_cannot_be_read() {
         let (_dir, path) = dir("a");
         let interval = Duration::from_mins(5);
         let keys = keep(&path, interval).await;
-        let old = keys.trust().unwrap();
+        let old = keys.current().unwrap();
         for broken in ["", "{", "{\"keys\": []}"] {
             fs::write(&path, broken).unwrap();
             tokio::time::sleep(interval).await;
-            assert!(Arc::ptr_eq(&keys.trust().unwrap(), &old), "{broken}");
+            assert!(Arc::ptr_eq(&keys.current().unwrap(), &old), "{broken}");
         }
         fs::remove_file(&path).unwrap();
         tokio::time::sleep(interval).await;
-        assert!(Arc::ptr_eq(&keys.trust().unwrap(), &old));
-        // After a failure it tries again soon.
+        assert!(Arc::ptr_eq(&keys.current().unwrap(), &old));
+        // A failed refresh is retried soon.
         write(&path, "b");
         tokio::time::sleep(MIN_INTERVAL).await;
-        assert!(keys.trust().unwrap().keys.knows("b"));
+        assert!(keys.current().unwrap().keys.knows("b"));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_same_keys_leave_the_verified_tokens_in_memory() {
+    async fn unchanged_keys_keep_the_verified_tokens() {
         let (_dir, path) = dir("a");
         let keys = keep(&path, POLL_INTERVAL).await;
-        let old = keys.trust().unwrap();
+        let old = keys.current().unwrap();
         write(&path, "a");
         tokio::time::sleep(POLL_INTERVAL * 3).await;
-        assert!(Arc::ptr_eq(&keys.trust().unwrap(), &old));
+        assert!(Arc::ptr_eq(&keys.current().unwrap(), &old));
         write(&path, "b");
         tokio::time::sleep(POLL_INTERVAL * 3).await;
-        assert!(!Arc::ptr_eq(&keys.trust().unwrap(), &old));
+        assert!(!Arc::ptr_eq(&keys.current().unwrap(), &old));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_keeper_ends_with_the_last_who_needs_its_keys() {
+    async fn the_keeper_ends_with_the_last_user_of_its_keys() {
         let (_dir, path) = dir("a");
         let (keys, keeper) = IssuerKeys::at(KeyLocation::File(path), POLL_INTERVAL)
             .await

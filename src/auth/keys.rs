@@ -1,4 +1,4 @@
-//! The keys that may have signed a token (RFC 7517).
+//! The key set of the issuer (RFC 7517).
 
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
@@ -13,13 +13,13 @@ use serde::Deserialize;
 use serde_json::Value;
 use thiserror::Error;
 
-/// A set of verification keys.
+/// A set of keys that verify tokens.
 #[derive(Debug)]
 pub struct KeySet {
     keys: Vec<Key>,
 }
 
-/// A key, and the algorithms that it may be used with: its own, never what a token says.
+/// A key, and the algorithms that it may be used with. They come from the key, never from a token.
 #[derive(Debug)]
 pub(super) struct Key {
     id: Option<String>,
@@ -27,10 +27,10 @@ pub(super) struct Key {
     algorithms: Vec<Algorithm>,
 }
 
-/// Why a document is no key set that could verify a token.
+/// The error for a document that is not a usable key set.
 #[derive(Debug, Error)]
 pub enum KeySetError {
-    /// It is no JWKS.
+    /// It is not a JWKS.
     #[error("it is not a JSON Web Key Set (RFC 7517 section 5)")]
     Parse(#[from] serde_json::Error),
     /// It has no key that can verify a token.
@@ -44,10 +44,10 @@ struct Document {
 }
 
 impl KeySet {
-    /// Reads a JWKS. Keys that are not understood, or not for verifying tokens, are left out (RFC 7517 section 5).
+    /// Parses a JWKS. Keys that are not supported, or not for verifying tokens, are ignored (RFC 7517 section 5).
     ///
     /// # Errors
-    /// When it is none, or has no usable key.
+    /// Returns an error if it is not a JWKS, or has no usable key.
     pub fn from_json(json: &[u8]) -> Result<Self, KeySetError> {
         let document: Document = serde_json::from_slice(json)?;
         let jwks = document
@@ -61,13 +61,13 @@ impl KeySet {
         Ok(Self { keys })
     }
 
-    /// Whether a key has this id.
+    /// Returns `true` if a key has this id.
     pub(super) fn knows(&self, id: &str) -> bool {
         self.keys.iter().any(|key| key.id.as_deref() == Some(id))
     }
 
-    /// The key that a token names, or the only one when it names none, if it may be used with this algorithm. Keys for
-    /// different algorithms may share an id (RFC 7517 section 4.5).
+    /// Returns the key with this id and algorithm. Without an id, the set must have one key only. Keys for different
+    /// algorithms may share an id (RFC 7517 section 4.5).
     pub(super) fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Option<&Key> {
         let suits = |key: &&Key| key.algorithms.contains(&algorithm);
         match (id, self.keys.as_slice()) {
@@ -78,7 +78,7 @@ impl KeySet {
     }
 }
 
-/// Whether the key can have signed anything: a set of keys that cannot must not replace one of keys that can.
+/// Returns `true` if the key can verify a signature: a set without such a key must not replace one that has some.
 fn is_sound(key: &AlgorithmParameters) -> bool {
     let decode = |text: &str| URL_SAFE_NO_PAD.decode(text).unwrap_or_default();
     let parses = |algorithm, key: Vec<u8>| ParsedPublicKey::new(algorithm, key).is_ok();
@@ -88,7 +88,7 @@ fn is_sound(key: &AlgorithmParameters) -> bool {
                 n: decode(&key.n),
                 e: decode(&key.e),
             };
-            // A signature is checked with 256 bytes or more only.
+            // Smaller keys than 256 bytes are refused when a signature is verified.
             let bytes = public.n.iter().skip_while(|byte| **byte == 0).count();
             bytes >= 256 && public.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256).is_ok()
         }
@@ -123,11 +123,11 @@ fn read_key(jwk: &Jwk) -> Option<Key> {
     };
     let algorithms = match &jwk.common.key_algorithm {
         None => possible,
-        Some(said) => {
-            let said = said.to_string().parse().ok()?;
+        Some(own) => {
+            let own = own.to_string().parse().ok()?;
             possible
                 .into_iter()
-                .filter(|algorithm| *algorithm == said)
+                .filter(|algorithm| *algorithm == own)
                 .collect()
         }
     };
@@ -163,8 +163,8 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_are_not_understood_are_left_out() {
-        let strange = [
+    fn keys_that_are_not_supported_are_ignored() {
+        let unsupported = [
             json!({"kty": "AKP", "alg": "ML-DSA-44", "kid": "a", "pub": "AA"}),
             json!({"kty": "oct", "k": "c2VjcmV0", "kid": "a"}),
             with(ec("a"), "use", "enc"),
@@ -179,18 +179,18 @@ mod tests {
             json!({"key_ops": ["encrypt"], "kty": "EC", "crv": "P-256", "kid": "a", "x": ec("a")["x"], "y": ec("a")["y"]}),
             json!("a"),
         ];
-        for key in &strange {
+        for key in &unsupported {
             assert!(
                 matches!(read(std::slice::from_ref(key)), Err(KeySetError::NoUsableKey)),
                 "{key}"
             );
         }
-        let set = read(&[&strange[..], &[ec("b")]].concat()).unwrap();
+        let set = read(&[&unsupported[..], &[ec("b")]].concat()).unwrap();
         assert!(set.knows("b") && !set.knows("a"));
     }
 
     #[test]
-    fn what_is_no_key_set_is_refused() {
+    fn other_documents_are_refused() {
         for text in ["", "[]", "{}", "{\"keys\": {}}", "<html>"] {
             let outcome = KeySet::from_json(text.as_bytes());
             assert!(matches!(outcome, Err(KeySetError::Parse(_))), "{text}");

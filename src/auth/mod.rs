@@ -1,7 +1,6 @@
-//! Who calls: bearer tokens (RFC 6750, RFC 9068) and what they say.
+//! Verifies the bearer tokens of callers (RFC 6750, RFC 9068).
 
-mod authenticate;
-mod context;
+mod caller;
 pub mod dev_key;
 mod keeper;
 mod keys;
@@ -9,8 +8,7 @@ mod source;
 mod token;
 mod verified;
 
-pub use authenticate::Authenticate;
-pub use context::Caller;
+pub use caller::Caller;
 pub use keeper::{IssuerKeys, KeyKeeper};
 pub use keys::{KeySet, KeySetError};
 pub use source::{InvalidJwksUrl, JwksUrl, KeyLocation, SourceError};

@@ -1,4 +1,4 @@
-//! Where the keys of the issuer come from: a file, or the URL that it publishes them at.
+//! Reads the keys of the issuer from a file, or from the URL at which it publishes them.
 
 use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 
@@ -8,12 +8,12 @@ use thiserror::Error;
 use super::KeySetError;
 use crate::io::file::{self, UnreadableFile};
 
-/// How long the issuer has to send its keys.
+/// The time that the issuer has to send its keys.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
-/// The largest key set that is taken.
+/// The largest key set that is accepted.
 const MAX_BYTES: usize = 1024 * 1024;
 
-/// Where the keys of the issuer are.
+/// The location of the issuer's keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyLocation {
     /// In a file.
@@ -22,11 +22,11 @@ pub enum KeyLocation {
     Url(JwksUrl),
 }
 
-/// An `https` URL, or an `http` URL of this machine: who can change the keys on their way can make any token.
+/// An `https` URL, or an `http` URL of this machine: whatever can change the keys on their way can forge any token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JwksUrl(Url);
 
-/// A text is no URL that keys may be fetched from.
+/// The error for text that is not a URL that keys may be fetched from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("must be an https URL without userinfo; http is for localhost, 127.0.0.1 and [::1] only")]
 pub struct InvalidJwksUrl;
@@ -50,35 +50,35 @@ impl fmt::Display for KeyLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) => path.display().fmt(f),
-            // The query may hold a key to it.
+            // The query may have credentials.
             Self::Url(JwksUrl(url)) => write!(f, "{}{}", url.origin().ascii_serialization(), url.path()),
         }
     }
 }
 
-/// Why there are no keys, or no new ones.
+/// An error while the keys were read.
 #[derive(Debug, Error)]
 pub enum SourceError {
     /// The file cannot be read.
     #[error("the JWKS file cannot be read")]
     Read(#[from] UnreadableFile),
-    /// The issuer cannot be reached, or broke off.
+    /// The issuer cannot be reached, or the connection broke off.
     #[error("the JWKS URL cannot be fetched")]
     Fetch(#[source] reqwest::Error),
-    /// The issuer answered something else.
-    #[error("the JWKS URL answered with the status {0}")]
+    /// The issuer did not respond with 200.
+    #[error("the JWKS URL responded with the status {0}")]
     Status(StatusCode),
-    /// The issuer sent more than keys.
+    /// The response is larger than a key set.
     #[error("the JWKS is larger than 1 MiB")]
     TooLarge,
-    /// What was read is no key set.
+    /// The document is not a usable key set.
     #[error("the JWKS cannot be used")]
     Keys(#[from] KeySetError),
 }
 
 impl From<reqwest::Error> for SourceError {
     fn from(error: reqwest::Error) -> Self {
-        // It would be told with its query.
+        // The query may have credentials.
         Self::Fetch(error.without_url())
     }
 }
@@ -114,7 +114,7 @@ fn client(url: &Url) -> reqwest::Result<reqwest::Client> {
     let builder = reqwest::Client::builder()
         .redirect(Policy::none())
         .timeout(FETCH_TIMEOUT);
-    // What is not encrypted does not leave this machine.
+    // Plaintext does not leave this machine.
     let builder = if url.scheme() == "http" {
         builder.no_proxy()
     } else {
@@ -124,12 +124,12 @@ fn client(url: &Url) -> reqwest::Result<reqwest::Client> {
 }
 
 async fn fetch(http: &reqwest::Client, url: &Url) -> Result<Vec<u8>, SourceError> {
-    let mut answer = http.get(url.clone()).send().await?;
-    if answer.status() != StatusCode::OK {
-        return Err(SourceError::Status(answer.status()));
+    let mut response = http.get(url.clone()).send().await?;
+    if response.status() != StatusCode::OK {
+        return Err(SourceError::Status(response.status()));
     }
     let mut document = Vec::new();
-    while let Some(chunk) = answer.chunk().await? {
+    while let Some(chunk) = response.chunk().await? {
         document.extend_from_slice(&chunk);
         if document.len() > MAX_BYTES {
             return Err(SourceError::TooLarge);

@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::{
     Caller, IssuerKeys,
-    keeper::Trust,
+    keeper::TrustedKeys,
     verified::{TokenDigest, token_digest},
 };
 use crate::{
@@ -16,23 +16,23 @@ use crate::{
     pb,
 };
 
-/// How much the clocks of an issuer and of this server may differ.
+/// The difference that the clocks of the issuer and of this server may have.
 const LEEWAY_SECONDS: u32 = 30;
-/// The longest token that is looked at.
+/// The longest token that is parsed.
 const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
-/// What a token must say to be accepted.
+/// The rules that tokens are verified by.
 #[derive(Debug, Clone)]
 pub struct TokenRules {
-    /// Its `iss`.
+    /// The expected `iss`.
     pub issuer: String,
-    /// One of its `aud`.
+    /// The expected `aud`, or one of them.
     pub audience: String,
-    /// The name of the claim that holds the tenant.
+    /// The claim that has the tenant.
     pub tenant_claim: String,
-    /// The name of the claim that holds its scopes. Nothing means `scope`, or else `scp`.
+    /// The claim that has the scopes. `None` means `scope`, or `scp` without it.
     pub scope_claim: Option<String>,
-    /// Whether its `typ` must be `at+jwt` (RFC 9068 section 2.1). Otherwise `JWT` and none will do.
+    /// Requires the `typ` `at+jwt` (RFC 9068 section 2.1). Otherwise `JWT` and no `typ` are accepted too.
     pub require_at_jwt: bool,
 }
 
@@ -52,41 +52,41 @@ impl TokenRules {
     }
 }
 
-/// Accepts tokens that one issuer signed for this service.
+/// Verifies the tokens that one issuer signs for this service.
 #[derive(Debug)]
 pub struct TokenVerifier {
     keys: IssuerKeys,
     rules: TokenRules,
 }
 
-/// Why a token is not accepted. The texts go to the caller.
+/// The error for a token that is not accepted. Its text is sent to the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum TokenError {
-    /// It is no JWT.
+    /// It is not a signed JWT.
     #[error("the token is not a signed JWT")]
     Malformed,
-    /// Its `typ` is that of something else (RFC 9068 section 4).
+    /// Its `typ` is not that of an access token (RFC 9068 section 4).
     #[error("the token is not an access token")]
     Type,
-    /// No key has signed it.
+    /// Its signature is not by a key of the issuer.
     #[error("the token is not signed with a key and algorithm of the issuer")]
     Signature,
-    /// Its time is over.
+    /// Its `exp` has passed.
     #[error("the token has expired")]
     Expired,
-    /// Its time has not come.
+    /// Its `nbf` has not come yet.
     #[error("the token is not yet valid")]
     NotYetValid,
-    /// Another issuer made it.
+    /// Its `iss` is another issuer.
     #[error("the token is not of the expected issuer")]
     Issuer,
-    /// It was made for another service.
+    /// Its `aud` is another service.
     #[error("the token is not for this audience")]
     Audience,
-    /// Nothing can be said of it, as the keys of the issuer are not known yet.
+    /// It cannot be verified before the keys of the issuer are known.
     #[error("the keys of the issuer are not known yet")]
     NoKeys,
-    /// A claim is missing or has the wrong form.
+    /// A claim is missing or malformed.
     #[error("the token needs the claims iss, aud, exp, sub and tenant in their right form")]
     Claims,
 }
@@ -98,7 +98,7 @@ impl From<InvalidName> for TokenError {
 }
 
 impl TokenVerifier {
-    /// A verifier for the tokens that one of the keys signed.
+    /// Creates a verifier with the keys of the issuer.
     pub fn new(keys: IssuerKeys, rules: TokenRules) -> Self {
         Self { keys, rules }
     }
@@ -106,25 +106,25 @@ impl TokenVerifier {
     /// Verifies a token.
     ///
     /// # Errors
-    /// Why it is not accepted.
+    /// Returns an error if it is not accepted.
     pub async fn verify(&self, token: &str) -> Result<Caller, TokenError> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(TokenError::Malformed);
         }
         let digest = token_digest(token);
-        let trust = self.keys.trust().ok_or(TokenError::NoKeys)?;
-        if let Some(context) = trust.verified.get(&digest) {
-            return Ok(context);
+        let trusted = self.keys.current().ok_or(TokenError::NoKeys)?;
+        if let Some(caller) = trusted.verified.get(&digest) {
+            return Ok(caller);
         }
         let header = self.header(token)?;
-        let trust = self.trust_for(&header, trust).await?;
-        self.verify_with(&trust, &header, token, digest)
+        let trusted = self.keys_for(&header, trusted).await?;
+        self.verify_with(&trusted, &header, token, digest)
     }
 
     fn header(&self, token: &str) -> Result<Header, TokenError> {
         let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Malformed)?;
         self.check_type(header.typ.as_deref())?;
-        // No extension is understood here, so none may be critical (RFC 7515 section 4.1.11).
+        // Critical extensions must be understood (RFC 7515 section 4.1.11), and no extension is supported.
         if header.crit.is_some() {
             return Err(TokenError::Malformed);
         }
@@ -132,31 +132,35 @@ impl TokenVerifier {
     }
 
     fn check_type(&self, typ: Option<&str>) -> Result<(), TokenError> {
-        let is = |accepted: &str| typ.is_some_and(|typ| typ.eq_ignore_ascii_case(accepted));
-        let access_token = is("at+jwt") || is("application/at+jwt");
-        if access_token || !self.rules.require_at_jwt && (typ.is_none() || is("JWT")) {
+        let typ_is = |expected: &str| typ.is_some_and(|typ| typ.eq_ignore_ascii_case(expected));
+        let access_token = typ_is("at+jwt") || typ_is("application/at+jwt");
+        if access_token || !self.rules.require_at_jwt && (typ.is_none() || typ_is("JWT")) {
             Ok(())
         } else {
             Err(TokenError::Type)
         }
     }
 
-    /// What to verify a token with: the newest keys when it names one that is not known.
-    async fn trust_for(&self, header: &Header, trust: Arc<Trust>) -> Result<Arc<Trust>, TokenError> {
+    /// Returns the keys to verify a token with: refreshed ones if it names a key that is not known.
+    async fn keys_for(
+        &self,
+        header: &Header,
+        trusted: Arc<TrustedKeys>,
+    ) -> Result<Arc<TrustedKeys>, TokenError> {
         match &header.kid {
-            Some(id) if !trust.keys.knows(id) => self.keys.refreshed().await.ok_or(TokenError::NoKeys),
-            _ => Ok(trust),
+            Some(id) if !trusted.keys.knows(id) => self.keys.refreshed().await.ok_or(TokenError::NoKeys),
+            _ => Ok(trusted),
         }
     }
 
     fn verify_with(
         &self,
-        trust: &Trust,
+        trusted: &TrustedKeys,
         header: &Header,
         token: &str,
         digest: TokenDigest,
     ) -> Result<Caller, TokenError> {
-        let key = trust
+        let key = trusted
             .keys
             .find(header.kid.as_deref(), header.alg)
             .ok_or(TokenError::Signature)?;
@@ -169,19 +173,19 @@ impl TokenVerifier {
         let TokenData { claims, .. } =
             jsonwebtoken::decode::<Map<String, Value>>(token, &key.decoding, &validation)
                 .map_err(|error| token_error(error.kind()))?;
-        // The library would take a list of issuers too, which RFC 7519 section 4.1.1 does not know.
+        // The library would accept a list of issuers too, which RFC 7519 section 4.1.1 does not allow.
         if claims.get("iss").and_then(Value::as_str) != Some(&self.rules.issuer) {
             return Err(TokenError::Issuer);
         }
-        let context = self.context(&claims)?;
+        let caller = self.caller(&claims)?;
         if let Some(expires) = claims.get("exp").and_then(Value::as_f64) {
             let expires = expires + f64::from(LEEWAY_SECONDS);
-            trust.verified.insert(digest, context.clone(), expires);
+            trusted.verified.insert(digest, caller.clone(), expires);
         }
-        Ok(context)
+        Ok(caller)
     }
 
-    fn context(&self, claims: &Map<String, Value>) -> Result<Caller, TokenError> {
+    fn caller(&self, claims: &Map<String, Value>) -> Result<Caller, TokenError> {
         let text = |name: &str| claims.get(name).and_then(Value::as_str).ok_or(TokenError::Claims);
         Ok(Caller::new(
             TenantId::parse(text(&self.rules.tenant_claim)?)?,
@@ -191,10 +195,10 @@ impl TokenVerifier {
     }
 
     fn scope_value<'a>(&self, claims: &'a Map<String, Value>) -> Option<&'a Value> {
-        let said = |claim: &str| claims.get(claim).filter(|value| !value.is_null());
+        let value = |claim: &str| claims.get(claim).filter(|value| !value.is_null());
         match self.rules.scope_claim.as_deref() {
-            Some(claim) => said(claim),
-            None => said("scope").or_else(|| said("scp")),
+            Some(claim) => value(claim),
+            None => value("scope").or_else(|| value("scp")),
         }
     }
 }
@@ -211,18 +215,18 @@ fn token_error(kind: &ErrorKind) -> TokenError {
     }
 }
 
-/// The scopes in a text with spaces between them (RFC 8693 section 4.2), or in a list, as some issuers write them. Only
-/// those that some method asks for are kept, however many there are.
+/// Returns the scopes of a text with spaces between them (RFC 8693 section 4.2), or of a list, as some issuers write them.
+/// A token may have any number of scopes; only those that some method requires are kept.
 fn scopes(value: Option<&Value>) -> HashSet<String> {
     let texts: Vec<&str> = match value {
         Some(Value::String(text)) => vec![text],
         Some(Value::Array(values)) => values.iter().filter_map(Value::as_str).collect(),
         _ => Vec::new(),
     };
-    let asked_for = |scope: &&str| pb::protos().is_ok_and(|protos| protos.asks_for(scope));
+    let required = |scope: &&str| pb::protos().is_ok_and(|protos| protos.asks_for(scope));
     let scopes = texts
         .into_iter()
         .flat_map(|text| text.split(' '))
-        .filter(asked_for);
+        .filter(required);
     scopes.map(str::to_owned).collect()
 }

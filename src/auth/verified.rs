@@ -1,4 +1,4 @@
-//! Tokens that were verified before, so that a signature is checked once and not at each call.
+//! A cache of verified tokens, so that a signature is checked once and not with each request.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -7,19 +7,19 @@ use quick_cache::sync::Cache;
 use super::Caller;
 use crate::domain::digest::{Sha256, sha256};
 
-/// How many tokens are remembered.
+/// The most tokens in the cache.
 const MAX_TOKENS: usize = 10_000;
 
-/// The digest of a token, by which it is remembered: the token itself is kept nowhere.
+/// The digest of a token, which is the key in the cache: the token itself is kept nowhere.
 pub(super) type TokenDigest = Sha256;
 
-/// Contexts of verified tokens, up to 10,000. The least used are forgotten first.
+/// The callers of up to 10,000 verified tokens. The least used ones are evicted first.
 #[derive(Debug)]
 pub(super) struct VerifiedTokens(Cache<TokenDigest, Verified>);
 
 #[derive(Debug, Clone)]
 struct Verified {
-    context: Caller,
+    caller: Caller,
     /// In seconds since 1970, with the leeway.
     expires: f64,
 }
@@ -35,7 +35,7 @@ pub(super) fn token_digest(token: &str) -> TokenDigest {
 }
 
 impl VerifiedTokens {
-    /// What a token says, if it was verified before and has not expired since.
+    /// Returns the caller of a token that was verified before and has not expired.
     #[expect(
         clippy::disallowed_methods,
         reason = "the cache owns the expiry of its entries"
@@ -43,10 +43,10 @@ impl VerifiedTokens {
     pub(super) fn get(&self, token: &TokenDigest) -> Option<Caller> {
         let verified = self.0.get(token)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
-        (now.as_secs_f64() < verified.expires).then_some(verified.context)
+        (now.as_secs_f64() < verified.expires).then_some(verified.caller)
     }
 
-    pub(super) fn insert(&self, token: TokenDigest, context: Caller, expires: f64) {
-        self.0.insert(token, Verified { context, expires });
+    pub(super) fn insert(&self, token: TokenDigest, caller: Caller, expires: f64) {
+        self.0.insert(token, Verified { caller, expires });
     }
 }

@@ -20,8 +20,8 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use self::error::{CliError, FlagError};
 use crate::{
+    error_chain::error_chain,
     io::bounded::{self, OUTPUT_LIMIT},
-    rpc::status::chain,
 };
 
 /// A registry of OAuth 2.0 clients.
@@ -63,7 +63,8 @@ pub async fn run(args: Vec<OsString>) -> ExitCode {
             ExitCode::from(code)
         }
         Err(error) => {
-            report(move || writeln!(io::stderr(), "error: {}", chain(&error)));
+            let text = error_chain(&error);
+            report(move || writeln!(io::stderr(), "error: {text}"));
             ExitCode::FAILURE
         }
     }

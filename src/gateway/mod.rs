@@ -36,8 +36,8 @@ use self::{
 use crate::{
     pb::{Protos, v1::ErrorReason},
     rpc::{
-        stack::{Stack, StackConfig, gate::Check, resolve::CalledMethod, stack},
-        status::Failure,
+        failure::Failure,
+        stack::{Stack, StackConfig, filter::Predicate, resolve::CalledMethod, stack},
     },
 };
 
@@ -132,8 +132,8 @@ pub fn error_response(protos: &Protos, failure: Failure) -> Response<Body> {
     response::finish(protos, Status::from(failure).into_http())
 }
 
-impl Check for RequireMatch {
-    async fn check<B: Send>(&self, request: &mut Request<B>) -> Result<(), Failure> {
+impl Predicate for RequireMatch {
+    fn check<B>(&self, request: &mut Request<B>) -> Result<(), Failure> {
         let found = request
             .extensions()
             .get::<Match>()

@@ -13,7 +13,7 @@ use serde_json::{Map, Number, Value};
 use serde_path_to_error::{Deserializer, Path, Segment, Track};
 
 use super::{Matched, binding::Body, json};
-use crate::{pb::v1::ErrorReason, rpc::status::Failure};
+use crate::{pb::v1::ErrorReason, rpc::failure::Failure};
 
 /// Members under their JSON names, each only once.
 type Object = Map<String, Value>;

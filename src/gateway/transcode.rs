@@ -22,7 +22,7 @@ use super::{
     json, request,
     response::{self, BadAnswer},
 };
-use crate::{pb::v1::ErrorReason, rpc::status::Failure};
+use crate::{pb::v1::ErrorReason, rpc::failure::Failure};
 
 /// The gRPC router.
 pub(super) type BoxRouter = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
@@ -86,9 +86,7 @@ async fn transcode(router: BoxRouter, request: Request<Drained>) -> Result<Respo
     if Status::from_header_map(answer.headers()).is_some() {
         return Ok(answer);
     }
-    respond(&matched, answer)
-        .await
-        .map_err(|error| Failure::internal(&error))
+    respond(&matched, answer).await.map_err(Failure::internal)
 }
 
 async fn respond(matched: &Arc<Matched>, answer: Response<Body>) -> Result<Response<Body>, BadAnswer> {

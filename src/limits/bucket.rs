@@ -1,48 +1,48 @@
-//! The arithmetic of a token bucket, in whole microseconds, which Redis counts exactly too.
+//! The arithmetic of a token bucket, in whole microseconds, which are exact in Redis too.
 
 use std::{num::NonZeroU32, time::Duration};
 
 use crate::pb::RateTier;
 
-/// The largest quota a minute that microseconds can tell apart from a larger one.
+/// The largest quota a minute that whole microseconds can hold apart from larger ones.
 pub const MAX_PER_MINUTE: u32 = 60_000_000;
 
 const MINUTE_MICROS: u64 = 60_000_000;
 
-/// The bucket that each caller has in a tier. It holds the calls of a minute, and fills up evenly.
+/// The size of the bucket that each caller has in a tier. A full one holds the requests of a minute; it fills up evenly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Bucket {
     pub(super) tier: RateTier,
     pub(super) quota: NonZeroU32,
 }
 
-/// What became of a call.
+/// Whether a request is within the quota of its caller, and how full the bucket is afterwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Decision {
+pub(crate) struct Decision {
     pub(super) bucket: Bucket,
     pub(super) allowed: bool,
-    /// How long it takes until the bucket is full, if nothing more is taken from it.
+    /// The time until the bucket is full, if nothing more is taken from it.
     pub(super) until_full: Duration,
 }
 
 impl Bucket {
-    /// Nothing when any number of calls is allowed.
+    /// Returns `None` if the quota is 0, which means any number.
     pub(super) fn new(tier: RateTier, per_minute: u32) -> Option<Self> {
         NonZeroU32::new(per_minute).map(|quota| Self { tier, quota })
     }
 
-    /// How long it takes until there is room for one call more. Rounded up, so that the rate is never above the quota.
+    /// The time in which room for one more request comes up. Rounded up, so that the rate is never above the quota.
     pub(super) fn interval(self) -> Duration {
         Duration::from_micros(MINUTE_MICROS.div_ceil(self.quota.get().into()))
     }
 
-    /// How long it takes to fill the empty bucket: a minute, but for the rounding.
+    /// The time in which an empty bucket fills up: a minute, but for the rounding.
     pub(super) fn window(self) -> Duration {
         self.interval() * self.quota.get()
     }
 
-    /// Takes a call from a bucket that is full in so long, if there is room: the generic cell rate algorithm, as
-    /// `token_bucket.lua` has it too.
+    /// Takes a request from a bucket that will be full in `until_full`, if there is room. This is the generic cell rate
+    /// algorithm, as in `token_bucket.lua`.
     pub(super) fn take(self, until_full: Duration) -> Decision {
         let (missing, more) = (until_full.min(self.window()), self.interval());
         let allowed = missing + more <= self.window();
@@ -55,15 +55,28 @@ impl Bucket {
 }
 
 impl Decision {
-    /// How many more calls there is room for at once.
-    pub(super) fn remaining(&self) -> u32 {
-        let room = self.bucket.window().saturating_sub(self.until_full);
-        let calls = room.as_micros() / self.bucket.interval().as_micros();
-        u32::try_from(calls).unwrap_or(u32::MAX)
+    pub(crate) fn tier(&self) -> RateTier {
+        self.bucket.tier
     }
 
-    /// How long to wait for the next call that is let through, after one that was not.
-    pub(super) fn retry_after(&self) -> Option<Duration> {
+    pub(crate) fn quota(&self) -> NonZeroU32 {
+        self.bucket.quota
+    }
+
+    /// The time until the bucket is full, if nothing more is taken from it.
+    pub(crate) fn until_full(&self) -> Duration {
+        self.until_full
+    }
+
+    /// The number of requests that there is room for at once.
+    pub(crate) fn remaining(&self) -> u32 {
+        let room = self.bucket.window().saturating_sub(self.until_full);
+        let requests = room.as_micros() / self.bucket.interval().as_micros();
+        u32::try_from(requests).unwrap_or(u32::MAX)
+    }
+
+    /// The time until there is room again, or `None` if the request is within the quota.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
         let room_for_one = self.bucket.window().saturating_sub(self.bucket.interval());
         (!self.allowed).then(|| self.until_full.saturating_sub(room_for_one))
     }
@@ -93,14 +106,14 @@ mod tests {
             (u32::MAX, 1),
         ] {
             assert_eq!(bucket(quota).interval(), Duration::from_micros(micros), "{quota}");
-            let calls_a_minute = MINUTE_MICROS / micros;
-            assert!(calls_a_minute <= quota.into(), "{quota}");
+            let requests_a_minute = MINUTE_MICROS / micros;
+            assert!(requests_a_minute <= quota.into(), "{quota}");
         }
     }
 
     #[test]
-    fn what_remains_and_how_long_to_wait_follow_from_how_full_the_bucket_is() {
-        // Of 60 a minute, by how many milliseconds are missing until it is full.
+    fn the_remaining_requests_and_the_wait_follow_from_how_full_the_bucket_is() {
+        // Of 60 a minute, by the milliseconds until the bucket is full.
         for (allowed, missing, remaining, wait) in [
             (true, 1_000, 59, None),
             (true, 1_001, 58, None),
@@ -114,8 +127,8 @@ mod tests {
                 allowed,
                 until_full: Duration::from_millis(missing),
             };
-            let said = (decision.remaining(), decision.retry_after());
-            assert_eq!(said, (remaining, wait.map(Duration::from_millis)), "{missing}");
+            let outcome = (decision.remaining(), decision.retry_after());
+            assert_eq!(outcome, (remaining, wait.map(Duration::from_millis)), "{missing}");
         }
     }
 }

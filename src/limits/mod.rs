@@ -1,8 +1,7 @@
-//! How often one subject of one tenant may call the methods of a tier: a token bucket a caller and tier, in the memory of
-//! this process, or in Redis for all replicas.
+//! Rate limits: a token bucket for each caller (a subject of a tenant) and tier, in the memory of this process, or in Redis
+//! for all replicas.
 
 mod bucket;
-mod layer;
 mod process;
 mod redis;
 mod redis_url;
@@ -13,46 +12,35 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{Extensions, Request};
-
+pub(crate) use self::bucket::Decision;
+use self::{bucket::Bucket, process::ProcessLimiter, redis::RedisLimiter};
 pub use self::{
     bucket::MAX_PER_MINUTE,
-    layer::RateLimitHeaders,
     redis_url::{InvalidRedisUrl, RedisUrl},
-};
-use self::{
-    bucket::{Bucket, Decision},
-    layer::Decided,
-    process::ProcessLimiter,
-    redis::Redis,
 };
 use crate::{
     auth::Caller,
     domain::ids::{Subject, TenantId},
-    pb::{RateTier, v1::ErrorReason},
-    rpc::{
-        stack::{gate::Check, resolve::CalledMethod},
-        status::Failure,
-    },
+    pb::RateTier,
     telemetry::metrics::{self, DecidedBy},
 };
 
-/// How often idle callers are forgotten.
-const FORGET_INTERVAL: Duration = Duration::from_mins(1);
+/// How often full buckets are purged.
+const PURGE_INTERVAL: Duration = Duration::from_mins(1);
 
-/// Who has a bucket.
+/// The owner of a bucket.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct LimitKey {
     tenant: TenantId,
     subject: Subject,
 }
 
-/// How many calls a minute each tier allows; 0 means any number.
+/// The requests a minute that each tier allows a caller; 0 means any number.
 #[derive(Debug, Clone, Copy)]
 pub struct Quotas {
-    /// Of reads.
+    /// For reads.
     pub tier1_per_minute: u32,
-    /// Of changes.
+    /// For changes.
     pub tier2_per_minute: u32,
 }
 
@@ -73,33 +61,33 @@ impl Default for Quotas {
     }
 }
 
-/// Refuses calls over the quota of their tier. Cheap to clone.
+/// Decides whether requests are within the quotas of their callers. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct RateLimit(Arc<Limiters>);
+pub struct RateLimiter(Arc<Limiters>);
 
 #[derive(Debug)]
 struct Limiters {
     one: Option<ProcessLimiter>,
     two: Option<ProcessLimiter>,
-    redis: Option<Redis>,
+    redis: Option<RedisLimiter>,
 }
 
-impl RateLimit {
-    /// Limits in this process alone.
+impl RateLimiter {
+    /// Creates a limiter of this process alone.
     pub fn new(quotas: Quotas) -> Self {
         Self::with(quotas, None)
     }
 
-    /// Shares the limits with the other replicas on a Redis. While it does not answer, limits in this process alone, from
-    /// where Redis left off.
+    /// Creates a limiter that shares its buckets with other replicas in Redis. While Redis is unavailable, it decides by
+    /// itself, from where Redis left off.
     ///
     /// # Errors
-    /// When the operating system gives no thread for it.
+    /// Returns an error if the operating system cannot start a thread.
     pub async fn shared(quotas: Quotas, redis: RedisUrl) -> io::Result<Self> {
-        Ok(Self::with(quotas, Some(Redis::connect(redis).await?)))
+        Ok(Self::with(quotas, Some(RedisLimiter::connect(redis).await?)))
     }
 
-    fn with(quotas: Quotas, redis: Option<Redis>) -> Self {
+    fn with(quotas: Quotas, redis: Option<RedisLimiter>) -> Self {
         let limiter = |tier, per_minute| Bucket::new(tier, per_minute).map(ProcessLimiter::new);
         Self(Arc::new(Limiters {
             one: limiter(RateTier::One, quotas.tier1_per_minute),
@@ -108,71 +96,46 @@ impl RateLimit {
         }))
     }
 
-    /// Forgets idle callers now and then. It never ends.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the layer passes the time to the limiters"
-    )]
-    pub async fn forget_idle(self) {
-        let mut interval = tokio::time::interval(FORGET_INTERVAL);
+    /// Purges full buckets now and then. Never returns.
+    #[expect(clippy::disallowed_methods, reason = "the task owns its timer")]
+    pub async fn purge_full(self) {
+        let mut interval = tokio::time::interval(PURGE_INTERVAL);
         loop {
             interval.tick().await;
             for limiter in [&self.0.one, &self.0.two].into_iter().flatten() {
-                limiter.forget_idle(Instant::now());
+                limiter.purge_full(Instant::now());
             }
         }
     }
 
-    /// Nothing when the call is not counted.
-    async fn decide(&self, call: &Extensions) -> Option<Decision> {
-        let CalledMethod(policy) = call.get()?;
-        let limiter = match policy.rate_tier? {
+    /// Takes a request from the bucket that its caller has in a tier, if there is room. Returns `None` if the tier has no
+    /// limit.
+    pub(crate) async fn decide(&self, tier: RateTier, caller: &Caller) -> Option<Decision> {
+        let limiter = match tier {
             RateTier::One => self.0.one.as_ref()?,
             RateTier::Two => self.0.two.as_ref()?,
         };
-        let context: &Caller = call.get()?;
-        let caller = LimitKey {
-            tenant: context.tenant().clone(),
-            subject: context.subject().clone(),
+        let key = LimitKey {
+            tenant: caller.tenant().clone(),
+            subject: caller.subject().clone(),
         };
-        let (decision, by) = self.ask(limiter, &caller).await;
-        metrics::limit_decided(limiter.bucket.tier, decision.allowed, by);
+        let (decision, by) = self.decide_by(limiter, &key).await;
+        metrics::limit_decided(tier, decision.allowed, by);
         Some(decision)
     }
 
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the layer passes the time to the limiters"
-    )]
-    async fn ask(&self, limiter: &ProcessLimiter, caller: &LimitKey) -> (Decision, DecidedBy) {
+    /// Asks Redis first, if there is one.
+    #[expect(clippy::disallowed_methods, reason = "the limiters get the time from here")]
+    async fn decide_by(&self, limiter: &ProcessLimiter, key: &LimitKey) -> (Decision, DecidedBy) {
         let Some(redis) = &self.0.redis else {
-            return (limiter.decide(caller, Instant::now()), DecidedBy::Process);
+            return (limiter.decide(key, Instant::now()), DecidedBy::Process);
         };
-        match redis.decide(limiter.bucket, caller).await {
+        match redis.decide(limiter.bucket, key).await {
             Some(decision) => {
-                limiter.follow(caller, &decision, Instant::now());
+                limiter.follow(key, &decision, Instant::now());
                 (decision, DecidedBy::Redis)
             }
-            None => (limiter.decide(caller, Instant::now()), DecidedBy::Fallback),
-        }
-    }
-}
-
-impl Check for RateLimit {
-    async fn check<B: Send>(&self, request: &mut Request<B>) -> Result<(), Failure> {
-        let Some(decision) = self.decide(request.extensions()).await else {
-            return Ok(());
-        };
-        if let Some(Decided(decided)) = request.extensions().get() {
-            decided.get_or_init(|| decision);
-        }
-        match decision.retry_after() {
-            None => Ok(()),
-            Some(delay) => Err(Failure::new(
-                ErrorReason::RateLimited,
-                "the quota of calls is used up, try again later",
-            )
-            .retry_after(delay)),
+            None => (limiter.decide(key, Instant::now()), DecidedBy::Fallback),
         }
     }
 }

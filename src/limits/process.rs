@@ -1,12 +1,12 @@
 //! Limits in the memory of this process.
 //!
-//! A crate for rate limits would do, but that none lets a bucket be filled as another one is: while Redis decides, the
-//! buckets here follow, so that a replica goes on from there when Redis is away.
+//! No crate for rate limits lets a bucket be set to the state of another one. While Redis decides, the buckets here follow
+//! it, so that a replica goes on from there when Redis becomes unavailable.
 
 use std::{
     collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -18,7 +18,7 @@ use super::{
 #[derive(Debug)]
 pub(super) struct ProcessLimiter {
     pub(super) bucket: Bucket,
-    /// When the bucket of a caller is full again. Who is not in it has a full one.
+    /// The time at which the bucket of a caller is full again. A caller that is not in the map has a full one.
     full_at: Mutex<HashMap<LimitKey, Instant>>,
 }
 
@@ -30,7 +30,7 @@ impl ProcessLimiter {
         }
     }
 
-    /// Takes a call from the bucket of its caller, if there is room.
+    /// Takes a request from the bucket of its caller, if there is room.
     pub(super) fn decide(&self, caller: &LimitKey, now: Instant) -> Decision {
         let mut callers = self.callers();
         if let Some(full_at) = callers.get_mut(caller) {
@@ -38,38 +38,36 @@ impl ProcessLimiter {
             *full_at = now + decision.until_full;
             return decision;
         }
-        let decision = self.bucket.take(std::time::Duration::ZERO);
+        let decision = self.bucket.take(Duration::ZERO);
         callers.insert(caller.clone(), now + decision.until_full);
         decision
     }
 
-    /// Follows what was decided elsewhere. The bucket is never fuller than there.
-    pub(super) fn follow(&self, caller: &LimitKey, decided: &Decision, now: Instant) {
-        let elsewhere = now + decided.until_full;
+    /// Sets a bucket to its state after a decision of Redis, unless it is less full already.
+    pub(super) fn follow(&self, caller: &LimitKey, decision: &Decision, now: Instant) {
+        let full_there = now + decision.until_full;
         let mut callers = self.callers();
         match callers.get_mut(caller) {
-            Some(full_at) => *full_at = elsewhere.max(*full_at),
-            None => drop(callers.insert(caller.clone(), elsewhere)),
+            Some(full_at) => *full_at = full_there.max(*full_at),
+            None => drop(callers.insert(caller.clone(), full_there)),
         }
     }
 
-    /// Forgets the callers whose buckets are full again.
-    pub(super) fn forget_idle(&self, now: Instant) {
+    /// Purges the buckets that are full again.
+    pub(super) fn purge_full(&self, now: Instant) {
         let mut callers = self.callers();
         callers.retain(|_, full_at| *full_at > now);
         callers.shrink_to_fit();
     }
 
     fn callers(&self) -> MutexGuard<'_, HashMap<LimitKey, Instant>> {
-        // Nothing can panic half-way through a change.
+        // No change can panic half-way.
         self.full_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::{
         domain::ids::{Subject, TenantId},
@@ -88,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_bucket_lets_the_quota_through_at_once() {
+    fn a_full_bucket_admits_the_quota_at_once() {
         let (limiter, now) = (limiter(60), Instant::now());
         let caller = caller("a", "b");
         for remaining in (0..60).rev() {
@@ -101,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_as_long_as_he_is_told_is_let_through_and_nobody_else() {
+    fn a_caller_is_admitted_after_the_wait_and_not_before() {
         let (limiter, mut now) = (limiter(7), Instant::now());
         let (caller, least) = (caller("a", "b"), Duration::from_nanos(1));
         while limiter.decide(&caller, now).allowed {}
@@ -119,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn no_minute_lets_more_through_than_the_quota_and_what_was_in_the_bucket() {
+    fn a_minute_admits_no_more_than_the_quota_and_a_full_bucket() {
         for quota in [1, 7, 59, 1_000] {
             let (limiter, mut now) = (limiter(quota), Instant::now());
             let caller = caller("a", "b");
@@ -136,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bucket_follows_what_is_decided_elsewhere_and_goes_on_from_there() {
+    fn a_bucket_follows_the_decisions_of_redis_and_goes_on_from_there() {
         let (here, elsewhere, now) = (limiter(60), limiter(60), Instant::now());
         let caller = caller("a", "b");
         loop {
@@ -152,7 +150,7 @@ mod tests {
         );
         let second = now + Duration::from_secs(1);
         assert!(here.decide(&caller, second).allowed && !here.decide(&caller, second).allowed);
-        // What comes late does not fill it up.
+        // A decision that arrives late does not fill it up.
         let late = Decision {
             until_full: Duration::ZERO,
             ..here.decide(&caller, second)
@@ -162,13 +160,13 @@ mod tests {
     }
 
     #[test]
-    fn a_caller_whose_bucket_is_full_again_is_forgotten() {
+    fn full_buckets_are_purged() {
         let (limiter, now) = (limiter(60), Instant::now());
         limiter.decide(&caller("a", "idle"), now);
         let later = now + Duration::from_secs(2);
         limiter.decide(&caller("a", "busy"), later);
         assert_eq!(limiter.callers().len(), 2);
-        limiter.forget_idle(later + Duration::from_millis(500));
+        limiter.purge_full(later + Duration::from_millis(500));
         assert_eq!(limiter.callers().len(), 1);
         let decision = limiter.decide(&caller("a", "busy"), later + Duration::from_millis(500));
         assert_eq!(decision.remaining(), 58);

@@ -1,5 +1,4 @@
-//! Limits that replicas share through Redis. A call never waits for a connection: there is one, or the call is not for
-//! Redis to decide.
+//! Buckets that replicas share through Redis. A request never waits for a connection: without one, Redis does not decide.
 
 use std::{fmt, io, sync::Arc, time::Duration};
 
@@ -17,68 +16,68 @@ use super::{
 };
 use crate::pb::RateTier;
 
-/// How long a call waits for the answer of Redis.
-const CALL_BUDGET: Duration = Duration::from_millis(200);
-/// How long Redis has to take a connection and to answer on it.
+/// The time that Redis has to decide about a request.
+const DECISION_TIMEOUT: Duration = Duration::from_millis(200);
+/// The time that Redis has to accept a connection and to respond on it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long Redis is left alone after it failed.
-const PAUSE: Duration = Duration::from_secs(1);
+/// The pause before a new connection after one has failed.
+const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
 
 const TOKEN_BUCKET: &str = include_str!("token_bucket.lua");
 const KEY_PREFIX: &str = "oauth-clients:limit:";
 
-/// Why Redis does not decide.
+/// An error of Redis, or of the connection to it.
 #[derive(Debug, Error)]
-enum Away {
-    #[error("no answer in time")]
+enum RedisUnavailable {
+    #[error("no response in time")]
     TimedOut,
     #[error(transparent)]
     Failed(#[from] RedisError),
 }
 
-/// A connection that works, as far as is known. All calls share it.
-type Link = Arc<MultiplexedConnection>;
+/// A connection that all requests share.
+type Connection = Arc<MultiplexedConnection>;
 
-/// The limits that are kept in Redis. Talking to it has a thread of its own: where all others are busy, an answer that
-/// has come would be read so late that Redis seemed to be away.
+/// Decides by the buckets in Redis. The connection has a thread of its own: if all others are busy, they read a response so
+/// late that Redis seems to be unavailable.
 #[derive(Debug)]
-pub(super) struct Redis {
+pub(super) struct RedisLimiter {
     shared: Arc<Shared>,
     thread: OwnThread,
 }
 
-/// What the thread works with.
+/// The state that the thread works with.
 struct Shared {
     url: RedisUrl,
     script: Script,
-    link: watch::Sender<Option<Link>>,
+    connection: watch::Sender<Option<Connection>>,
 }
 
-/// A runtime that ends without being waited for, as it may be dropped within another.
+/// A runtime of one thread. Dropping it does not wait for the thread, so it may be dropped within another runtime.
 #[derive(Debug)]
 struct OwnThread(Option<Runtime>);
 
-impl Redis {
-    /// Connects, if Redis can be reached; else it will once it can.
+impl RedisLimiter {
+    /// Connects to Redis, or keeps trying in the background.
     ///
     /// # Errors
-    /// When the operating system gives no thread.
+    /// Returns an error if the operating system cannot start a thread.
     pub(super) async fn connect(url: RedisUrl) -> io::Result<Self> {
         if let ConnectionAddr::TcpTls { .. } = url.0.get_connection_info().addr() {
-            // The client library takes the provider of the process. Perhaps there is one already.
+            // The client library uses the provider of the process, which may be installed already.
             let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
         }
         let shared = Arc::new(Shared {
             url,
             script: Script::new(TOKEN_BUCKET),
-            link: watch::Sender::new(None),
+            connection: watch::Sender::new(None),
         });
         let thread = OwnThread::start()?;
         let first = shared.clone();
         thread
             .run(async move {
-                if let Err(error) = first.link_up().await {
-                    first.say_away(&error);
+                if let Err(error) = first.connect().await {
+                    first.log_unavailable(&error);
                 }
             })
             .await;
@@ -86,13 +85,15 @@ impl Redis {
         Ok(Self { shared, thread })
     }
 
-    /// Takes a call from the bucket of its caller, if there is room. Nothing when Redis does not answer.
+    /// Takes a request from the bucket of its caller, if there is room. Returns `None` if Redis is unavailable.
     pub(super) async fn decide(&self, bucket: Bucket, caller: &LimitKey) -> Option<Decision> {
-        let link = self.shared.link.borrow().clone()?;
+        let connection = self.shared.connection.borrow().clone()?;
         let (shared, key) = (self.shared.clone(), key(bucket.tier, caller));
         let deciding = async move {
-            let outcome = within(CALL_BUDGET, shared.take(&link, &key, bucket)).await;
-            outcome.map_err(|error| shared.drop_link(&link, &error)).ok()
+            let outcome = within(DECISION_TIMEOUT, shared.take(&connection, &key, bucket)).await;
+            outcome
+                .map_err(|error| shared.disconnect(&connection, &error))
+                .ok()
         };
         self.thread.run(deciding).await.flatten()
     }
@@ -128,45 +129,46 @@ impl Drop for OwnThread {
 }
 
 impl Shared {
-    /// Connects anew whenever the connection was lost. It never ends.
+    /// Reconnects whenever the connection is lost. Never returns.
     async fn keep_connected(self: Arc<Self>) {
-        let mut link = self.link.subscribe();
-        while link.wait_for(Option::is_none).await.is_ok() {
-            tokio::time::sleep(PAUSE).await;
-            // That Redis is away was said when it went.
-            let _still_away = self.link_up().await;
+        let mut connection = self.connection.subscribe();
+        while connection.wait_for(Option::is_none).await.is_ok() {
+            tokio::time::sleep(RECONNECT_PAUSE).await;
+            // The loss was logged already.
+            let _still_unavailable = self.connect().await;
         }
     }
 
-    async fn link_up(&self) -> Result<(), Away> {
-        let link = within(CONNECT_TIMEOUT, self.new_link()).await?;
-        self.link.send_replace(Some(link));
-        tracing::info!(redis = %self.url, "Redis answers: replicas share the rate limits");
+    async fn connect(&self) -> Result<(), RedisUnavailable> {
+        let connection = within(CONNECT_TIMEOUT, self.new_connection()).await?;
+        self.connection.send_replace(Some(connection));
+        tracing::info!(redis = %self.url, "Redis connected, replicas share the rate limits");
         Ok(())
     }
 
-    /// A connection counts once the script ran on it: what answers may be loading still, be a read-only replica, or
-    /// refuse its user the script.
-    async fn new_link(&self) -> Result<Link, RedisError> {
-        // The time limits are those of this file.
+    /// Creates a connection and runs the script on it: the server may still be loading its data, be a read-only replica, or
+    /// deny the user the script.
+    async fn new_connection(&self) -> Result<Connection, RedisError> {
+        // This file has time limits of its own.
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(None)
             .set_response_timeout(None);
         let connecting = self.url.0.get_multiplexed_async_connection_with_config(&config);
-        let link = Arc::new(connecting.await?);
+        let connection = Arc::new(connecting.await?);
         if let Some(bucket) = Bucket::new(RateTier::One, MAX_PER_MINUTE) {
-            self.take(&link, &format!("{KEY_PREFIX}probe"), bucket).await?;
+            self.take(&connection, &format!("{KEY_PREFIX}probe"), bucket)
+                .await?;
         }
-        Ok(link)
+        Ok(connection)
     }
 
-    async fn take(&self, link: &Link, key: &str, bucket: Bucket) -> Result<Decision, RedisError> {
+    async fn take(&self, connection: &Connection, key: &str, bucket: Bucket) -> Result<Decision, RedisError> {
         let (allowed, until_full) = self
             .script
             .key(key)
             .arg(micros(bucket.interval()))
             .arg(micros(bucket.window()))
-            .invoke_async(&mut MultiplexedConnection::clone(link))
+            .invoke_async(&mut MultiplexedConnection::clone(connection))
             .await?;
         Ok(Decision {
             bucket,
@@ -175,22 +177,24 @@ impl Shared {
         })
     }
 
-    /// Only the first of the calls that notice drops the connection, and says so.
-    fn drop_link(&self, failed: &Link, error: &Away) {
-        let dropped = self.link.send_if_modified(|link| {
-            let same = link.as_ref().is_some_and(|link| Arc::ptr_eq(link, failed));
+    /// Drops a connection that failed. Of the requests that notice, only the first one logs it.
+    fn disconnect(&self, failed: &Connection, error: &RedisUnavailable) {
+        let dropped = self.connection.send_if_modified(|connection| {
+            let same = connection
+                .as_ref()
+                .is_some_and(|connection| Arc::ptr_eq(connection, failed));
             if same {
-                *link = None;
+                *connection = None;
             }
             same
         });
         if dropped {
-            self.say_away(error);
+            self.log_unavailable(error);
         }
     }
 
-    fn say_away(&self, error: &Away) {
-        tracing::warn!(redis = %self.url, %error, "Redis does not answer: each replica limits by itself");
+    fn log_unavailable(&self, error: &RedisUnavailable) {
+        tracing::warn!(redis = %self.url, %error, "Redis unavailable, each replica limits by itself");
     }
 }
 
@@ -202,14 +206,17 @@ impl fmt::Debug for Shared {
     }
 }
 
-async fn within<T>(limit: Duration, work: impl Future<Output = Result<T, RedisError>>) -> Result<T, Away> {
+async fn within<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, RedisError>>,
+) -> Result<T, RedisUnavailable> {
     match tokio::time::timeout(limit, work).await {
         Ok(outcome) => Ok(outcome?),
-        Err(_) => Err(Away::TimedOut),
+        Err(_) => Err(RedisUnavailable::TimedOut),
     }
 }
 
-/// The key of a bucket. Neither tenants nor subjects have control characters, so no two callers share one.
+/// Returns the key of a bucket. Neither tenants nor subjects have control characters, so no two callers share one.
 fn key(tier: RateTier, caller: &LimitKey) -> String {
     let (tenant, subject) = (caller.tenant.as_str(), caller.subject.as_str());
     format!("{KEY_PREFIX}{}:{tenant}\u{1f}{subject}", tier.name())

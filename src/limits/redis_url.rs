@@ -1,15 +1,15 @@
-//! Where Redis is.
+//! The URL of a Redis server.
 
 use std::{fmt, str::FromStr};
 
 use redis::{Client, ConnectionAddr, IntoConnectionInfo as _, io::tcp::TcpSettings};
 use thiserror::Error;
 
-/// Where Redis is. Its `Debug` and `Display` say neither user nor password.
+/// The URL of a Redis server. Its `Debug` and `Display` leave out the user and the password.
 #[derive(Clone)]
 pub struct RedisUrl(pub(super) Client);
 
-/// A text says no Redis.
+/// The error for text that is not a valid Redis URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("must be redis://USER:PASSWORD@HOST:PORT/DATABASE, or rediss:// for TLS, or unix:///PATH")]
 pub struct InvalidRedisUrl;
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_redis_is_a_url_that_says_neither_user_nor_password() {
+    fn a_url_is_shown_without_user_and_password() {
         for (url, shown) in [
             ("redis://user:secret@redis.example/3", "redis.example:6379"),
             ("rediss://:secret@redis.example:7000", "redis.example:7000"),
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_no_redis() {
+    fn other_text_is_not_a_redis_url() {
         for text in [
             "",
             "redis.example:6379",

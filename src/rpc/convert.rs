@@ -18,7 +18,7 @@ use crate::{
         timestamp::Timestamp,
     },
     pb::v1,
-    rpc::status::Failure,
+    rpc::failure::Failure,
 };
 
 impl From<v1::CreateOAuthClientRequest> for ClientDraft {

@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use thiserror::Error;
 use uuid::Uuid;
 
-use super::status::Failure;
+use super::failure::Failure;
 use crate::domain::{ids::ClientId, secret::SecretSeed, timestamp::Timestamp};
 
 #[derive(Debug, Error)]
@@ -27,6 +27,6 @@ pub(super) fn new_client_id() -> ClientId {
 
 pub(super) fn secret_seed() -> Result<SecretSeed, Failure> {
     let mut seed = [0; SecretSeed::LEN];
-    aws_lc_rs::rand::fill(&mut seed).map_err(|_| Failure::internal(&NoRandomBytes))?;
+    aws_lc_rs::rand::fill(&mut seed).map_err(|_| Failure::internal(NoRandomBytes))?;
     Ok(SecretSeed::from_bytes(seed))
 }

@@ -1,9 +1,9 @@
-//! The gRPC transport: the stack that every call passes, and the handlers behind it.
+//! The gRPC transport: the stack that every request passes, and the handlers behind it.
 
-mod call;
 pub mod client_authentication;
 pub mod convert;
 mod environment;
+pub mod failure;
 pub mod oauth_client;
+mod request;
 pub mod stack;
-pub mod status;

@@ -1,23 +1,25 @@
 //! Assembles the transports and their background tasks.
 
+use std::sync::Arc;
+
 use tonic::service::Routes;
 use tonic_health::pb::health_server::{Health, HealthServer};
-use tower::util::{BoxCloneSyncService, MapResponse};
+use tower::util::BoxCloneSyncService;
 
 use super::{
     Server, ServerError, background::Upkeep, drain::Running, grpc, issuer::TrustedIssuer, listener::Listener,
     readiness::Readiness, rest, transports::Transports,
 };
 use crate::{
-    auth::{Authenticate, TokenVerifier},
+    auth::TokenVerifier,
     config::ServerConfig,
     gateway::Gateway,
-    limits::RateLimit,
+    limits::RateLimiter,
     pb::Protos,
     rpc::{
         client_authentication::ClientAuthentication,
         oauth_client::OAuthClients,
-        stack::{StackConfig, normalize::normalize},
+        stack::{StackConfig, grpc_router},
     },
     tls::ListenerTls,
 };
@@ -43,11 +45,11 @@ impl Server {
         let TrustedIssuer { keys, rules, keeper } = self.issuer;
         let readiness = Readiness::new(health);
         readiness.set(keys.are_known()).await;
-        let rate_limit = rate_limit(&self.config).await?;
+        let limiter = limiter(&self.config).await?;
         let stack = StackConfig {
-            authenticate: Authenticate::new(TokenVerifier::new(keys.clone(), rules)),
-            rate_limit: rate_limit.clone(),
-            call_timeout: self.config.call_timeout,
+            tokens: Arc::new(TokenVerifier::new(keys.clone(), rules)),
+            limiter: limiter.clone(),
+            request_timeout: self.config.call_timeout,
         };
         let api = Api {
             protos: self.protos,
@@ -59,7 +61,7 @@ impl Server {
             keys,
             keeper,
             readiness: readiness.clone(),
-            rate_limit,
+            limiter,
             tls: self.tls,
         };
         Ok(Running {
@@ -99,17 +101,16 @@ impl Api {
     }
 
     fn gateway(&self) -> Result<Gateway, ServerError> {
-        let in_process = MapResponse::new(self.routes.clone(), normalize);
-        let in_process = BoxCloneSyncService::new(in_process);
+        let in_process = BoxCloneSyncService::new(grpc_router(self.routes.clone()));
         Ok(Gateway::new(self.protos, self.stack.clone(), in_process)?)
     }
 }
 
-async fn rate_limit(config: &ServerConfig) -> Result<RateLimit, ServerError> {
+async fn limiter(config: &ServerConfig) -> Result<RateLimiter, ServerError> {
     match &config.redis_url {
-        Some(redis) => RateLimit::shared(config.quotas, redis.clone())
+        Some(redis) => RateLimiter::shared(config.quotas, redis.clone())
             .await
             .map_err(ServerError::Thread),
-        None => Ok(RateLimit::new(config.quotas)),
+        None => Ok(RateLimiter::new(config.quotas)),
     }
 }

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     auth::{IssuerKeys, KeyKeeper},
-    limits::RateLimit,
+    limits::RateLimiter,
     store::Store,
     tls::ListenerTls,
 };
@@ -20,7 +20,7 @@ pub(super) struct Upkeep {
     pub(super) keys: IssuerKeys,
     pub(super) keeper: Option<KeyKeeper>,
     pub(super) readiness: Readiness,
-    pub(super) rate_limit: RateLimit,
+    pub(super) limiter: RateLimiter,
     pub(super) tls: Option<ListenerTls>,
 }
 
@@ -38,7 +38,7 @@ impl Upkeep {
         probe.spawn(keep_ready(self.store.clone(), self.keys, self.readiness));
         let mut upkeep = JoinSet::new();
         upkeep.spawn(purge_assertions(self.store));
-        upkeep.spawn(self.rate_limit.forget_idle());
+        upkeep.spawn(self.limiter.purge_full());
         if let Some(keeper) = self.keeper {
             upkeep.spawn(keeper.run());
         }

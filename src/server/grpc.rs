@@ -2,7 +2,6 @@
 
 use tonic::service::Routes;
 use tonic_health::pb::health_server::{Health, HealthServer};
-use tower::util::MapResponse;
 
 use super::{
     MAX_HEADER_BYTES, ServerError,
@@ -21,7 +20,7 @@ use crate::{
     rpc::{
         client_authentication::ClientAuthentication,
         oauth_client::OAuthClients,
-        stack::{StackConfig, fit::fit_trailers, normalize::normalize, resolve::ResolveMethod, stack},
+        stack::{StackConfig, grpc_stack},
     },
 };
 
@@ -64,16 +63,7 @@ pub(super) async fn serve(
     routes: Routes,
     stop: StopSignal,
 ) -> Result<(), ServerError> {
-    let layers = tower::layer::layer_fn(move |routes: Routes| {
-        MapResponse::new(
-            stack(
-                config.clone(),
-                ResolveMethod(protos),
-                MapResponse::new(routes, normalize),
-            ),
-            fit_trailers,
-        )
-    });
+    let layers = tower::layer::layer_fn(move |routes| grpc_stack(config.clone(), protos, routes));
     tonic::transport::Server::builder()
         .http2_max_pending_accept_reset_streams(Some(MAX_PENDING_RESETS))
         .http2_max_header_list_size(Some(MAX_HEADER_BYTES))

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{rpc::status::chain, store::Store};
+use crate::{error_chain::error_chain, store::Store};
 
 /// The interval at which expired assertions are purged.
 const INTERVAL: Duration = Duration::from_mins(1);
@@ -17,7 +17,7 @@ pub(super) async fn purge_assertions(store: Store) {
                 Ok(0) => break,
                 Ok(count) => tracing::debug!(count, "expired assertions purged"),
                 Err(error) => {
-                    tracing::warn!(cause = chain(&error), "expired assertions not purged");
+                    tracing::warn!(cause = error_chain(&error), "expired assertions not purged");
                     break;
                 }
             }

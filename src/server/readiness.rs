@@ -12,8 +12,8 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::{
     auth::IssuerKeys,
+    error_chain::error_chain,
     pb::v1::{client_authentication_service_server, o_auth_client_service_server},
-    rpc::status::chain,
     store::Store,
 };
 
@@ -77,7 +77,7 @@ pub(super) async fn keep_ready(store: Store, keys: IssuerKeys, readiness: Readin
         let outcome = store.check_ready().await;
         let ready = outcome.is_ok();
         if ready != readiness.get() {
-            let cause = outcome.err().map(|error| chain(&error));
+            let cause = outcome.err().map(|error| error_chain(&error));
             tracing::warn!(ready, cause, "readiness changed");
             readiness.set(ready).await;
         }

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     gateway::{self, Gateway},
     pb::{Protos, v1::ErrorReason},
-    rpc::status::Failure,
+    rpc::failure::Failure,
 };
 
 /// Serves REST until `stop` completes and the requests in flight are done.

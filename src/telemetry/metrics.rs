@@ -113,7 +113,7 @@ fn method_name(path: &str) -> &'static str {
     known.unwrap_or("_OTHER")
 }
 
-fn code_name(code: Code) -> &'static str {
+pub(crate) fn code_name(code: Code) -> &'static str {
     google::rpc::Code::try_from(i32::from(code)).map_or("UNKNOWN", |code| code.as_str_name())
 }
 

@@ -6,7 +6,7 @@ use rustls::ServerConfig;
 use tokio::sync::watch::{Receiver, Sender};
 
 use super::{TlsError, TlsFiles, server_config::ServerPem};
-use crate::{io::poll, rpc::status::chain};
+use crate::{error_chain::error_chain, io::poll};
 
 /// The protocols of the gRPC transport in order of preference (RFC 7301).
 const GRPC_PROTOCOLS: &[&[u8]] = &[b"h2"];
@@ -57,7 +57,10 @@ impl ListenerTls {
                     tracing::info!("TLS files reloaded");
                 }
                 Err(error) => {
-                    tracing::warn!(error = chain(&error), "TLS files not usable, previous ones kept");
+                    tracing::warn!(
+                        error = error_chain(&error),
+                        "TLS files not usable, previous ones kept"
+                    );
                 }
             }
         }

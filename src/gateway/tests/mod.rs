@@ -27,8 +27,8 @@ use tower::{ServiceExt as _, service_fn, util::BoxCloneSyncService};
 
 use super::Gateway;
 use crate::{
-    auth::{Authenticate, IssuerKeys, KeySet, TokenRules, TokenVerifier},
-    limits::{Quotas, RateLimit},
+    auth::{IssuerKeys, KeySet, TokenRules, TokenVerifier},
+    limits::{Quotas, RateLimiter},
     pb::{Method, Protos},
     rpc::stack::StackConfig,
 };
@@ -111,9 +111,9 @@ fn config() -> StackConfig {
     let rules = TokenRules::new("", "");
     let keys = IssuerKeys::fixed(KeySet::from_json(JWKS).unwrap());
     StackConfig {
-        authenticate: Authenticate::new(TokenVerifier::new(keys, rules)),
-        rate_limit: RateLimit::new(Quotas::UNLIMITED),
-        call_timeout: Duration::from_mins(1),
+        tokens: Arc::new(TokenVerifier::new(keys, rules)),
+        limiter: RateLimiter::new(Quotas::UNLIMITED),
+        request_timeout: Duration::from_mins(1),
     }
 }
 

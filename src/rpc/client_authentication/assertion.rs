@@ -1,6 +1,6 @@
 //! Authentication with a `private_key_jwt` (RFC 7523, OpenID Connect Core section 9).
 
-use super::{AuthenticationError, ClientAuthentication, can_see, record_client_id};
+use super::{AuthenticationError, ClientAuthentication, can_see};
 use crate::{
     auth::Caller,
     domain::{
@@ -8,7 +8,7 @@ use crate::{
         rejection::Rejection,
     },
     pb::v1::{self, ErrorReason},
-    rpc::{environment::now, status::Failure},
+    rpc::{environment::now, failure::Failure, stack::request_log::record_client},
     store::AssertionUse,
 };
 
@@ -24,7 +24,7 @@ pub(super) async fn authenticate(
         return Err(Failure::field(ErrorReason::InvalidField, "clientAssertion.audiences", detail).into());
     }
     let assertion = ClientAssertion::parse(&credential.jwt)?;
-    record_client_id(assertion.client_id());
+    record_client(assertion.client_id());
     if !client_id.is_empty() && client_id != assertion.client_id().as_str() {
         return Err(Rejection::Issuer.into());
     }

@@ -4,12 +4,12 @@ use tonic::Request;
 
 use super::{AuthenticationError, ClientAuthentication, assertion, caller_and_message, secret};
 use crate::{
-    domain::{auth_method::AuthMethod, violation::Rule},
+    domain::{auth_method::AuthMethod, ids::ClientId, violation::Rule},
     pb::v1::{
         self, ErrorReason, authenticate_client_request::Credential,
         authenticate_client_response::Result as Outcome,
     },
-    rpc::status::Failure,
+    rpc::{failure::Failure, stack::request_log},
     telemetry::metrics,
 };
 
@@ -42,6 +42,7 @@ pub(super) async fn authenticate(
             tracing::info!(
                 method = method.as_str(),
                 cause = rejection.as_str(),
+                client_id = request_log::client_id().as_ref().map(ClientId::as_str),
                 "client rejected"
             );
             Outcome::Rejected(v1::Rejection {})

@@ -2,8 +2,13 @@
 
 use tonic::Request;
 
-use super::{ClientAuthentication, caller_and_message, can_see, record_client_id};
-use crate::{domain::ids::ClientId, pb::v1, rpc::status::Failure, store::StoreError};
+use super::{ClientAuthentication, caller_and_message, can_see};
+use crate::{
+    domain::ids::ClientId,
+    pb::v1,
+    rpc::{failure::Failure, stack::request_log::record_client},
+    store::StoreError,
+};
 
 pub(super) async fn lookup(
     service: &ClientAuthentication,
@@ -11,7 +16,7 @@ pub(super) async fn lookup(
 ) -> Result<v1::LookupClientResponse, Failure> {
     let (caller, message) = caller_and_message(request)?;
     let id = ClientId::parse(&message.client_id)?;
-    record_client_id(&id);
+    record_client(&id);
     let record = service
         .store
         .find_client(&id)

@@ -6,15 +6,11 @@ mod lookup;
 mod secret;
 
 use tonic::{Request, Response, Status};
-use tracing::Span;
 
-use super::{call::caller_and_message, status::Failure};
+use super::{failure::Failure, request::caller_and_message};
 use crate::{
     auth::Caller,
-    domain::{
-        ids::{ClientId, TenantId},
-        rejection::Rejection,
-    },
+    domain::{ids::TenantId, rejection::Rejection},
     pb::v1::{self, client_authentication_service_server::ClientAuthenticationService},
     store::{Store, StoreError},
 };
@@ -76,12 +72,6 @@ impl From<StoreError> for AuthenticationError {
     fn from(error: StoreError) -> Self {
         Self::Failed(error.into())
     }
-}
-
-/// Records the client of a request for the log. It takes a well-formed id only, because other texts may be secrets that
-/// were put into the wrong field.
-fn record_client_id(id: &ClientId) {
-    Span::current().record("client_id", id.as_str());
 }
 
 /// Returns `true` if a caller can see the clients of a tenant: its own tenant, or any if its token is for every tenant.

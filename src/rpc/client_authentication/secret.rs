@@ -1,10 +1,11 @@
 //! Authentication with a `client_secret` (RFC 6749 section 2.3.1).
 
-use super::{AuthenticationError, ClientAuthentication, can_see, record_client_id};
+use super::{AuthenticationError, ClientAuthentication, can_see};
 use crate::{
     auth::Caller,
     domain::{auth_method::AuthMethod, ids::ClientId, rejection::Rejection, secret::ClientSecret},
     pb::v1,
+    rpc::stack::request_log::record_client,
     store::Owner,
 };
 
@@ -18,7 +19,7 @@ pub(super) async fn authenticate(
 ) -> Result<v1::AuthenticatedClient, AuthenticationError> {
     let (hint, secret) = ClientSecret::parse(secret).ok_or(Rejection::MalformedSecret)?;
     let id = ClientId::parse(client_id).map_err(|_| Rejection::UnknownClient)?;
-    record_client_id(&id);
+    record_client(&id);
     let found = service.store.find_credential(&id, &hint).await?;
     let owner = found.owner.as_ref();
     let tenant = owner.map_or(caller.tenant(), |owner| &owner.tenant).clone();

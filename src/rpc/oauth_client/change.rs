@@ -11,9 +11,9 @@ use crate::{
     },
     pb::v1,
     rpc::{
-        call::caller_and_message,
         environment::{now, secret_seed},
-        status::Failure,
+        failure::Failure,
+        request::caller_and_message,
     },
 };
 

@@ -6,7 +6,7 @@ use super::{OAuthClients, caller_and_message, change::change_context};
 use crate::{
     domain::{client::Client, metadata::ClientDraft},
     pb::v1,
-    rpc::{environment::new_client_id, status::Failure},
+    rpc::{environment::new_client_id, failure::Failure},
 };
 
 pub(super) async fn create(

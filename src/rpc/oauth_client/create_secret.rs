@@ -5,7 +5,7 @@ use tonic::Request;
 use super::OAuthClients;
 use crate::{
     pb::v1,
-    rpc::{convert, status::Failure},
+    rpc::{convert, failure::Failure},
 };
 
 pub(super) async fn create_secret(

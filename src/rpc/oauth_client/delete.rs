@@ -5,7 +5,7 @@ use tonic::Request;
 use super::OAuthClients;
 use crate::{
     pb::v1::{self, ErrorReason},
-    rpc::status::Failure,
+    rpc::failure::Failure,
 };
 
 /// The metadata key that confirms when the message does not, for proxies that forward headers as metadata.

@@ -3,7 +3,7 @@
 use tonic::Request;
 
 use super::OAuthClients;
-use crate::{pb::v1, rpc::status::Failure};
+use crate::{pb::v1, rpc::failure::Failure};
 
 pub(super) async fn delete_secret(
     clients: &OAuthClients,

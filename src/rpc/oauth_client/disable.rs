@@ -3,7 +3,7 @@
 use tonic::Request;
 
 use super::OAuthClients;
-use crate::{pb::v1, rpc::status::Failure};
+use crate::{pb::v1, rpc::failure::Failure};
 
 pub(super) async fn disable(
     clients: &OAuthClients,

@@ -3,7 +3,7 @@
 use tonic::Request;
 
 use super::{OAuthClients, caller_and_message};
-use crate::{domain::ids::ClientId, pb::v1, rpc::status::Failure};
+use crate::{domain::ids::ClientId, pb::v1, rpc::failure::Failure};
 
 pub(super) async fn get(
     clients: &OAuthClients,

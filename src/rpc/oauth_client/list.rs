@@ -7,7 +7,7 @@ use super::{OAuthClients, caller_and_message};
 use crate::{
     domain::page::{Page, PageRequest, Position},
     pb::v1,
-    rpc::{convert::page_request, status::Failure},
+    rpc::{convert::page_request, failure::Failure},
 };
 
 /// The characters of a query that are percent-encoded: all but `unreserved` (RFC 3986 section 2.3).

@@ -15,7 +15,7 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     pb::v1::{self, o_auth_client_service_server::OAuthClientService},
-    rpc::call::caller_and_message,
+    rpc::request::caller_and_message,
     store::Store,
 };
 

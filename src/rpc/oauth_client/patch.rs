@@ -3,7 +3,7 @@
 use tonic::Request;
 
 use super::OAuthClients;
-use crate::{domain::patch::Patch, pb::v1, rpc::status::Failure};
+use crate::{domain::patch::Patch, pb::v1, rpc::failure::Failure};
 
 pub(super) async fn patch(
     clients: &OAuthClients,

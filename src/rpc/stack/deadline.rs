@@ -1,4 +1,4 @@
-//! The time that a call may take: what the caller allows with `grpc-timeout`, or the server's own limit.
+//! The deadline of a request: the caller's `grpc-timeout`, or the server's own limit if that is shorter.
 
 use std::{
     convert::Infallible,
@@ -11,29 +11,29 @@ use http::{HeaderMap, Request, Response};
 use tonic::{Status, body::Body};
 use tower::Service;
 
-use crate::{pb::v1::ErrorReason, rpc::status::Failure};
+use super::HttpService;
+use crate::{pb::v1::ErrorReason, rpc::failure::Failure};
 
-/// The answer has to be on its way before the caller's own timer ends, and before tonic's, which would answer CANCELLED.
-const ANSWER_MARGIN: Duration = Duration::from_millis(5);
+/// The response has to be on its way before the caller's own timer ends, and before tonic's, which would respond with
+/// CANCELLED.
+const RESPONSE_MARGIN: Duration = Duration::from_millis(5);
 
-/// Answers `DEADLINE_EXCEEDED` when the inner service takes too long, and drops what it was doing.
+/// Responds with `DEADLINE_EXCEEDED` and drops the work of the inner service if that takes too long.
 #[derive(Debug, Clone)]
-pub struct Deadline<S> {
+pub(super) struct Deadline<S> {
     limit: Duration,
     inner: S,
 }
 
 impl<S> Deadline<S> {
-    /// A service that may take so long at most.
-    pub fn new(limit: Duration, inner: S) -> Self {
+    pub(super) fn new(limit: Duration, inner: S) -> Self {
         Self { limit, inner }
     }
 }
 
 impl<S, B> Service<Request<B>> for Deadline<S>
 where
-    S: Service<Request<B>, Response = Response<Body>, Error = Infallible>,
-    S::Future: Send + 'static,
+    S: HttpService<B>,
 {
     type Response = Response<Body>;
     type Error = Infallible;
@@ -45,19 +45,22 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let allowed = grpc_timeout(request.headers())
-            .map(|timeout| timeout.saturating_sub(ANSWER_MARGIN.min(timeout / 2)));
+            .map(|timeout| timeout.saturating_sub(RESPONSE_MARGIN.min(timeout / 2)));
         let limit = allowed.map_or(self.limit, |allowed| allowed.min(self.limit));
-        let answer = self.inner.call(request);
+        let response = self.inner.call(request);
         Box::pin(async move {
-            tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| {
-                let failure = Failure::new(ErrorReason::DeadlineExceeded, "the call took longer than it may");
+            tokio::time::timeout(limit, response).await.unwrap_or_else(|_| {
+                let failure = Failure::new(
+                    ErrorReason::DeadlineExceeded,
+                    "the request did not complete before its deadline",
+                );
                 Ok(Status::from(failure).into_http())
             })
         })
     }
 }
 
-/// The `Timeout` of the gRPC protocol: up to eight digits and a unit. Nothing for what is none.
+/// Returns the timeout of the gRPC protocol, up to eight digits and a unit, or `None` if it is malformed.
 fn grpc_timeout(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get("grpc-timeout")?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
@@ -101,7 +104,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_call_ends_before_the_timeout_of_its_caller() {
+    async fn a_request_ends_before_the_timeout_of_its_caller() {
         let never =
             tower::service_fn(|_: Request<()>| std::future::pending::<Result<Response<Body>, Infallible>>());
         let mut service = Deadline::new(Duration::from_mins(1), never);
@@ -111,9 +114,9 @@ mod tests {
                 .header("grpc-timeout", timeout)
                 .body(())
                 .unwrap();
-            let Ok(answer) = service.call(request).await;
+            let Ok(response) = service.call(request).await;
             assert_eq!(started.elapsed().as_millis(), limit, "{timeout}");
-            let status = Status::from_header_map(answer.headers()).unwrap();
+            let status = Status::from_header_map(response.headers()).unwrap();
             assert_eq!(status.code(), tonic::Code::DeadlineExceeded);
         }
     }

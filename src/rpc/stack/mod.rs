@@ -1,66 +1,116 @@
-//! The stack of layers that every call passes, on both transports.
+//! The stack of layers that every request passes, on both transports.
 
-use std::{convert::Infallible, time::Duration};
+mod authenticate;
+mod authorize;
+mod catch_panic;
+mod deadline;
+pub mod filter;
+mod rate_limit;
+mod rate_limit_headers;
+pub mod request_id;
+pub(crate) mod request_log;
+pub mod resolve;
+mod tonic_errors;
+mod trace;
+mod trailers;
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use http::{Request, Response};
-use tonic::body::Body;
-use tower::{Service, util::BoxCloneSyncService};
+use tonic::{body::Body, service::Routes};
+use tower::{Service, ServiceBuilder, util::BoxCloneSyncService};
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    request_id::{PropagateRequestIdLayer, SetRequestIdLayer},
+};
 
 use self::{
+    authenticate::Authenticate,
     authorize::Authorize,
     deadline::Deadline,
-    gate::{Check, Gate},
-    panic::CatchPanic,
-    request_id::RequestId,
+    filter::{AsyncFilter, Filter, Predicate},
+    rate_limit::RateLimit,
+    rate_limit_headers::RateLimitHeaders,
+    request_id::NewRequestId,
+    resolve::ResolveMethod,
     trace::Trace,
 };
-use crate::{
-    auth::Authenticate,
-    limits::{RateLimit, RateLimitHeaders},
-};
+use crate::{auth::TokenVerifier, limits::RateLimiter, pb::Protos};
 
-pub mod authorize;
-pub mod deadline;
-pub mod fit;
-pub mod gate;
-pub mod normalize;
-pub mod panic;
-pub mod request_id;
-pub mod resolve;
-pub mod trace;
-
-/// What the layers need to know.
+/// The parts that the layers work with.
 #[derive(Debug, Clone)]
 pub struct StackConfig {
-    /// Who may call.
-    pub authenticate: Authenticate,
-    /// How often.
-    pub rate_limit: RateLimit,
-    /// How long a call may take at most.
-    pub call_timeout: Duration,
+    /// Verifies the bearer tokens of callers.
+    pub tokens: Arc<TokenVerifier>,
+    /// Decides whether a caller is within its quota.
+    pub limiter: RateLimiter,
+    /// The longest time that a request may take.
+    pub request_timeout: Duration,
 }
 
-/// A transport with the stack before it.
+/// A service of HTTP requests that never fails, but responds with an error.
+pub trait HttpService<B>:
+    Service<Request<B>, Response = Response<Body>, Error = Infallible, Future: Send + 'static> + Send + 'static
+{
+}
+
+impl<S, B> HttpService<B> for S where
+    S: Service<Request<B>, Response = Response<Body>, Error = Infallible, Future: Send + 'static>
+        + Send
+        + 'static
+{
+}
+
+/// A service behind the stack.
 pub type Stack<B> = BoxCloneSyncService<Request<B>, Response<Body>, Infallible>;
 
-/// Puts the layers before a transport. This is the one place that states their order, from the outermost to the innermost.
+/// Puts the layers before a transport, from the outermost to the innermost. Their order is stated here and nowhere else.
 ///
-/// None of them reads the body. `transport` is the transport's own gate: it says which method is called, and its policy. Behind
-/// the layers, `inner` is the gRPC router on one transport, and "decode, and call the gRPC router" on the other.
-pub fn stack<C, S, B>(config: StackConfig, transport: C, inner: S) -> Stack<B>
+/// None of them reads the body. `resolve` is the transport's own: it finds the method of a request, and puts it into the
+/// extensions as a [`CalledMethod`](resolve::CalledMethod). `inner` is the gRPC router on one transport, and what
+/// transcodes requests for it on the other.
+pub fn stack<P, S, B>(config: StackConfig, resolve: P, inner: S) -> Stack<B>
 where
-    C: Check,
-    S: Service<Request<B>, Response = Response<Body>, Error = Infallible> + Clone + Send + Sync + 'static,
-    S::Future: Send,
+    P: Predicate,
+    S: HttpService<B> + Clone + Sync,
     B: Send + 'static,
 {
-    let limited = Gate::new(config.rate_limit, inner);
-    let authorized = Gate::new(Authorize, limited);
-    let authenticated = Gate::new(config.authenticate, authorized);
-    let timely = Deadline::new(config.call_timeout, authenticated);
-    let resolved = Gate::new(transport, timely);
-    let caught = CatchPanic::new(resolved);
-    let announced = RateLimitHeaders::new(caught);
-    let traced = Trace::new(announced);
-    BoxCloneSyncService::new(RequestId::new(traced))
+    let StackConfig {
+        tokens,
+        limiter,
+        request_timeout,
+    } = config;
+    let stack = ServiceBuilder::new()
+        .map_request(request_id::drop_malformed)
+        .layer(SetRequestIdLayer::x_request_id(NewRequestId))
+        .layer(PropagateRequestIdLayer::x_request_id())
+        .layer_fn(Trace::new)
+        .layer_fn(RateLimitHeaders::new)
+        .map_response(catch_panic::tonic_body)
+        .layer(CatchPanicLayer::custom(catch_panic::internal_error))
+        .layer_fn(move |inner| Filter::new(resolve.clone(), inner))
+        .layer_fn(|inner| Deadline::new(request_timeout, inner))
+        .layer_fn(|inner| AsyncFilter::new(Authenticate::new(tokens.clone()), inner))
+        .layer_fn(|inner| Filter::new(Authorize, inner))
+        .layer_fn(|inner| AsyncFilter::new(RateLimit::new(limiter.clone()), inner))
+        .service(inner);
+    BoxCloneSyncService::new(stack)
+}
+
+/// Puts the layers before the gRPC router. Its errors go to gRPC clients, so they are shortened to what these accept.
+pub fn grpc_stack(
+    config: StackConfig,
+    protos: &'static Protos,
+    routes: Routes,
+) -> impl HttpService<Body> + Clone {
+    ServiceBuilder::new()
+        .map_response(trailers::shorten_error)
+        .service(stack(config, ResolveMethod(protos), grpc_router(routes)))
+}
+
+/// Returns the gRPC router, whose errors are all of this service's own form.
+pub fn grpc_router(routes: Routes) -> impl HttpService<Body> + Clone + Sync {
+    ServiceBuilder::new()
+        .map_response(tonic_errors::translate)
+        .service(routes)
 }

@@ -1,84 +1,61 @@
-//! Names each call, so that its log lines and its answer can be matched.
+//! Ids of requests, by which their log lines and responses can be matched.
 
-use std::{
-    convert::Infallible,
-    task::{Context, Poll},
-};
-
-use futures_util::{FutureExt as _, future::Map};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
-use tonic::body::Body;
-use tower::Service;
+use http::{HeaderName, HeaderValue, Request};
+use tower_http::request_id::{MakeRequestId, RequestId};
 use uuid::Uuid;
 
-/// The header that carries the id, in requests and answers.
+/// The header that carries the id, in requests and responses.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 const MAX_LEN: usize = 128;
 
-/// Takes the id that the caller gave, or makes one, and puts it into the request and the answer.
-#[derive(Debug, Clone)]
-pub struct RequestId<S> {
-    inner: S,
-}
+/// Makes a UUID version 7 for each request that comes without an id.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NewRequestId;
 
-impl<S> RequestId<S> {
-    /// A service whose calls have ids.
-    pub fn new(inner: S) -> Self {
-        Self { inner }
+impl MakeRequestId for NewRequestId {
+    fn make_request_id<B>(&mut self, _: &Request<B>) -> Option<RequestId> {
+        // A UUID is visible ASCII, so there always is one.
+        let id = HeaderValue::try_from(Uuid::now_v7().to_string()).ok()?;
+        Some(RequestId::new(id))
     }
 }
 
-type Answer = Result<Response<Body>, Infallible>;
-
-impl<S, B> Service<Request<B>> for RequestId<S>
-where
-    S: Service<Request<B>, Response = Response<Body>, Error = Infallible>,
-    S::Future: Send + 'static,
-{
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = Map<S::Future, Box<dyn FnOnce(Answer) -> Answer + Send>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(cx)
+/// Keeps the caller's own id only if it is short and visible ASCII, so that it cannot forge log lines.
+pub(super) fn drop_malformed<B>(mut request: Request<B>) -> Request<B> {
+    let headers = request.headers_mut();
+    match headers.get(X_REQUEST_ID).filter(|id| is_well_formed(id)).cloned() {
+        // If there are several, the first one stays.
+        Some(id) => drop(headers.insert(X_REQUEST_ID, id)),
+        None => drop(headers.remove(X_REQUEST_ID)),
     }
-
-    fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let id = given_id(request.headers()).unwrap_or_else(new_id);
-        request.headers_mut().insert(X_REQUEST_ID, id.clone());
-        self.inner.call(request).map(Box::new(|answer: Answer| {
-            answer.map(|mut answer| {
-                answer.headers_mut().insert(X_REQUEST_ID, id);
-                answer
-            })
-        }))
-    }
+    request
 }
 
-/// The caller's own id, if it is short and visible ASCII, so that it cannot forge log lines.
-fn given_id(headers: &HeaderMap) -> Option<HeaderValue> {
-    let id = headers.get(X_REQUEST_ID)?;
-    let printable = id.as_bytes().iter().all(u8::is_ascii_graphic);
-    (printable && (1..=MAX_LEN).contains(&id.len())).then(|| id.clone())
-}
-
-#[expect(clippy::disallowed_methods, reason = "the layer owns the ids of requests")]
-fn new_id() -> HeaderValue {
-    // A UUID is visible ASCII, so the fallback is never taken.
-    HeaderValue::try_from(Uuid::now_v7().to_string()).unwrap_or(HeaderValue::from_static("-"))
+fn is_well_formed(id: &HeaderValue) -> bool {
+    (1..=MAX_LEN).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
+    use http::Response;
+    use tonic::body::Body;
+    use tower::{Service as _, ServiceBuilder};
+    use tower_http::request_id::{PropagateRequestIdLayer, SetRequestIdLayer};
+
     use super::*;
 
     async fn call(id: &str) -> String {
-        let echo =
-            tower::service_fn(|_: Request<()>| async { Ok::<_, Infallible>(Response::new(Body::empty())) });
+        let mut service = ServiceBuilder::new()
+            .map_request(drop_malformed)
+            .layer(SetRequestIdLayer::x_request_id(NewRequestId))
+            .layer(PropagateRequestIdLayer::x_request_id())
+            .service_fn(async |_: Request<()>| Ok::<_, Infallible>(Response::new(Body::empty())));
         let request = Request::builder().header(X_REQUEST_ID, id).body(()).unwrap();
-        let Ok(answer) = RequestId::new(echo).call(request).await;
-        answer.headers()[X_REQUEST_ID].to_str().unwrap().to_owned()
+        let Ok(response) = service.call(request).await;
+        response.headers()[X_REQUEST_ID].to_str().unwrap().to_owned()
     }
 
     #[tokio::test]

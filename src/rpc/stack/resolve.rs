@@ -1,23 +1,23 @@
-//! Which method a call on the gRPC transport is for.
+//! Finds the method that a gRPC request calls.
 
 use http::Request;
 
-use super::gate::Check;
+use super::filter::Predicate;
 use crate::{
     pb::{MethodPolicy, Protos, v1::ErrorReason},
-    rpc::status::Failure,
+    rpc::failure::Failure,
 };
 
-/// The policy of the called method, for the layers behind.
+/// The policy of the called method, in the extensions of a request.
 #[derive(Debug, Clone, Copy)]
 pub struct CalledMethod(pub &'static MethodPolicy);
 
-/// Finds the policy of the method at the path of a call. A call of any other path goes no further.
+/// Finds the method at the path of a request, and refuses requests of other paths.
 #[derive(Debug, Clone, Copy)]
-pub struct ResolveMethod(pub &'static Protos);
+pub(super) struct ResolveMethod(pub(super) &'static Protos);
 
-impl Check for ResolveMethod {
-    async fn check<B: Send>(&self, request: &mut Request<B>) -> Result<(), Failure> {
+impl Predicate for ResolveMethod {
+    fn check<B>(&self, request: &mut Request<B>) -> Result<(), Failure> {
         let policy = self
             .0
             .policy(request.uri().path())

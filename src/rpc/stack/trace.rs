@@ -1,44 +1,35 @@
-//! A span around each call, and one line in the log when it is answered.
+//! A span around each request, its metrics, and its line in the log.
 
 use std::{
     convert::Infallible,
     task::{Context, Poll},
-    time::Instant,
 };
 
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, Request, Response};
 use opentelemetry::propagation::Extractor;
-use tonic::{Code, Status, body::Body};
-use tonic_types::StatusExt as _;
+use tonic::body::Body;
 use tower::Service;
-use tracing::{Instrument as _, Span, field::Empty};
+use tracing::{Instrument as _, Span};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-use super::request_id::X_REQUEST_ID;
-use crate::telemetry::metrics;
+use super::{HttpService, request_log::RequestLog};
 
-/// The longest path that is logged whole. No method's path is near that long, but a path may have 64 KiB, and the
-/// memory of the log's queue must not be the caller's choice.
-const MAX_PATH_BYTES: usize = 300;
-
-/// Traces the calls of the inner service. The span continues the caller's trace (W3C Trace Context).
+/// Traces, measures and logs the requests to the inner service.
 #[derive(Debug, Clone)]
-pub struct Trace<S> {
+pub(super) struct Trace<S> {
     inner: S,
 }
 
 impl<S> Trace<S> {
-    /// A service whose calls are traced.
-    pub fn new(inner: S) -> Self {
+    pub(super) fn new(inner: S) -> Self {
         Self { inner }
     }
 }
 
 impl<S, B> Service<Request<B>> for Trace<S>
 where
-    S: Service<Request<B>, Response = Response<Body>, Error = Infallible>,
-    S::Future: Send + 'static,
+    S: HttpService<B>,
 {
     type Response = Response<Body>;
     type Error = Infallible;
@@ -53,55 +44,30 @@ where
         reason = "the layer measures the time of a request"
     )]
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let started = Instant::now();
-        let span = span_of(&request);
-        let path = request.uri().path().to_owned();
-        let answer = span.in_scope(|| self.inner.call(request));
-        Box::pin(
-            async move {
-                let Ok(response) = answer.await;
-                let code = log(response.headers(), started);
-                metrics::call_answered(&path, code, started.elapsed());
-                Ok(response)
-            }
-            .instrument(span),
-        )
+        let log = RequestLog::new(&request);
+        let span = request_span(&log, request.headers());
+        let response = span.in_scope(|| self.inner.call(request));
+        Box::pin(async move {
+            let Ok(response) = log.collect(response).instrument(span.clone()).await;
+            log.finish(&span, &response);
+            Ok(response)
+        })
     }
 }
 
-fn span_of<B>(request: &Request<B>) -> Span {
-    let path = request.uri().path();
-    let method = path.get(..path.floor_char_boundary(MAX_PATH_BYTES));
-    let id = request
-        .headers()
-        .get(X_REQUEST_ID)
-        .and_then(|id| id.to_str().ok());
+/// Creates the span of a request, as a child of the caller's own (W3C Trace Context).
+fn request_span(log: &RequestLog, headers: &HeaderMap) -> Span {
     let span = tracing::info_span!(
-        "call",
-        otel.name = method,
+        "request",
+        otel.name = log.method(),
         otel.kind = "server",
-        method,
-        request_id = id,
-        tenant = Empty,
-        subject = Empty,
-        client_id = Empty,
+        request_id = log.request_id(),
     );
-    let parent = opentelemetry::global::get_text_map_propagator(|propagator| {
-        propagator.extract(&Headers(request.headers()))
-    });
+    let parent =
+        opentelemetry::global::get_text_map_propagator(|propagator| propagator.extract(&Headers(headers)));
     // Without an exporter there is no trace to continue.
     let _not_traced = span.set_parent(parent);
     span
-}
-
-fn log(headers: &HeaderMap, started: Instant) -> Code {
-    let status = Status::from_header_map(headers);
-    let code = status.as_ref().map_or(Code::Ok, Status::code);
-    let info = status.as_ref().and_then(Status::get_details_error_info);
-    let reason = info.map(|info| info.reason);
-    let milliseconds = started.elapsed().as_secs_f64() * 1_000.0;
-    tracing::info!(?code, reason, milliseconds, "answered");
-    code
 }
 
 struct Headers<'a>(&'a HeaderMap);

@@ -147,7 +147,7 @@ async fn a_log_that_is_read_again_reports_the_lost_lines() {
         let line = tokio::time::timeout(AT_ONCE, lines.next_line()).await;
         let line = line.expect("the warning comes").unwrap().unwrap();
         let line: Value = serde_json::from_str(&line).unwrap();
-        answered += u64::from(line["message"] == "answered");
+        answered += u64::from(line["message"] == "request completed");
         if line["message"] == "log lines lost" {
             assert_eq!(line["level"], "WARN");
             break line["count"].as_u64().unwrap();
@@ -169,7 +169,7 @@ async fn a_log_that_is_read_again_reports_the_lost_lines() {
     piped.ends().await;
     let rest = rest.await.unwrap();
     assert_eq!(with_message(&rest, "log lines lost"), 0, "{rest:?}");
-    assert_eq!(with_message(&rest, "answered"), 80);
+    assert_eq!(with_message(&rest, "request completed"), 80);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -191,9 +191,63 @@ async fn the_last_lines_before_the_end_are_written() {
     let lines = tokio::spawn(lines_to_the_end(log));
     piped.ends().await;
     let lines = lines.await.unwrap();
-    assert_eq!(with_message(&lines, "answered"), 400);
+    assert_eq!(with_message(&lines, "request completed"), 400);
     let last = lines.last().unwrap();
     assert_eq!(last["message"], "last metrics not sent", "{last}");
+}
+
+#[tokio::test]
+async fn a_request_is_one_line_with_its_caller() {
+    let dir = tempfile::tempdir().unwrap();
+    let served = Served::start(dir.path(), &[]).await;
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let token = served.token_of("acme");
+    for (token, path) in [
+        (token.as_str(), format!("{COLLECTION}/x")),
+        ("x", COLLECTION.to_owned()),
+    ] {
+        let request = http.get(format!("{}{path}", served.rest)).bearer_auth(token);
+        Answer::to(request.header("x-request-id", "mine-1")).await;
+    }
+    let lines = eventually("both are logged", async || {
+        let log = served.log();
+        let lines = log.lines().filter_map(|line| serde_json::from_str(line).ok());
+        let lines: Vec<Value> = lines
+            .filter(|line: &Value| line["request_id"] == "mine-1")
+            .collect();
+        (lines.len() == 2).then_some(lines)
+    })
+    .await;
+    for (line, method, code, reason, tenant) in [
+        (
+            &lines[0],
+            "GetOAuthClient",
+            "NOT_FOUND",
+            "CLIENT_NOT_FOUND",
+            "acme".into(),
+        ),
+        (
+            &lines[1],
+            "ListOAuthClients",
+            "UNAUTHENTICATED",
+            "TOKEN_INVALID",
+            Value::Null,
+        ),
+    ] {
+        let path = format!("/oauth_clients.v1.OAuthClientService/{method}");
+        assert_eq!(
+            (&line["method"], &line["code"]),
+            (&path.into(), &code.into()),
+            "{line}"
+        );
+        assert_eq!(
+            (&line["reason"], &line["tenant"]),
+            (&reason.into(), &tenant),
+            "{line}"
+        );
+        assert_eq!(line["subject"].is_null(), tenant.is_null(), "{line}");
+        assert!(line["duration_ms"].as_f64().unwrap() > 0.0);
+    }
 }
 
 #[tokio::test]
@@ -207,7 +261,7 @@ async fn a_long_path_makes_no_long_line() {
     let line = eventually("it is logged", async || {
         let log = served.log();
         log.lines()
-            .find(|line| line.contains("answered"))
+            .find(|line| line.contains("request completed"))
             .map(str::to_owned)
     })
     .await;

@@ -116,8 +116,8 @@ async fn requests_are_measured_and_rate_limit_decisions_are_counted() {
     }
 }
 
-const AWAY: &str = "Redis does not answer: each replica limits by itself";
-const BACK: &str = "Redis answers: replicas share the rate limits";
+const AWAY: &str = "Redis unavailable, each replica limits by itself";
+const BACK: &str = "Redis connected, replicas share the rate limits";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_outage_of_redis_is_logged_once_and_counted() {

@@ -3,7 +3,7 @@
 use thiserror::Error;
 use tonic::Request;
 
-use super::status::Failure;
+use super::failure::Failure;
 use crate::auth::Caller;
 
 #[derive(Debug, Error)]
@@ -15,6 +15,6 @@ pub(super) fn caller_and_message<T>(request: Request<T>) -> Result<(Caller, T), 
     let (_, mut extensions, message) = request.into_parts();
     let caller = extensions
         .remove()
-        .ok_or_else(|| Failure::internal(&MissingCaller))?;
+        .ok_or_else(|| Failure::internal(MissingCaller))?;
     Ok((caller, message))
 }

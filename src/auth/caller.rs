@@ -1,10 +1,10 @@
-//! What is known of a caller once his token was verified.
+//! Callers whose tokens were verified.
 
 use std::{collections::HashSet, sync::Arc};
 
 use crate::domain::ids::{Subject, TenantId};
 
-/// Who calls, for which tenant, and what he may do. Only a verified token makes one.
+/// The caller of a request: its subject, tenant and scopes. Only a verified token makes one.
 #[derive(Debug, Clone)]
 pub struct Caller(Arc<Claims>);
 
@@ -29,17 +29,17 @@ impl Caller {
         &self.0.tenant
     }
 
-    /// Who calls.
+    /// The `sub` of the caller's token.
     pub fn subject(&self) -> &Subject {
         &self.0.subject
     }
 
-    /// Whether the token holds a scope.
+    /// Returns `true` if the token has a scope.
     pub fn has_scope(&self, scope: &str) -> bool {
         self.0.scopes.contains(scope)
     }
 
-    /// Whether the token is that of a platform service, which has no tenant of its own.
+    /// Returns `true` if the caller is not of one tenant, but acts for all of them, as an authorization server does.
     pub fn is_of_every_tenant(&self) -> bool {
         self.0.tenant.as_str() == "*"
     }

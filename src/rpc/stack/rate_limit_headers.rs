@@ -1,5 +1,4 @@
-//! The headers that tell a caller where he stands with his quota: `RateLimit` and `RateLimit-Policy` of
-//! draft-ietf-httpapi-ratelimit-headers-10.
+//! The headers `RateLimit` and `RateLimit-Policy` of draft-ietf-httpapi-ratelimit-headers-10.
 
 use std::{
     convert::Infallible,
@@ -12,34 +11,38 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use tonic::body::Body;
 use tower::Service;
 
-use super::bucket::Decision;
-use crate::rpc::status::whole_seconds;
+use super::HttpService;
+use crate::{limits::Decision, rpc::failure::whole_seconds};
 
 const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// Puts the headers on the answer to each call that is counted. It stands outside of what answers for a call that takes
-/// too long or panics, as that was counted too.
+/// Adds the headers to the response to each request that was counted. It is outside of the layers that respond to a
+/// request that takes too long or panics, as these were counted too.
 #[derive(Debug, Clone)]
-pub struct RateLimitHeaders<S> {
+pub(super) struct RateLimitHeaders<S> {
     inner: S,
 }
 
-/// Where the limiter leaves what it decided of a call.
+/// The place in a request's extensions that takes the decision of the rate limiter.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Decided(pub(super) Arc<OnceLock<Decision>>);
+pub(super) struct DecisionSlot(Arc<OnceLock<Decision>>);
+
+impl DecisionSlot {
+    pub(super) fn fill(&self, decision: Decision) {
+        self.0.get_or_init(|| decision);
+    }
+}
 
 impl<S> RateLimitHeaders<S> {
-    /// A service whose answers have the headers.
-    pub fn new(inner: S) -> Self {
+    pub(super) fn new(inner: S) -> Self {
         Self { inner }
     }
 }
 
 impl<S, B> Service<Request<B>> for RateLimitHeaders<S>
 where
-    S: Service<Request<B>, Response = Response<Body>, Error = Infallible>,
-    S::Future: Send + 'static,
+    S: HttpService<B>,
 {
     type Response = Response<Body>;
     type Error = Infallible;
@@ -50,24 +53,24 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let decided = Decided::default();
-        request.extensions_mut().insert(decided.clone());
-        let answer = self.inner.call(request);
-        answer
-            .map(move |Ok(mut answer)| {
-                if let Some(decision) = decided.0.get() {
-                    announce(decision, answer.headers_mut());
+        let slot = DecisionSlot::default();
+        request.extensions_mut().insert(slot.clone());
+        let response = self.inner.call(request);
+        response
+            .map(move |Ok(mut response)| {
+                if let Some(decision) = slot.0.get() {
+                    insert(response.headers_mut(), decision);
                 }
-                Ok(answer)
+                Ok(response)
             })
             .boxed()
     }
 }
 
-fn announce(decision: &Decision, headers: &mut HeaderMap) {
-    let (tier, quota) = (decision.bucket.tier.name(), decision.bucket.quota);
+fn insert(headers: &mut HeaderMap, decision: &Decision) {
+    let (tier, quota) = (decision.tier().name(), decision.quota());
     // Microseconds that were rounded up do not make the minute longer.
-    let reset = whole_seconds(decision.until_full).min(60);
+    let reset = whole_seconds(decision.until_full()).min(60);
     let remaining = decision.remaining();
     for (name, value) in [
         (RATELIMIT_POLICY, format!("\"{tier}\";q={quota};w=60")),
