@@ -14,6 +14,7 @@ const MAX_LEN: usize = 128;
 pub(super) struct NewRequestId;
 
 impl MakeRequestId for NewRequestId {
+    #[expect(clippy::disallowed_methods, reason = "the layer owns the ids of requests")]
     fn make_request_id<B>(&mut self, _: &Request<B>) -> Option<RequestId> {
         // A UUID is visible ASCII, so there always is one.
         let id = HeaderValue::try_from(Uuid::now_v7().to_string()).ok()?;

@@ -114,6 +114,7 @@ macro_rules! event {
 }
 
 impl RequestLog {
+    #[expect(clippy::disallowed_methods, reason = "it measures the time of a request")]
     pub(super) fn new<B>(request: &Request<B>) -> Self {
         let path = request.uri().path();
         let method = path.get(..path.floor_char_boundary(MAX_PATH_BYTES));

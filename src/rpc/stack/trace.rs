@@ -39,10 +39,6 @@ where
         self.inner.poll_ready(cx)
     }
 
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the layer measures the time of a request"
-    )]
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let log = RequestLog::new(&request);
         let span = request_span(&log, request.headers());
