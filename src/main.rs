@@ -2,7 +2,8 @@
 
 use std::{process::ExitCode, time::Duration};
 
-/// How long the end of the process waits for blocking work, such as reading a file over a network that is gone.
+/// The maximum time that the end of the process waits for blocking work, such as a read from a network file system that is
+/// gone.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
 fn main() -> std::io::Result<ExitCode> {

@@ -5,7 +5,7 @@ use std::{error::Error, fmt, path::PathBuf, str::FromStr};
 use super::{CliError, FlagError};
 use crate::store::DatabaseUrl;
 
-/// The file of the development database in the data directory.
+/// The name of the default SQLite file in the data directory.
 const DATABASE_FILE: &str = "oauth-clients.db";
 
 #[derive(Debug, clap::Args)]

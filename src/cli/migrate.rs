@@ -11,7 +11,7 @@ use super::{
 };
 use crate::store::{Claim, ClaimError, DatabaseUrl, MigrationState, Store};
 
-/// How long the command waits for another process that uses the database before it prints that it does.
+/// The time that the command waits for another process that uses the database before it says so.
 const QUIET_WAIT: Duration = Duration::from_secs(1);
 
 #[derive(Debug, clap::Args)]

@@ -44,7 +44,7 @@ pub struct ServerConfig {
     pub rest_addr: RestAddr,
     /// The files with which both transports speak TLS; `None` for plaintext.
     pub tls: Option<TlsFiles>,
-    /// Whether the transports may speak plaintext on addresses other than loopback.
+    /// Allows plaintext on addresses other than loopback.
     pub allow_plaintext: bool,
     /// The base of the links in responses; `None` for the address of the REST transport.
     pub public_url: Option<PublicUrl>,
@@ -53,7 +53,7 @@ pub struct ServerConfig {
     /// The maximum number of database connections: on PostgreSQL of all, on SQLite of those that read. `None` for a
     /// number that suits the kind of database.
     pub database_connections: Option<NonZeroU32>,
-    /// Whether a PostgreSQL schema is migrated at startup. A SQLite file always is.
+    /// Migrates a PostgreSQL schema at startup. A SQLite file is always migrated.
     pub migrate: bool,
     /// The issuer whose bearer tokens are accepted.
     pub issuer: Issuer,
@@ -63,9 +63,10 @@ pub struct ServerConfig {
     pub redis_url: Option<RedisUrl>,
     /// The maximum duration of a request.
     pub call_timeout: Duration,
-    /// How long the server reports that it is not ready before it refuses new work, so that load balancers notice.
+    /// The time for which the server reports that it is not ready before it refuses new work, so that load balancers
+    /// notice.
     pub drain_delay: Duration,
-    /// How long the server waits for requests in flight before it closes their connections.
+    /// The maximum time that the server waits for requests in flight before it cuts them off.
     pub drain_timeout: Duration,
 }
 

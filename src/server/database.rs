@@ -8,7 +8,7 @@ use crate::{
     store::{Claim, MigrationState, Store},
 };
 
-/// How long a server waits for another process that uses its SQLite file, such as its predecessor.
+/// The maximum time that a server waits for another process that uses its SQLite file, such as its predecessor.
 const CLAIM_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A database with the schema of this version, claimed by this server.

@@ -27,7 +27,7 @@ const SERVICES: [&str; 3] = [
     client_authentication_service_server::SERVICE_NAME,
 ];
 
-/// Whether load balancers should send requests to this server.
+/// The readiness of this server, which its health service reports too.
 #[derive(Debug, Clone)]
 pub(super) struct Readiness {
     health: HealthReporter,

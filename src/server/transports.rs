@@ -1,4 +1,4 @@
-//! The tasks that serve the transports.
+//! Serving and stopping of the transports.
 
 use tokio::{sync::watch, task::JoinSet};
 
@@ -11,7 +11,7 @@ pub(super) struct Transports {
     stop: watch::Sender<bool>,
 }
 
-/// Completes when the transports are to stop.
+/// A signal that tells a transport to stop.
 #[derive(Debug, Clone)]
 pub(super) struct StopSignal(watch::Receiver<bool>);
 

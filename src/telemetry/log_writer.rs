@@ -1,5 +1,5 @@
-//! Standard error behind a bounded queue and a thread of its own. A reader that falls behind, or a pipe that nobody
-//! reads, costs log lines but never holds up a request or the end of the process.
+//! Standard error behind a bounded queue and a thread of its own. A reader that falls behind, or a pipe that is
+//! not read, costs log lines but never holds up a request or the end of the process.
 
 use std::{
     io::{self, Write},

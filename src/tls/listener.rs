@@ -167,7 +167,7 @@ mod tests {
             (&|| fs::write(&files.key, &new.1).unwrap(), "KeyMismatch"),
             (&|| fs::write(&files.key, "").unwrap(), "key.pem holds no"),
             (&|| fs::write(&files.cert, "").unwrap(), "cert.pem holds no"),
-            (&|| fs::remove_file(&files.cert).unwrap(), "cannot be read"),
+            (&|| fs::remove_file(&files.cert).unwrap(), "file not readable"),
         ];
         for (change, why) in bad {
             let (changed, lines) = logged_after(change).await;

@@ -96,11 +96,11 @@ struct SchemaArgs {
         value_parser = clap::value_parser!(u32).range(1..=1_000),
         help = format!(
             "Maximum number of database connections [default: {DEFAULT_CONNECTIONS}; on SQLite {DEFAULT_READERS} that \
-             read, beside the one that writes]"
+             read, and one that writes]"
         )
     )]
     database_connections: Option<u32>,
-    /// Migrate a PostgreSQL schema at startup. A SQLite file always is migrated.
+    /// Migrate a PostgreSQL schema at startup. A SQLite file is always migrated.
     #[arg(long, env = "OAUTH_CLIENTS_MIGRATE")]
     migrate: bool,
 }
@@ -113,13 +113,13 @@ struct ShutdownArgs {
         env = "OAUTH_CLIENTS_DRAIN_DELAY",
         value_name = "DURATION",
         help = format!(
-            "How long to report \"not ready\" after SIGTERM before refusing new work [default: {}, with --dev {}]",
+            "Time to report \"not ready\" after SIGTERM before new work is refused [default: {}, with --dev {}]",
             format_duration(DEFAULT_DRAIN_DELAY),
             format_duration(DEV_DRAIN_DELAY)
         )
     )]
     drain_delay: Option<humantime::Duration>,
-    /// How long to wait for requests in flight after that.
+    /// Maximum time to wait for requests in flight, after the delay.
     #[arg(
         long,
         env = "OAUTH_CLIENTS_DRAIN_TIMEOUT",

@@ -1,4 +1,4 @@
-//! A server in this process.
+//! A server in the process of the tests.
 
 use std::{net::SocketAddr, path::Path, time::Duration};
 
@@ -21,7 +21,7 @@ pub(crate) struct TestServer {
     key: DevKey,
     stop: Option<oneshot::Sender<()>>,
     running: JoinHandle<Result<(), ServerError>>,
-    // After the server, so that it never misses them.
+    // Dropped after the server, which uses them.
     pub(crate) db: Db,
     data_dir: TempDir,
 }
@@ -54,17 +54,17 @@ impl TestServer {
         }
     }
 
-    /// Another server on the same database; `None` on SQLite, which has one server.
+    /// Starts another server on the same database; `None` on SQLite, which has one server.
     pub(crate) async fn replica(&self) -> Option<Self> {
         if self.db.is_sqlite() {
             return None;
         }
         let url = self.db.url();
-        // Its own is never opened.
+        // Its own database is never opened.
         Some(Self::start_with(Db::sqlite(), |config| config.database_url = url).await)
     }
 
-    /// Who may do everything in the tenant `acme`.
+    /// Returns a caller with every scope in the tenant `acme`.
     pub(crate) fn admin(&self) -> Caller<'_> {
         self.admin_of("acme")
     }
@@ -87,12 +87,12 @@ impl TestServer {
         self.key.sign(&token).unwrap()
     }
 
-    /// Where the server keeps its development key.
+    /// Returns the directory of the development key.
     pub(crate) fn data_dir(&self) -> &Path {
         self.data_dir.path()
     }
 
-    /// Stops the server, and gives the database back once it has stopped.
+    /// Stops the server, and returns its database once it has stopped.
     pub(crate) async fn stop(mut self) -> Db {
         drop(self.stop.take());
         self.running.await.unwrap().unwrap();
