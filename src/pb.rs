@@ -1,6 +1,7 @@
 //! The generated code of the protos, and what their options say: read out of the compiled descriptors once, at start.
 
-mod debug;
+#[cfg(test)]
+mod redaction;
 
 use std::{collections::HashMap, sync::LazyLock};
 
