@@ -3,6 +3,7 @@
 mod call;
 pub mod client_authentication;
 pub mod convert;
+pub(crate) mod frame;
 pub mod oauth_client;
 pub mod stack;
 pub mod status;

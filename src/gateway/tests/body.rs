@@ -134,11 +134,11 @@ async fn a_member_is_there_once() {
         ),
         (
             r#"{"publishedAt": null, "published_at": null}"#,
-            "INVALID_FIELD published_at: is there twice, under both of its names",
+            "INVALID_FIELD published_at: is given under both of its names",
         ),
         (
             r#"{"author": {"full_name": "", "fullName": ""}}"#,
-            "INVALID_FIELD author.full_name: is there twice, under both of its names",
+            "INVALID_FIELD author.full_name: is given under both of its names",
         ),
     ] {
         let errors = refused("/v1/books", body).await;
@@ -366,7 +366,7 @@ async fn a_body_that_breaks_off_is_refused() {
     let answer = refusal(post("/v1/books", body)).await;
     assert_eq!(
         answer.errors(),
-        ["MALFORMED_JSON the body broke off before its end"]
+        ["MALFORMED_JSON the body ended early"]
     );
 }
 

@@ -16,9 +16,7 @@ pub struct Authorize;
 impl Check for Authorize {
     async fn check<B: Send>(&self, request: &mut Request<B>) -> Result<(), Failure> {
         let extensions = request.extensions();
-        let policy = extensions
-            .get::<CalledMethod>()
-            .map(|CalledMethod(policy)| *policy);
+        let policy = extensions.get::<CalledMethod>().map(|called| called.policy());
         let Some(policy) = policy else {
             return Err(insufficient("", "the method admits nobody".to_owned()));
         };
