@@ -1,26 +1,32 @@
 //! `ListOAuthClients`.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use thiserror::Error;
 use tonic::Request;
 
-use super::{OAuthClients, split};
+use super::{OAuthClients, called_method, split};
 use crate::{
     domain::page::{Page, PageRequest, Position},
-    pb::v1,
+    pb::{Method, v1},
     rpc::{convert::page_request, status::Failure},
 };
 
-/// What stands for itself in a query (`unreserved` of RFC 3986 section 2.3).
+/// The characters to escape in a query: all but `unreserved` of RFC 3986 section 2.3.
 const QUERY: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
 
+#[derive(Debug, Error)]
+#[error("the method has no REST path without variables to link to")]
+struct NoRestPath;
+
 pub(super) async fn list(
     clients: &OAuthClients,
     request: Request<v1::ListOAuthClientsRequest>,
 ) -> Result<v1::ListOAuthClientsResponse, Failure> {
+    let collection_url = collection_url(clients, called_method(&request)?)?;
     let (context, message) = split(request)?;
     let page_request = page_request(&message)?;
     let page = clients
@@ -28,11 +34,17 @@ pub(super) async fn list(
         .list_clients(context.tenant(), &page_request)
         .await?;
     Ok(v1::ListOAuthClientsResponse {
-        links: Some(links(&clients.collection_url, &message, &page_request, &page)),
+        links: Some(links(&collection_url, &message, &page_request, &page)),
         data: page.clients.into_iter().map(v1::OAuthClient::from).collect(),
-        // More than two billion clients are said to be two billion.
+        // Saturates at two billion clients.
         total_results: page.total.map(|total| i32::try_from(total).unwrap_or(i32::MAX)),
     })
+}
+
+/// Returns the URL of the first page with the default parameters.
+fn collection_url(clients: &OAuthClients, method: &Method) -> Result<String, Failure> {
+    let path = method.rest_path().ok_or_else(|| Failure::internal(&NoRestPath))?;
+    Ok(format!("{}{path}", clients.public_url))
 }
 
 fn links(url: &str, message: &v1::ListOAuthClientsRequest, request: &PageRequest, page: &Page) -> v1::Links {
@@ -56,7 +68,7 @@ fn links(url: &str, message: &v1::ListOAuthClientsRequest, request: &PageRequest
     }
 }
 
-/// The URL of a page of the same list: the query of the request, with another cursor.
+/// Returns the URL of a page of the same list: the query of the request with another cursor.
 fn href(url: &str, message: &v1::ListOAuthClientsRequest, cursor: Option<(&str, &str)>) -> String {
     let limit = message.limit.map(|limit| limit.to_string());
     let total = message.total_results.then(|| "true".to_owned());

@@ -1,4 +1,4 @@
-//! `OAuthClientService`: one file an RPC.
+//! `OAuthClientService`: a file per method.
 
 mod create;
 mod create_secret;
@@ -18,7 +18,7 @@ use crate::{
     domain::{client::Change, secret::SecretSeed},
     pb::v1::{self, o_auth_client_service_server::OAuthClientService},
     rpc::{
-        call::{now, split},
+        call::{called_method, now, split},
         status::Failure,
     },
     store::Store,
@@ -28,20 +28,16 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct OAuthClients {
     store: Store,
-    /// Where the REST transport says that the clients are, for the links of a page.
-    collection_url: String,
+    /// The URL of the REST transport, for the links of a page.
+    public_url: String,
 }
 
-/// Where the clients are below the public URL.
-const COLLECTION_PATH: &str = "/api/core/oauth-clients";
-
 impl OAuthClients {
-    /// Handlers for the clients of a store, whose links begin with `public_url`.
+    /// Creates the handlers for the clients of a store, with links that start with `public_url`.
     pub fn new(store: Store, public_url: &str) -> Self {
-        let collection_url = format!("{}{COLLECTION_PATH}", public_url.trim_end_matches('/'));
         Self {
             store,
-            collection_url,
+            public_url: public_url.trim_end_matches('/').to_owned(),
         }
     }
 }
