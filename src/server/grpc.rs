@@ -21,13 +21,15 @@ use crate::{
     },
     rpc::{
         client_authentication::ClientAuthentication,
+        frame::MAX_MESSAGE_BYTES,
         oauth_client::OAuthClients,
-        stack::{StackConfig, fit::fit_trailers, normalize::normalize, resolve::ResolveMethod, stack},
+        stack::{
+            StackConfig, fit::fit_trailers, header_fields::FillHeaderFields, normalize::normalize,
+            resolve::ResolveMethod, stack,
+        },
     },
 };
 
-/// The largest message that is taken.
-const MAX_MESSAGE_BYTES: usize = 1024 * 1024;
 /// How many calls that were given up may wait to be noticed before the connection is taken for an attack. Callers with
 /// short deadlines share one connection, and give up many calls at once.
 const MAX_PENDING_RESETS: usize = 256;
@@ -70,7 +72,7 @@ pub(super) async fn serve(
             stack(
                 config.clone(),
                 ResolveMethod(protos),
-                MapResponse::new(routes, normalize),
+                MapResponse::new(FillHeaderFields::new(routes), normalize),
             ),
             fit_trailers,
         )

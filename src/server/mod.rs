@@ -37,7 +37,7 @@ use crate::{
     rpc::{
         client_authentication::ClientAuthentication,
         oauth_client::OAuthClients,
-        stack::{StackConfig, normalize::normalize},
+        stack::{StackConfig, header_fields::FillHeaderFields, normalize::normalize},
     },
     store::{Claim, MigrationState, Store},
 };
@@ -149,7 +149,8 @@ impl Server {
         let mut transports = Transports::new();
         if let Some(listener) = self.rest {
             let listener = Listener::new(listener, self.tls.as_ref().map(Tls::rest));
-            let in_process = BoxCloneSyncService::new(MapResponse::new(routes.clone(), normalize));
+            let in_process =
+                BoxCloneSyncService::new(MapResponse::new(FillHeaderFields::new(routes.clone()), normalize));
             let gateway = Gateway::new(self.protos, stack_config.clone(), in_process)?;
             transports.spawn(rest::serve(
                 listener,

@@ -2,36 +2,24 @@
 
 use tonic::Request;
 
-use super::{OAuthClients, now, split};
+use super::{OAuthClients, called_method, now, split};
 use crate::{
     domain::{client::ChangeError, ids::ClientId},
-    pb::v1::{self, ErrorReason},
+    pb::{
+        Method,
+        v1::{self, ErrorReason},
+    },
     rpc::status::Failure,
 };
-
-/// The metadata key that confirms when the message does not, for proxies that forward headers as metadata.
-const CONFIRM_HEADER: &str = "qlik-confirm-delete";
 
 pub(super) async fn delete(
     clients: &OAuthClients,
     request: Request<v1::DeleteOAuthClientRequest>,
 ) -> Result<(), Failure> {
-    let header = request
-        .metadata()
-        .get(CONFIRM_HEADER)
-        .and_then(|value| value.to_str().ok());
-    let header = header.map(str::to_owned).unwrap_or_default();
+    let method = called_method(&request)?;
     let (context, message) = split(request)?;
-    let said = if message.confirm_delete.is_empty() {
-        header
-    } else {
-        message.confirm_delete
-    };
-    if said.is_empty() || said != message.client_id {
-        return Err(Failure::new(
-            ErrorReason::DeleteNotConfirmed,
-            format!("{CONFIRM_HEADER} must be the id of the client"),
-        ));
+    if message.confirm_delete.is_empty() || message.confirm_delete != message.client_id {
+        return Err(not_confirmed(method));
     }
     let id = ClientId::parse(&message.client_id)?;
     let now = now();
@@ -40,4 +28,12 @@ pub(super) async fn delete(
         Ok::<(), ChangeError>(())
     });
     Ok(deleted.await?)
+}
+
+fn not_confirmed(method: &Method) -> Failure {
+    let name = method.input_name("confirm_delete");
+    Failure::new(
+        ErrorReason::DeleteNotConfirmed,
+        format!("{name} must be the id of the client"),
+    )
 }

@@ -23,6 +23,7 @@ pub mod authorize;
 pub mod deadline;
 pub mod fit;
 pub mod gate;
+pub mod header_fields;
 pub mod normalize;
 pub mod panic;
 pub mod request_id;
