@@ -125,7 +125,7 @@ impl Server {
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), ServerError> {
         let public_url = self.public_url();
         let (health, health_service) = tonic_health::server::health_reporter();
-        let readiness = Readiness::new(health);
+        let readiness = Readiness::new(health, self.protos);
         let IssuerTrust { keys, rules, keeper } = self.issuer;
         readiness.set(keys.are_known()).await;
         let rate_limit = match self.config.redis_url {
