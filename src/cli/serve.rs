@@ -18,7 +18,7 @@ use super::{
 use crate::{
     auth::{
         KeyLocation,
-        dev_key::{ALL_SCOPES, DevKey, DevToken},
+        dev_key::{DevKey, DevToken, all_scopes},
     },
     bounded::{self, OUTPUT_LIMIT},
     config::{Issuer, PublicUrl, RestAddr, ServerConfig, TlsFiles},
@@ -314,7 +314,7 @@ fn greet(server: &Server, tls: Option<&TlsFiles>, data_dir: &std::path::Path) ->
     let token = key.sign(&DevToken {
         tenant: "dev",
         subject: "developer",
-        scope: ALL_SCOPES,
+        scope: all_scopes(),
         lifetime: DEV_TOKEN_LIFETIME,
     })?;
     let grpc = server.grpc_addr();

@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 
 use super::{CliError, Place};
 use crate::{
-    auth::dev_key::{ALL_SCOPES, DevKey, DevToken},
+    auth::dev_key::{DevKey, DevToken, all_scopes},
     domain::ids::{Subject, TenantId},
 };
 
@@ -19,7 +19,7 @@ pub(super) struct Token {
     #[arg(long, env = "OAUTH_CLIENTS_SUBJECT", value_name = "S")]
     subject: String,
     /// The scopes of the token, separated by spaces.
-    #[arg(long, env = "OAUTH_CLIENTS_SCOPE", value_name = "SCOPES", default_value = ALL_SCOPES)]
+    #[arg(long, env = "OAUTH_CLIENTS_SCOPE", value_name = "SCOPES", default_value = all_scopes())]
     scope: String,
     /// How long the token is valid.
     #[arg(
