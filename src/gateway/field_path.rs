@@ -2,6 +2,8 @@
 
 use prost_reflect::{Cardinality, FieldDescriptor, Kind, MessageDescriptor};
 
+use crate::pb::Method;
+
 /// Resolves a path to a field that can be written as text. Every other field on the path must be a single message.
 pub(super) fn resolve<'a>(
     message: &MessageDescriptor,
@@ -16,6 +18,18 @@ pub(super) fn resolve<'a>(
         path.push(field);
     }
     path.last().is_some_and(is_textual).then_some(path)
+}
+
+/// Finds a field by its JSON name or its name in the proto, unless a header fills it.
+pub(super) fn find_field(
+    method: &Method,
+    message: &MessageDescriptor,
+    name: &str,
+) -> Option<FieldDescriptor> {
+    message
+        .get_field_by_json_name(name)
+        .or_else(|| message.get_field_by_name(name))
+        .filter(|field| !method.is_header_field(field))
 }
 
 /// Returns the name of a path in errors: its JSON names, separated by dots.

@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn metadata_becomes_headers() {
-        let answered = map(&[
+        let metadata = map(&[
             ("retry-after", "1"),
             ("x-request-id", "a"),
             ("color", "red"),
@@ -127,7 +127,7 @@ mod tests {
             ("content-type", "application/grpc"),
         ]);
         assert_eq!(
-            headers(&answered),
+            headers(&metadata),
             map(&[
                 ("retry-after", "1"),
                 ("x-request-id", "a"),

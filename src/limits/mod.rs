@@ -104,8 +104,8 @@ impl RateLimit {
 
     /// Nothing when the call is not counted.
     async fn decide(&self, call: &Extensions) -> Option<Decision> {
-        let called = call.get::<CalledMethod>()?;
-        let limiter = match called.policy().rate_tier? {
+        let policy = call.get::<CalledMethod>()?.policy();
+        let limiter = match policy.rate_tier? {
             RateTier::One => self.0.one.as_ref()?,
             RateTier::Two => self.0.two.as_ref()?,
         };

@@ -56,7 +56,7 @@ pub struct Service {
     pub policy: MethodPolicy,
 }
 
-/// What a gRPC path leads to.
+/// The target of a gRPC path.
 #[derive(Debug, Clone, Copy)]
 pub enum Target<'a> {
     /// A method that the protos define.

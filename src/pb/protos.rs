@@ -76,7 +76,7 @@ impl Protos {
         self.pool.services().map(|service| service.full_name().to_owned())
     }
 
-    /// Returns what a gRPC path leads to, if it is served.
+    /// Returns the target of a gRPC path, if it is served.
     pub fn target(&self, path: &str) -> Option<Target<'_>> {
         if let Some(index) = self.indices_by_path.get(path) {
             return self.methods.get(*index).map(Target::Method);

@@ -15,6 +15,7 @@
 #[macro_use]
 mod support;
 
+mod architecture;
 mod auth;
 mod authenticate_assertion;
 mod authenticate_secret;

@@ -5,13 +5,13 @@ use serde_json::Value;
 
 use super::{
     draft::{Draft, Object},
-    find_field, typed,
+    typed,
     violations::Violations,
 };
 use crate::{
     gateway::{
         binding::Body,
-        field_path::{inner_message, is_single},
+        field_path::{find_field, inner_message, is_single},
     },
     pb::{Method, v1::ErrorReason},
     rpc::status::Failure,

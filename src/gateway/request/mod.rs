@@ -11,12 +11,12 @@ mod query;
 mod typed;
 mod violations;
 
-use prost_reflect::{DynamicMessage, FieldDescriptor, MessageDescriptor};
+use prost_reflect::DynamicMessage;
 use serde_json::Value;
 
 use self::draft::Draft;
 use super::matched::Matched;
-use crate::{pb::Method, rpc::status::Failure};
+use crate::rpc::status::Failure;
 
 /// Returns the message of a request.
 ///
@@ -30,12 +30,4 @@ pub(super) fn message(matched: &Matched, body: Option<Value>) -> Result<DynamicM
     path::fill(&mut draft, matched);
     header::fill(&mut draft, &matched.headers);
     draft.into_message()
-}
-
-/// Finds a field by its JSON name or its name in the proto, unless a header fills it.
-fn find_field(method: &Method, message: &MessageDescriptor, name: &str) -> Option<FieldDescriptor> {
-    message
-        .get_field_by_json_name(name)
-        .or_else(|| message.get_field_by_name(name))
-        .filter(|field| !method.is_header_field(field))
 }

@@ -5,11 +5,11 @@ use std::collections::HashSet;
 use percent_encoding::percent_decode;
 use prost_reflect::FieldDescriptor;
 
-use super::{draft::Draft, find_field};
+use super::draft::Draft;
 use crate::{
     gateway::{
         binding::{Binding, Body},
-        field_path::{self, is_single},
+        field_path::{self, find_field, is_single},
         json,
     },
     pb::v1::ErrorReason,
