@@ -10,7 +10,7 @@ use std::{
 };
 
 use oauth_clients::{
-    auth::dev_key::{ALL_SCOPES, DevKey, DevToken},
+    auth::dev_key::{DevKey, DevToken, all_scopes},
     config::{Issuer, RestAddr, ServerConfig},
     domain::ids::TenantId,
     limits::Quotas,
@@ -101,7 +101,7 @@ impl Registry {
         let token = self.key.sign(&DevToken {
             tenant: tenant.as_str(),
             subject: "measuring",
-            scope: ALL_SCOPES,
+            scope: all_scopes(),
             lifetime: TOKEN_LIFETIME,
         })?;
         Ok(format!("Bearer {token}"))

@@ -5,6 +5,7 @@ use std::{
     io::{self, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
+    sync::LazyLock,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -19,9 +20,13 @@ use serde_json::json;
 use thiserror::Error;
 
 use super::{DEFAULT_TENANT_CLAIM, KeySet, KeySetError, TokenRules};
+use crate::pb;
 
-/// The scopes of all methods.
-pub const ALL_SCOPES: &str = "oauth-clients:read oauth-clients:write oauth-clients:authenticate";
+static ALL_SCOPES: LazyLock<String> = LazyLock::new(|| {
+    // The server does not start without its protos.
+    let scopes = pb::protos().map(|protos| protos.scopes().collect::<Vec<_>>());
+    scopes.unwrap_or_default().join(" ")
+});
 
 const FILE_NAME: &str = "dev-signing-key.p8";
 const ISSUER: &str = "oauth-clients-dev";
@@ -75,6 +80,11 @@ pub enum DevKeyError {
     /// The key set is not usable.
     #[error(transparent)]
     Keys(#[from] KeySetError),
+}
+
+/// Returns the scopes of every method, separated by spaces, for a token that may call them all.
+pub fn all_scopes() -> &'static str {
+    &ALL_SCOPES
 }
 
 impl DevKey {

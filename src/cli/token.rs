@@ -7,7 +7,7 @@ use super::{
     args::{ConfigArgs, DataDirArgs},
 };
 use crate::{
-    auth::dev_key::{ALL_SCOPES, DevKey, DevToken},
+    auth::dev_key::{DevKey, DevToken, all_scopes},
     domain::ids::{Subject, TenantId},
 };
 
@@ -24,7 +24,7 @@ pub(super) struct Token {
     #[arg(long, env = "OAUTH_CLIENTS_SUBJECT", value_name = "S")]
     subject: String,
     /// Scopes of the token, separated by spaces.
-    #[arg(long, env = "OAUTH_CLIENTS_SCOPE", value_name = "SCOPES", default_value = ALL_SCOPES)]
+    #[arg(long, env = "OAUTH_CLIENTS_SCOPE", value_name = "SCOPES", default_value = all_scopes())]
     scope: String,
     /// Lifetime of the token.
     #[arg(

@@ -6,58 +6,53 @@ use http::{Method as HttpMethod, Uri};
 use prost_reflect::{FieldDescriptor, MessageDescriptor};
 use thiserror::Error;
 
-use super::{request, template::Template};
+use super::{field_path, template::Template};
 use crate::pb::{
-    self, Method, PolicyError, Protos,
+    Method, Protos,
     google::api::{HttpRule, http_rule::Pattern},
 };
 
-/// Every binding of a set of protos.
+/// The bindings of a set of protos, the most specific one first.
 #[derive(Debug)]
 pub struct Bindings(Vec<Arc<Binding>>);
 
-/// One way to call a method over HTTP.
+/// An HTTP method and a path template that call a method.
 #[derive(Debug)]
 pub(super) struct Binding {
     http_method: HttpMethod,
     template: Template,
     variables: Vec<Vec<FieldDescriptor>>,
-    /// What the body fills.
     pub(super) body: Body,
-    /// The method that is called.
     pub(super) method: &'static Method,
-    /// Its path on gRPC.
+    /// The path of the method on gRPC.
     pub(super) uri: Uri,
 }
 
-/// What the body of a request fills.
+/// The part of the message that the body fills.
 #[derive(Debug)]
 pub(super) enum Body {
-    /// Nothing: a body is not looked at.
+    /// No part: the body is ignored.
     None,
     /// The whole message.
     Message,
-    /// This field.
+    /// A field.
     Field(FieldDescriptor),
 }
 
-/// Why a request has no binding.
+/// The reason why a request has no binding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum NoMatch {
-    /// There is nothing at its path.
+    /// No binding has its path.
     Path,
-    /// Its path is for other HTTP methods: these.
+    /// The bindings of its path have other HTTP methods.
     Method { allow: String },
 }
 
-/// Why the annotations make no sense.
+/// An HTTP annotation that is not valid.
 #[derive(Debug, Error)]
 pub enum BindingError {
-    /// The option cannot be read.
-    #[error(transparent)]
-    Option(#[from] PolicyError),
-    /// The rule has no path or no HTTP method, nests additional bindings, or wants what this transcoder does not do
-    /// (`response_body`, every HTTP method).
+    /// The rule has no path or no HTTP method, nests additional bindings, or uses a feature that this transcoder does not
+    /// have (`response_body`, or a binding to every HTTP method).
     #[error("an HTTP rule of {method} cannot be served")]
     Rule {
         /// The full name of the method.
@@ -71,7 +66,7 @@ pub enum BindingError {
         /// The template.
         template: String,
     },
-    /// The template or the body names a field that the request message does not have, or that a path cannot fill.
+    /// The template or the body names a field that the request does not have, or that a path cannot fill.
     #[error("{method} has no field {field}")]
     Field {
         /// The full name of the method.
@@ -85,25 +80,20 @@ impl Bindings {
     /// Reads the bindings of every method.
     ///
     /// # Errors
-    /// When one of them makes no sense.
+    /// Returns an error if one of them is not valid.
     pub fn read(protos: &'static Protos) -> Result<Self, BindingError> {
-        let option = pb::option(&protos.pool, "google.api.http")?;
         let mut bindings = Vec::new();
         for method in protos.methods() {
-            let options = method.descriptor.options();
-            if let Some(mut rule) = pb::message_option::<HttpRule>(&options, &option)? {
-                let additional = std::mem::take(&mut rule.additional_bindings);
-                for rule in std::iter::once(rule).chain(additional) {
-                    bindings.push(Arc::new(Binding::read(method, rule)?));
-                }
+            for rule in &method.http_rules {
+                bindings.push(Arc::new(Binding::read(method, rule)?));
             }
         }
-        // A verb is more specific than none, and a literal segment than a variable one, whatever the order in the protos.
+        // A verb is more specific than no verb, and a literal segment than a variable, whatever the order in the protos.
         bindings.sort_by(|a, b| a.template.specificity().cmp(&b.template.specificity()));
         Ok(Self(bindings))
     }
 
-    /// The binding of a request, and what the variables of its path stand for.
+    /// Returns the binding of a request, and the values of the variables of its path.
     pub(super) fn find(
         &self,
         method: &HttpMethod,
@@ -131,12 +121,12 @@ impl Bindings {
 }
 
 impl Binding {
-    fn read(method: &'static Method, rule: HttpRule) -> Result<Self, BindingError> {
+    fn read(method: &'static Method, rule: &HttpRule) -> Result<Self, BindingError> {
         let name = method.descriptor.full_name();
         let refuse = || BindingError::Rule {
             method: name.to_owned(),
         };
-        let (http_method, template) = match rule.pattern.ok_or_else(refuse)? {
+        let (http_method, template) = match rule.pattern.as_ref().ok_or_else(refuse)? {
             Pattern::Get(path) => (HttpMethod::GET, path),
             Pattern::Put(path) => (HttpMethod::PUT, path),
             Pattern::Post(path) => (HttpMethod::POST, path),
@@ -146,7 +136,7 @@ impl Binding {
             Pattern::Custom(custom) if custom.kind == "*" => return Err(refuse()),
             Pattern::Custom(custom) => (
                 HttpMethod::from_bytes(custom.kind.as_bytes()).map_err(|_| refuse())?,
-                custom.path,
+                &custom.path,
             ),
         };
         if !rule.response_body.is_empty() || !rule.additional_bindings.is_empty() {
@@ -162,9 +152,9 @@ impl Binding {
             "*" => Body::Message,
             field => Body::Field(input.get_field_by_name(field).ok_or_else(|| field_error(field))?),
         };
-        let parsed = Template::parse(&template).ok_or_else(|| BindingError::Template {
+        let parsed = Template::parse(template).ok_or_else(|| BindingError::Template {
             method: name.to_owned(),
-            template,
+            template: template.clone(),
         })?;
         let variables = parsed
             .variables
@@ -185,16 +175,16 @@ impl Binding {
         })
     }
 
-    /// The paths to the fields that the variables of the path fill, in order.
+    /// Returns the paths to the fields that the variables fill, in order.
     pub(super) fn variables(&self) -> impl Iterator<Item = &[FieldDescriptor]> {
         self.variables.iter().map(Vec::as_slice)
     }
 }
 
-/// The way to the field of a variable: a single one that can be written as a text.
+/// Returns the path to the field of a variable, which must not be a list.
 fn resolve(message: &MessageDescriptor, names: &[String]) -> Option<Vec<FieldDescriptor>> {
     let names = names.iter().map(String::as_str);
-    request::walk(message, names, MessageDescriptor::get_field_by_name)
+    field_path::resolve(message, names, MessageDescriptor::get_field_by_name)
         .filter(|path| path.last().is_some_and(|field| !field.is_list()))
 }
 
@@ -203,8 +193,8 @@ mod tests {
     use super::*;
     use crate::{gateway::tests::PROTOS, pb::google::api::CustomHttpPattern};
 
-    /// What is wrong with a rule of `AddPages`, whose request has a message, a repeated message and a bool.
-    fn read(rule: HttpRule) -> Option<BindingError> {
+    /// Returns the error of a rule of `AddPages`, whose request has a message, a repeated message and a bool.
+    fn read(rule: &HttpRule) -> Option<BindingError> {
         let method = PROTOS
             .methods()
             .iter()
@@ -221,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_is_a_single_field_that_is_no_message() {
+    fn a_variable_is_a_single_field_and_not_a_message() {
         let rule = |path: &str| HttpRule {
             pattern: Some(Pattern::Get(path.to_owned())),
             ..HttpRule::default()
@@ -232,7 +222,7 @@ mod tests {
             "book.published_at",
             "book.author.mentor.full_name",
         ] {
-            assert!(read(rule(&format!("/{{{field}}}"))).is_none(), "{field}");
+            assert!(read(&rule(&format!("/{{{field}}}"))).is_none(), "{field}");
         }
         for field in [
             "nope",
@@ -248,19 +238,19 @@ mod tests {
             "book.published_at.seconds",
             "",
         ] {
-            let error = read(rule(&format!("/{{{field}=*}}")));
+            let error = read(&rule(&format!("/{{{field}=*}}")));
             assert!(
                 matches!(error, Some(BindingError::Field { .. })),
                 "{field}: {error:?}"
             );
         }
-        let template = read(rule("/v1/**/a"));
+        let template = read(&rule("/v1/**/a"));
         assert!(matches!(template, Some(BindingError::Template { .. })));
     }
 
     #[test]
-    fn a_rule_that_cannot_be_served_as_it_is_meant_is_refused() {
-        assert!(read(custom("REPORT")).is_none());
+    fn a_rule_that_cannot_be_served_is_refused() {
+        assert!(read(&custom("REPORT")).is_none());
         let nested = vec![custom("REPORT")];
         for rule in [
             HttpRule::default(),
@@ -276,12 +266,12 @@ mod tests {
                 ..custom("REPORT")
             },
         ] {
-            assert!(matches!(read(rule), Some(BindingError::Rule { .. })));
+            assert!(matches!(read(&rule), Some(BindingError::Rule { .. })));
         }
         let unknown = HttpRule {
             body: "nope".to_owned(),
             ..custom("REPORT")
         };
-        assert!(matches!(read(unknown), Some(BindingError::Field { .. })));
+        assert!(matches!(read(&unknown), Some(BindingError::Field { .. })));
     }
 }

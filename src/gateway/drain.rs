@@ -1,5 +1,5 @@
-//! A body that is read to its end even when nobody wants it, so that the answer arrives: a client that is still sending
-//! would otherwise meet a closed connection.
+//! A body that is read to its end even if it is dropped, so that the response arrives: otherwise a client that is still
+//! sending would find the connection closed.
 
 use std::{
     mem,
@@ -13,22 +13,22 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 
-/// How much of an unwanted body is read and thrown away.
+/// The largest remainder of a body that is read and discarded.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
-/// For how long.
+/// The time for reading it.
 const MAX_TIME: Duration = Duration::from_secs(10);
 
-/// A request's body, which drains itself in the background when it is dropped unread.
+/// The body of a request. When it is dropped, the rest is read in the background.
 #[derive(Debug)]
-pub(super) struct Drained(Body);
+pub(super) struct DrainOnDrop(Body);
 
-impl Drained {
+impl DrainOnDrop {
     pub(super) fn new(body: Body) -> Self {
         Self(body)
     }
 }
 
-impl HttpBody for Drained {
+impl HttpBody for DrainOnDrop {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -48,7 +48,7 @@ impl HttpBody for Drained {
     }
 }
 
-impl Drop for Drained {
+impl Drop for DrainOnDrop {
     fn drop(&mut self) {
         let body = mem::take(&mut self.0);
         if body.is_end_stream() {

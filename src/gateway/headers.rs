@@ -1,4 +1,4 @@
-//! HTTP headers to gRPC metadata and back, named as grpc-gateway names them.
+//! Translates HTTP headers to gRPC metadata and back, with the names of grpc-gateway.
 
 use http::{
     HeaderMap, HeaderName,
@@ -9,8 +9,8 @@ use crate::rpc::stack::request_id::X_REQUEST_ID;
 
 const METADATA_PREFIX: &str = "grpc-metadata-";
 
-/// Headers that mean the same on both transports, in requests.
-const SAME_IN: [HeaderName; 5] = [
+/// Request headers that are the same on both transports.
+const SHARED_REQUEST_HEADERS: [HeaderName; 5] = [
     AUTHORIZATION,
     X_REQUEST_ID,
     HeaderName::from_static("grpc-timeout"),
@@ -18,8 +18,8 @@ const SAME_IN: [HeaderName; 5] = [
     HeaderName::from_static("tracestate"),
 ];
 
-/// Headers that mean the same on both transports, in answers.
-const SAME_OUT: [HeaderName; 6] = [
+/// Response headers that are the same on both transports.
+const SHARED_RESPONSE_HEADERS: [HeaderName; 6] = [
     ALLOW,
     RETRY_AFTER,
     WWW_AUTHENTICATE,
@@ -28,7 +28,7 @@ const SAME_OUT: [HeaderName; 6] = [
     HeaderName::from_static("ratelimit-policy"),
 ];
 
-/// What gRPC keeps to itself, so that no caller can set it and none sees it.
+/// Returns `true` for metadata that belongs to gRPC itself, which callers neither set nor see.
 fn is_reserved(name: &str) -> bool {
     name.starts_with("grpc-")
         || matches!(
@@ -37,29 +37,30 @@ fn is_reserved(name: &str) -> bool {
         )
 }
 
-/// The metadata of a call: the headers that mean the same there, and `Grpc-Metadata-X` as `x`.
+/// Returns the metadata of a request: the headers that are the same on both transports, and `Grpc-Metadata-X` as `x`.
 pub(super) fn metadata(headers: &HeaderMap) -> HeaderMap {
     let mut metadata = HeaderMap::new();
     for (name, value) in headers {
-        if SAME_IN.contains(name) {
+        if SHARED_REQUEST_HEADERS.contains(name) {
             metadata.append(name.clone(), value.clone());
             continue;
         }
-        let own = name.as_str().strip_prefix(METADATA_PREFIX);
-        if let Some(Ok(own)) = own.filter(|own| !is_reserved(own)).map(HeaderName::try_from)
-            && !SAME_IN.contains(&own)
+        let key = name.as_str().strip_prefix(METADATA_PREFIX);
+        if let Some(Ok(key)) = key.filter(|key| !is_reserved(key)).map(HeaderName::try_from)
+            && !SHARED_REQUEST_HEADERS.contains(&key)
         {
-            metadata.append(own, value.clone());
+            metadata.append(key, value.clone());
         }
     }
     metadata
 }
 
-/// The headers of an answer: those that mean the same there, and any other metadata `x` as `Grpc-Metadata-X`.
+/// Returns the headers of a response: those that are the same on both transports, and other metadata `x` as
+/// `Grpc-Metadata-X`.
 pub(super) fn headers(metadata: &HeaderMap) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for (name, value) in metadata {
-        if SAME_OUT.contains(name) {
+        if SHARED_RESPONSE_HEADERS.contains(name) {
             headers.append(name.clone(), value.clone());
         } else if !is_reserved(name.as_str())
             && let Ok(name) = HeaderName::try_from(format!("{METADATA_PREFIX}{name}"))
@@ -103,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_sets_reserved_metadata_through_the_prefix() {
+    fn the_prefix_cannot_set_reserved_metadata() {
         for name in [
             "authorization",
             "content-type",
@@ -118,7 +119,7 @@ mod tests {
 
     #[test]
     fn metadata_becomes_headers() {
-        let answered = map(&[
+        let metadata = map(&[
             ("retry-after", "1"),
             ("x-request-id", "a"),
             ("color", "red"),
@@ -126,7 +127,7 @@ mod tests {
             ("content-type", "application/grpc"),
         ]);
         assert_eq!(
-            headers(&answered),
+            headers(&metadata),
             map(&[
                 ("retry-after", "1"),
                 ("x-request-id", "a"),

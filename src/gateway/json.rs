@@ -1,17 +1,17 @@
-//! Reads JSON strictly (RFC 8259): no repeated members, no bottomless nesting, nothing before or after.
+//! Reads JSON (RFC 8259) strictly: without repeated members, deep nesting, or anything before or after.
 
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-/// How deep arrays and objects may be nested.
+/// The number of levels to which arrays and objects may be nested.
 pub(super) const MAX_DEPTH: usize = 16;
 
 /// Reads a JSON text.
 ///
 /// # Errors
-/// What is wrong with it, and where.
+/// Returns an error if the text is not JSON, repeats a member or is nested too deeply.
 pub(super) fn read(text: &[u8]) -> Result<Value, serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     let value = Strict { depth: 0 }.deserialize(&mut deserializer)?;
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn json_is_read_as_it_is() {
+    fn json_is_read_unchanged() {
         let text = br#" {"a": [1, -2, 0.5, true, null, "\u00e9\ud83d\ude00"], "b": {"a": {}}} "#;
         assert_eq!(
             read(text).unwrap(),
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn nesting_ends_at_16_levels() {
+    fn json_may_be_nested_16_levels_deep() {
         let nested = |depth| "[".repeat(depth) + &"]".repeat(depth);
         assert!(read(nested(16).as_bytes()).is_ok());
         assert!(read(nested(17).as_bytes()).is_err());

@@ -1,14 +1,17 @@
-//! The REST transport: a transcoder from HTTP and JSON to the RPCs that the protos annotate with `google.api.http`. It knows
-//! no API: what to do with a request is in the descriptors.
+//! The REST transport: a transcoder from HTTP and JSON to the methods that the protos annotate with `google.api.http`. It
+//! is independent of the API, as everything it needs to know is in the descriptors.
 //!
-//! A request is matched to a binding, then goes through the stack of layers like a gRPC call, and only then is its body
-//! read. The gRPC router is called in process.
+//! A request is matched to a binding, passes the same stack of layers as a gRPC request, and only then is its body read.
+//! The gRPC router is called in process.
 
 mod binding;
+mod body;
 mod drain;
-mod error;
+mod envelope;
+mod field_path;
 mod headers;
 mod json;
+mod matched;
 mod request;
 mod response;
 mod template;
@@ -23,55 +26,37 @@ use std::{
 };
 
 use futures_util::{FutureExt as _, future::BoxFuture};
-use http::{HeaderMap, HeaderValue, Request, Response, Uri, header::ALLOW};
+use http::{Request, Response, Uri};
 use tonic::{Status, body::Body};
 use tower::Service;
 
 pub use self::binding::{BindingError, Bindings};
 use self::{
-    binding::{Binding, NoMatch},
-    drain::Drained,
+    drain::DrainOnDrop,
+    matched::{MatchOutcome, Matched, RequireMatch},
     transcode::{BoxRouter, Transcode},
 };
 use crate::{
-    pb::{Protos, v1::ErrorReason},
+    pb::Protos,
     rpc::{
         failure::Failure,
-        stack::{Stack, StackConfig, filter::Predicate, resolve::CalledMethod, stack},
+        stack::{Stack, StackConfig, stack},
     },
 };
 
-/// Answers REST requests by calling RPCs.
+/// The service that responds to REST requests.
 #[derive(Debug, Clone)]
 pub struct Gateway {
     protos: &'static Protos,
     bindings: Arc<Bindings>,
-    stack: Stack<Drained>,
+    stack: Stack<DrainOnDrop>,
 }
-
-/// What a request turned out to be for.
-#[derive(Debug)]
-struct Matched {
-    binding: Arc<Binding>,
-    /// What the variables of the path stand for, in the order of the binding's variables.
-    variables: Vec<String>,
-    query: Option<String>,
-    headers: HeaderMap,
-}
-
-/// What a request turned out to be for, in its extensions.
-#[derive(Debug, Clone)]
-struct Match(Result<Arc<Matched>, NoMatch>);
-
-/// Lets a request through if it has a binding.
-#[derive(Debug, Clone, Copy)]
-struct RequireMatch;
 
 impl Gateway {
-    /// A gateway to the RPCs behind `router`.
+    /// Creates a gateway to the methods behind `router`.
     ///
     /// # Errors
-    /// When an annotation of the protos makes no sense.
+    /// Returns an error if an HTTP annotation of the protos is not valid.
     pub fn new(
         protos: &'static Protos,
         config: StackConfig,
@@ -84,17 +69,17 @@ impl Gateway {
         })
     }
 
-    /// The call that a request stands for: addressed to the method, with metadata for headers.
-    fn call_of(&self, request: Request<axum::body::Body>) -> Request<Drained> {
+    /// Matches a request, and addresses it to the gRPC path of the method, with metadata instead of headers.
+    fn matched(&self, request: Request<axum::body::Body>) -> Request<DrainOnDrop> {
         let (parts, body) = request.into_parts();
         let found = self.bindings.find(&parts.method, parts.uri.path());
-        let mut call = Request::new(Drained::new(body));
-        *call.headers_mut() = headers::metadata(&parts.headers);
-        *call.uri_mut() = match &found {
+        let mut matched = Request::new(DrainOnDrop::new(body));
+        *matched.headers_mut() = headers::metadata(&parts.headers);
+        *matched.uri_mut() = match &found {
             Ok((binding, _)) => binding.uri.clone(),
             Err(_) => Uri::try_from(parts.uri.path()).unwrap_or_default(),
         };
-        let found = found.map(|(binding, variables)| {
+        let outcome = found.map(|(binding, variables)| {
             let query = parts.uri.query().map(str::to_owned);
             Arc::new(Matched {
                 binding,
@@ -103,8 +88,8 @@ impl Gateway {
                 headers: parts.headers,
             })
         });
-        call.extensions_mut().insert(Match(found));
-        call
+        matched.extensions_mut().insert(MatchOutcome(outcome));
+        matched
     }
 }
 
@@ -119,44 +104,15 @@ impl Service<Request<axum::body::Body>> for Gateway {
 
     fn call(&mut self, request: Request<axum::body::Body>) -> Self::Future {
         let protos = self.protos;
-        let call = self.call_of(request);
-        let answer = self.stack.call(call);
-        answer
-            .map(|Ok(answer)| Ok(response::finish(protos, answer)))
+        let matched = self.matched(request);
+        self.stack
+            .call(matched)
+            .map(|Ok(response)| Ok(response::finish(protos, response)))
             .boxed()
     }
 }
 
-/// The REST answer for a failure outside of any call.
+/// Returns the REST response for a failure outside of any method.
 pub fn error_response(protos: &Protos, failure: Failure) -> Response<Body> {
     response::finish(protos, Status::from(failure).into_http())
-}
-
-impl Predicate for RequireMatch {
-    fn check<B>(&self, request: &mut Request<B>) -> Result<(), Failure> {
-        let found = request
-            .extensions()
-            .get::<Match>()
-            .map(|Match(found)| found.clone());
-        match found {
-            Some(Ok(matched)) => {
-                request
-                    .extensions_mut()
-                    .insert(CalledMethod(&matched.binding.method.policy));
-                Ok(())
-            }
-            Some(Err(NoMatch::Method { allow })) => {
-                let failure = Failure::new(
-                    ErrorReason::MethodNotAllowed,
-                    format!("this path has {allow} only"),
-                );
-                let allow = HeaderValue::try_from(allow).unwrap_or(HeaderValue::from_static(""));
-                Err(failure.header(ALLOW, allow))
-            }
-            Some(Err(NoMatch::Path)) | None => Err(Failure::new(
-                ErrorReason::RouteNotFound,
-                "nothing is served at this path",
-            )),
-        }
-    }
 }

@@ -1,4 +1,4 @@
-//! What a call answered, as an HTTP response.
+//! Translates a gRPC response to HTTP and JSON.
 
 use bytes::Bytes;
 use http::{
@@ -6,39 +6,44 @@ use http::{
     header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS},
 };
 use http_body_util::Full;
-use prost::bytes::Buf as _;
 use prost_reflect::{DynamicMessage, SerializeOptions};
 use thiserror::Error;
 use tonic::{Status, body::Body};
 
-use super::{error, headers};
-use crate::pb::{Method, Protos};
+use super::{envelope, headers};
+use crate::{
+    pb::{Method, Protos},
+    rpc::frame,
+};
 
-/// An answer of the gRPC router that is none. A bug.
+/// An invalid response of the gRPC router, which is a bug.
 #[derive(Debug, Error)]
-pub(super) enum BadAnswer {
-    #[error("the body of the answer broke off")]
+pub(super) enum InvalidResponse {
+    #[error("the body of the response ended early")]
     Body(#[from] Status),
-    #[error("the answer is not one message")]
+    #[error("the response is not one message")]
     Frame,
-    #[error("the message of the answer cannot be decoded")]
+    #[error("the message of the response cannot be decoded")]
     Message(#[from] prost::DecodeError),
-    #[error("the message of the answer cannot be written as JSON")]
+    #[error("the message of the response cannot be written as JSON")]
     Json(#[from] serde_json::Error),
 }
 
-/// The response for a successful call: the message as canonical proto JSON, in which fields without presence are never
-/// left out, and those with presence only when they are not set.
+/// Returns the response of a successful method: the message as canonical proto JSON. Fields with presence are omitted if
+/// they are not set, all others never.
 pub(super) fn success(
     method: &Method,
     metadata: &HeaderMap,
     body: Bytes,
-) -> Result<Response<Body>, BadAnswer> {
-    let message = DynamicMessage::decode(method.descriptor.output(), unframe(body)?)?;
+) -> Result<Response<Body>, InvalidResponse> {
+    let message = DynamicMessage::decode(
+        method.descriptor.output(),
+        frame::decode(body).ok_or(InvalidResponse::Frame)?,
+    )?;
     let policy = &method.policy;
-    let nothing_set = message.fields().next().is_none();
+    let is_empty = message.fields().next().is_none();
     let mut response =
-        if policy.success_status == StatusCode::NO_CONTENT || policy.no_content_when_empty && nothing_set {
+        if policy.success_status == StatusCode::NO_CONTENT || policy.no_content_when_empty && is_empty {
             let mut response = Response::new(Body::empty());
             *response.status_mut() = StatusCode::NO_CONTENT;
             response
@@ -51,19 +56,6 @@ pub(super) fn success(
     Ok(response)
 }
 
-/// The message of a gRPC body: a byte that says whether it is compressed, its length, and it.
-fn unframe(mut body: Bytes) -> Result<Bytes, BadAnswer> {
-    if body.remaining() < 5 || body.get_u8() != 0 {
-        return Err(BadAnswer::Frame);
-    }
-    let length = body.get_u32() as usize;
-    if body.remaining() == length {
-        Ok(body)
-    } else {
-        Err(BadAnswer::Frame)
-    }
-}
-
 fn json_response(status: StatusCode, json: Bytes) -> Response<Body> {
     let mut response = Response::new(Body::new(Full::new(json)));
     *response.status_mut() = status;
@@ -73,18 +65,18 @@ fn json_response(status: StatusCode, json: Bytes) -> Response<Body> {
     response
 }
 
-/// The last touch: a gRPC error becomes the error envelope, and nothing is kept on the way, as it may be a secret.
-pub(super) fn finish(protos: &Protos, answer: Response<Body>) -> Response<Body> {
-    let mut response = match Status::from_header_map(answer.headers()) {
+/// Turns a gRPC error into the error envelope, and forbids caching, as any response may contain a secret.
+pub(super) fn finish(protos: &Protos, response: Response<Body>) -> Response<Body> {
+    let mut response = match Status::from_header_map(response.headers()) {
         Some(status) => {
-            let (http_status, json) = error::envelope(protos, &status);
+            let (http_status, json) = envelope::envelope(protos, &status);
             let mut response = json_response(http_status, json);
             response
                 .headers_mut()
                 .extend(headers::headers(status.metadata().as_ref()));
             response
         }
-        None => answer,
+        None => response,
     };
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

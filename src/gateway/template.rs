@@ -1,8 +1,8 @@
-//! Path templates: the grammar is in `google/api/http.proto`.
+//! Path templates, whose grammar is in `google/api/http.proto`.
 
 use percent_encoding::percent_decode_str;
 
-/// What a path must look like, and which parts of it fill fields.
+/// A pattern for paths, whose variables fill fields.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Template {
     segments: Vec<Segment>,
@@ -10,23 +10,23 @@ pub(super) struct Template {
     pub(super) variables: Vec<Variable>,
 }
 
-/// Ordered from specific to general.
+/// A segment of a pattern, ordered from specific to general.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Segment {
-    /// This text.
+    /// A fixed text.
     Literal(String),
-    /// `*`: one segment.
+    /// `*`: any one segment.
     One,
-    /// `**`: all segments that are left.
+    /// `**`: all remaining segments.
     Rest,
 }
 
-/// A field, and the segments that fill it.
+/// A field and the segments that fill it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Variable {
     pub(super) field: Vec<String>,
     start: usize,
-    /// One past the last; the end of the path when the last is `**`.
+    /// The index after the last segment. If that is `**`, the variable extends to the end of the path.
     end: usize,
 }
 
@@ -34,7 +34,7 @@ impl Template {
     pub(super) fn parse(text: &str) -> Option<Self> {
         let path = text.strip_prefix('/')?;
         let (path, verb) = match path.rsplit_once(':') {
-            // A colon inside of a variable is not that of a verb.
+            // A colon within a variable does not start a verb.
             Some((path, verb)) if !verb.contains(['/', '}']) => (path, Some(verb)),
             _ => (path, None),
         };
@@ -62,7 +62,7 @@ impl Template {
         (only_last && verb != Some("")).then_some(template)
     }
 
-    /// Reads one variable or segment, and returns what follows.
+    /// Parses a variable or segment, and returns the rest of the text.
     fn parse_part<'a>(&mut self, text: &'a str) -> Option<&'a str> {
         let Some(variable) = text.strip_prefix('{') else {
             let end = text.find('/').unwrap_or(text.len());
@@ -85,12 +85,12 @@ impl Template {
         Some(rest)
     }
 
-    /// Sorts from specific to general.
+    /// Returns a key that sorts from specific to general.
     pub(super) fn specificity(&self) -> (bool, &[Segment]) {
         (self.verb.is_none(), &self.segments)
     }
 
-    /// What the variables stand for in a path, if it matches.
+    /// Returns the values of the variables, if a path matches.
     pub(super) fn captures(&self, path: &str) -> Option<Vec<String>> {
         let path = path.strip_prefix('/')?;
         let path = match &self.verb {
@@ -125,10 +125,10 @@ impl Template {
         let captured = parts.get(variable.start..end)?;
         Some(match (segments, captured) {
             ([Segment::One | Segment::Literal(_)], [part]) => decode(part),
-            // An encoded slash stays encoded, or it could not be told from one that separates.
+            // An encoded slash stays encoded, to tell it from a separator.
             (_, parts) => parts
                 .iter()
-                .map(|part| decode_but_slash(part))
+                .map(|part| decode_except_slash(part))
                 .collect::<Vec<_>>()
                 .join("/"),
         })
@@ -146,14 +146,14 @@ impl Segment {
     }
 }
 
-/// Undoes percent-encoding. What is no UTF-8 then stays as it is, and names nothing.
+/// Decodes percent-encoding. A text that is not UTF-8 stays as it is.
 fn decode(part: &str) -> String {
     percent_decode_str(part)
         .decode_utf8()
         .map_or_else(|_| part.to_owned(), Into::into)
 }
 
-fn decode_but_slash(part: &str) -> String {
+fn decode_except_slash(part: &str) -> String {
     let pieces: Vec<String> = part.split("%2F").map(decode_lower).collect();
     pieces.join("%2F")
 }
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn percent_encoding_is_undone_and_broken_encoding_is_left() {
+    fn percent_encoding_is_decoded_unless_malformed() {
         assert_eq!(captures("/{a}", "/%C3%A9%20%2F"), captured(&["é /"]));
         assert_eq!(captures("/{a}", "/%FF"), captured(&["%FF"]));
         assert_eq!(captures("/{a}", "/%zz"), captured(&["%zz"]));
@@ -222,7 +222,7 @@ mod tests {
             captures("/{a=x/**}", "/x/%41%2Fb/%2f"),
             captured(&["x/A%2Fb/%2f"])
         );
-        // What counts is how many segments the template allows.
+        // The template, not the path, decides between one segment and several.
         assert_eq!(captures("/{a=**}", "/%41%2Fb"), captured(&["A%2Fb"]));
     }
 

@@ -4,6 +4,7 @@ pub mod client_authentication;
 pub mod convert;
 mod environment;
 pub mod failure;
+pub(crate) mod frame;
 pub mod oauth_client;
 mod request;
 pub mod stack;

@@ -3,12 +3,25 @@
 use thiserror::Error;
 use tonic::Request;
 
-use super::failure::Failure;
-use crate::auth::Caller;
+use super::{failure::Failure, stack::resolve::CalledMethod};
+use crate::{auth::Caller, pb::Method};
 
 #[derive(Debug, Error)]
 #[error("a request reached its handler without having been authenticated")]
 struct MissingCaller;
+
+#[derive(Debug, Error)]
+#[error("a request reached its handler without its method")]
+struct MissingMethod;
+
+/// Returns the method that a request calls.
+pub(super) fn called_method<T>(request: &Request<T>) -> Result<&'static Method, Failure> {
+    request
+        .extensions()
+        .get()
+        .and_then(|CalledMethod(target)| target.method())
+        .ok_or_else(|| Failure::internal(MissingMethod))
+}
 
 /// Returns the caller of a request, which the stack has authenticated, and the message.
 pub(super) fn caller_and_message<T>(request: Request<T>) -> Result<(Caller, T), Failure> {

@@ -43,7 +43,7 @@ impl Server {
             .map(|socket| Listener::new(socket.tcp, tls.map(ListenerTls::rest)));
 
         let TrustedIssuer { keys, rules, keeper } = self.issuer;
-        let readiness = Readiness::new(health);
+        let readiness = Readiness::new(health, self.protos);
         readiness.set(keys.are_known()).await;
         let limiter = limiter(&self.config).await?;
         let stack = StackConfig {

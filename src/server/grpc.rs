@@ -19,13 +19,12 @@ use crate::{
     },
     rpc::{
         client_authentication::ClientAuthentication,
+        frame::MAX_MESSAGE_BYTES,
         oauth_client::OAuthClients,
         stack::{StackConfig, grpc_stack},
     },
 };
 
-/// The size of the largest request message.
-const MAX_MESSAGE_BYTES: usize = 1024 * 1024;
 /// The number of reset streams that may be pending before a connection counts as an attack. Callers with short deadlines
 /// that share a connection reset many streams at once.
 const MAX_PENDING_RESETS: usize = 256;

@@ -10,35 +10,29 @@ use std::{
 
 use tonic_health::{ServingStatus, server::HealthReporter};
 
-use crate::{
-    auth::IssuerKeys,
-    error_chain::error_chain,
-    pb::v1::{client_authentication_service_server, o_auth_client_service_server},
-    store::Store,
-};
+use crate::{auth::IssuerKeys, error_chain::error_chain, pb::Protos, store::Store};
 
 /// The interval at which the database is probed.
 pub(super) const READINESS_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The server as a whole, and each of its services.
-const SERVICES: [&str; 3] = [
-    "",
-    o_auth_client_service_server::SERVICE_NAME,
-    client_authentication_service_server::SERVICE_NAME,
-];
+/// The name under which the health service reports the server as a whole.
+const SERVER: &str = "";
 
 /// The readiness of this server, which its health service reports too.
 #[derive(Debug, Clone)]
 pub(super) struct Readiness {
     health: HealthReporter,
+    services: Arc<[String]>,
     ready: Arc<AtomicBool>,
 }
 
 impl Readiness {
     /// Creates the readiness of a server that is not ready yet.
-    pub(super) fn new(health: HealthReporter) -> Self {
+    pub(super) fn new(health: HealthReporter, protos: &Protos) -> Self {
+        let services = std::iter::once(SERVER.to_owned()).chain(protos.service_names());
         Self {
             health,
+            services: services.collect(),
             ready: Arc::new(AtomicBool::new(false)),
         }
     }
@@ -50,14 +44,14 @@ impl Readiness {
         } else {
             ServingStatus::NotServing
         };
-        for service in SERVICES {
+        for service in &*self.services {
             self.health.set_service_status(service, status).await;
         }
     }
 
     /// Ends the streams that watch the health of a service, which would not end by themselves.
     pub(super) async fn close(&self) {
-        for service in SERVICES {
+        for service in &*self.services {
             self.health.clone().clear_service_status(service).await;
         }
     }

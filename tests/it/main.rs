@@ -20,6 +20,7 @@
 #[macro_use]
 mod support;
 
+mod architecture;
 mod authenticate;
 mod changes;
 mod create;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    auth::dev_key::{ALL_SCOPES, DevKey, DevKeyError, DevToken},
+    auth::dev_key::{DevKey, DevKeyError, DevToken, all_scopes},
     config::TlsFiles,
     io::bounded::{self, OUTPUT_LIMIT},
     server::Server,
@@ -31,7 +31,7 @@ impl Greeting {
         let token = DevKey::load_or_create(data_dir)?.sign(&DevToken {
             tenant: TENANT,
             subject: "developer",
-            scope: ALL_SCOPES,
+            scope: all_scopes(),
             lifetime: TOKEN_LIFETIME,
         })?;
         Ok(Self {

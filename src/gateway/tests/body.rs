@@ -1,4 +1,4 @@
-//! What a body fills, and which bodies are refused.
+//! Bodies that fill fields, and bodies that are rejected.
 
 use std::{
     convert::Infallible,
@@ -21,13 +21,13 @@ async fn created(body: &str) -> Value {
 }
 
 async fn refused(uri: &str, body: &str) -> Vec<String> {
-    let answer = refusal(post(uri, body.to_owned())).await;
-    assert_eq!(answer.status, 400, "{body}");
-    answer.errors()
+    let response = refusal(post(uri, body.to_owned())).await;
+    assert_eq!(response.status, 400, "{body}");
+    response.errors()
 }
 
 #[tokio::test]
-async fn the_body_is_the_message_by_either_name_of_its_fields() {
+async fn the_body_is_the_message_with_either_name_of_its_fields() {
     let book = json!({
         "name": "a", "author": {"fullName": "b"}, "tags": ["c", ""], "copies": "1", "subtitle": "",
         "publishedAt": "2026-01-02T03:04:05Z", "labels": {"full_name": "e"}, "extra": {"full_name": [1.0]},
@@ -42,7 +42,7 @@ async fn the_body_is_the_message_by_either_name_of_its_fields() {
 }
 
 #[tokio::test]
-async fn the_body_is_one_field_if_the_binding_says_so() {
+async fn the_body_may_be_one_field() {
     let call = call(post("/v1/books/a:addPages", r#"[{"text": "b"}, {}]"#)).await;
     assert_eq!(
         call.message,
@@ -56,7 +56,7 @@ async fn the_body_is_one_field_if_the_binding_says_so() {
 }
 
 #[tokio::test]
-async fn the_path_beats_the_body_whatever_the_body_says() {
+async fn the_path_takes_precedence_over_the_body() {
     for (body, lent) in [
         (
             r#"{"lentBook": {"name": "b", "copies": 1}}"#,
@@ -80,7 +80,7 @@ async fn the_path_beats_the_body_whatever_the_body_says() {
 }
 
 #[tokio::test]
-async fn every_unknown_member_is_named_wherever_it_is() {
+async fn every_unknown_member_is_named_at_any_depth() {
     let body = r#"{
         "a": {"not": "looked into"}, "author": {"b": 1, "mentor": {"c": 1}}, "editors": {"x": {"d": 1}},
         "translators": [{}, {"e": 1}], "labels": {"known": ""}, "extra": {"known": 1}, "Name": ""
@@ -100,7 +100,7 @@ async fn every_unknown_member_is_named_wherever_it_is() {
 }
 
 #[tokio::test]
-async fn unknown_members_are_ignored_in_messages_that_say_so_and_nowhere_else() {
+async fn unknown_members_are_ignored_only_in_messages_with_the_option() {
     let call = call(post(
         "/v1/books/a:addPages",
         r#"[{"a": {"text": 1}, "text": "b"}]"#,
@@ -122,7 +122,7 @@ async fn a_message_without_fields_has_no_members() {
 }
 
 #[tokio::test]
-async fn a_member_is_there_once() {
+async fn a_member_must_not_be_repeated() {
     for (body, error) in [
         (
             r#"{"name": "", "name": ""}"#,
@@ -134,11 +134,11 @@ async fn a_member_is_there_once() {
         ),
         (
             r#"{"publishedAt": null, "published_at": null}"#,
-            "INVALID_FIELD published_at: is there twice, under both of its names",
+            "INVALID_FIELD published_at: is given under both of its names",
         ),
         (
             r#"{"author": {"full_name": "", "fullName": ""}}"#,
-            "INVALID_FIELD author.full_name: is there twice, under both of its names",
+            "INVALID_FIELD author.full_name: is given under both of its names",
         ),
     ] {
         let errors = refused("/v1/books", body).await;
@@ -148,7 +148,7 @@ async fn a_member_is_there_once() {
 }
 
 #[tokio::test]
-async fn a_value_of_the_wrong_type_is_named_with_what_it_must_be() {
+async fn a_value_of_the_wrong_type_is_named_with_the_expected_type() {
     for (body, error) in [
         (r#"{"name": 1}"#, "name: must be a string"),
         (r#"{"author": []}"#, "author: must be an object"),
@@ -213,7 +213,7 @@ async fn a_value_of_the_wrong_type_is_named_with_what_it_must_be() {
 }
 
 #[tokio::test]
-async fn null_is_absent_but_for_a_json_value_and_inside_of_lists_and_maps() {
+async fn null_means_absent_except_for_json_values_and_within_lists_and_maps() {
     let nulls = r#"{
         "name": null, "author": null, "tags": null, "copies": null, "publishedAt": null,
         "subtitle": null, "labels": null, "genre": null
@@ -236,7 +236,7 @@ async fn null_is_absent_but_for_a_json_value_and_inside_of_lists_and_maps() {
 }
 
 #[tokio::test]
-async fn well_known_types_have_their_own_json() {
+async fn well_known_types_have_their_json_forms() {
     for (body, message) in [
         (
             r#"{"publishedAt": "2026-01-02T03:04:05.5+01:00"}"#,
@@ -257,7 +257,7 @@ async fn well_known_types_have_their_own_json() {
 }
 
 #[tokio::test]
-async fn what_is_not_json_is_refused() {
+async fn a_body_that_is_not_json_is_rejected() {
     for body in [
         "",
         "{",
@@ -274,7 +274,7 @@ async fn what_is_not_json_is_refused() {
 }
 
 #[tokio::test]
-async fn json_may_be_declared_or_not_but_nothing_else() {
+async fn the_content_type_is_json_or_absent() {
     for content_type in [
         "application/json",
         "Application/JSON",
@@ -297,16 +297,16 @@ async fn json_may_be_declared_or_not_but_nothing_else() {
         "\u{e9}",
     ] {
         let request = with_header(post("/v1/books", "{}"), "content-type", content_type);
-        let answer = refusal(request).await;
-        assert_eq!(answer.status, 415, "{content_type}");
+        let response = refusal(request).await;
+        assert_eq!(response.status, 415, "{content_type}");
         assert_eq!(
-            answer.errors(),
+            response.errors(),
             ["UNSUPPORTED_MEDIA_TYPE the body must be application/json or application/json-patch+json"]
         );
     }
 }
 
-/// A body in pieces, whose length nothing tells beforehand.
+/// A body in pieces, without a length.
 fn streamed(text: &str) -> Body {
     let pieces: Vec<_> = text
         .as_bytes()
@@ -317,21 +317,24 @@ fn streamed(text: &str) -> Body {
 }
 
 #[tokio::test]
-async fn a_body_is_1_mib_at_most() {
+async fn a_body_has_at_most_1_mib() {
     let fits = "{}".to_owned() + &" ".repeat(1024 * 1024 - 2);
     let too_large = format!("{fits} ");
     assert_eq!(call(post("/v1/books", fits.clone())).await.rpc, "CreateBook");
     assert_eq!(call(post("/v1/books", streamed(&fits))).await.rpc, "CreateBook");
     for body in [Body::from(too_large.clone()), streamed(&too_large)] {
-        let answer = refusal(post("/v1/books", body)).await;
-        assert_eq!(answer.status, 413);
-        assert_eq!(answer.errors(), ["BODY_TOO_LARGE the body is larger than 1 MiB"]);
+        let response = refusal(post("/v1/books", body)).await;
+        assert_eq!(response.status, 413);
+        assert_eq!(
+            response.errors(),
+            ["BODY_TOO_LARGE the body is larger than 1 MiB"]
+        );
     }
     let wrong_type = with_header(post("/v1/books", too_large), "content-type", "text/plain");
     assert_eq!(refusal(wrong_type).await.status, 415);
 }
 
-/// A body that says its length, and never comes.
+/// A body with a length whose data never arrives.
 struct Promised(u64);
 
 impl http_body::Body for Promised {
@@ -351,27 +354,24 @@ impl http_body::Body for Promised {
 }
 
 #[tokio::test]
-async fn a_body_that_says_it_is_too_large_is_not_waited_for() {
-    let answer = refusal(post("/v1/books", Body::new(Promised(1024 * 1024 + 1)))).await;
-    assert_eq!(answer.status, 413);
+async fn a_body_with_a_length_over_the_limit_is_not_awaited() {
+    let response = refusal(post("/v1/books", Body::new(Promised(1024 * 1024 + 1)))).await;
+    assert_eq!(response.status, 413);
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_is_refused() {
+async fn a_body_that_ends_early_is_rejected() {
     let pieces = [
         Ok(Frame::data(Bytes::from("{}"))),
         Err(io::Error::other("secret")),
     ];
     let body = Body::new(StreamBody::new(stream::iter(pieces)));
-    let answer = refusal(post("/v1/books", body)).await;
-    assert_eq!(
-        answer.errors(),
-        ["MALFORMED_JSON the body broke off before its end"]
-    );
+    let response = refusal(post("/v1/books", body)).await;
+    assert_eq!(response.errors(), ["MALFORMED_JSON the body ended early"]);
 }
 
 #[tokio::test]
-async fn a_body_that_no_binding_has_a_use_for_is_ignored() {
+async fn a_body_without_use_is_ignored() {
     for (method, uri) in [("GET", "/v2/books/a"), ("DELETE", "/v1/books/a")] {
         let request = with_header(request(method, uri, "{"), "content-type", "text/plain");
         assert_eq!(call(request).await.message, json!({"name": "a"}));
@@ -380,17 +380,17 @@ async fn a_body_that_no_binding_has_a_use_for_is_ignored() {
 }
 
 #[tokio::test]
-async fn a_body_is_not_read_before_its_caller_is_known() {
+async fn a_body_is_not_read_before_the_caller_is_authenticated() {
     let endless = Body::new(StreamBody::new(
         stream::pending::<Result<Frame<Bytes>, io::Error>>(),
     ));
-    let answer = refusal(with_header(
+    let response = refusal(with_header(
         post("/v1:close", endless),
         "content-type",
         "text/plain",
     ))
     .await;
-    assert_eq!(answer.status, 401);
-    assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
-    assert_eq!(answer.json()["errors"][0]["code"], "TOKEN_MISSING");
+    assert_eq!(response.status, 401);
+    assert_eq!(response.header("www-authenticate"), Some("Bearer"));
+    assert_eq!(response.json()["errors"][0]["code"], "TOKEN_MISSING");
 }

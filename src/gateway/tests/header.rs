@@ -17,15 +17,15 @@ async fn the_text_of_a_header_is_read_as_the_type_of_the_field() {
     let lend = || post("/v1/books/a:lend", "{}");
     let fine = call(with_header(lend(), "x-days", "7")).await;
     assert_eq!(fine.message, json!({"lentBook": {"name": "a"}, "days": 7}));
-    let answer = refusal(with_header(lend(), "x-days", "a week")).await;
-    assert_eq!(answer.errors(), ["INVALID_FIELD days: must be a whole number"]);
+    let response = refusal(with_header(lend(), "x-days", "a week")).await;
+    assert_eq!(response.errors(), ["INVALID_FIELD days: must be a whole number"]);
 }
 
 #[tokio::test]
-async fn nothing_but_the_header_fills_the_field() {
-    let answer = refusal(request("DELETE", "/v1/books/a?reason=b", "")).await;
+async fn only_the_header_fills_the_field() {
+    let response = refusal(request("DELETE", "/v1/books/a?reason=b", "")).await;
     assert_eq!(
-        answer.errors(),
+        response.errors(),
         ["UNKNOWN_FIELD reason: is not a parameter of this request"]
     );
     let ignored = call(post("/v1/books/a:lend", r#"{"days": 7}"#)).await;
@@ -33,7 +33,7 @@ async fn nothing_but_the_header_fills_the_field() {
 }
 
 #[tokio::test]
-async fn headers_that_mean_the_same_on_grpc_become_metadata_and_so_does_the_prefix() {
+async fn shared_and_prefixed_headers_become_metadata() {
     let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let sent = [
         ("authorization", "Bearer a"),
@@ -77,9 +77,9 @@ async fn headers_that_mean_the_same_on_grpc_become_metadata_and_so_does_the_pref
 }
 
 #[tokio::test]
-async fn metadata_of_an_answer_becomes_headers() {
+async fn response_metadata_becomes_headers() {
     let request = with_header(get("/v2/books/a"), "x-request-id", "id-1");
-    let (answer, _) = exchange(request, |_| {
+    let (response, _) = exchange(request, |_| {
         let mut response = framed(b"");
         for (name, value) in [
             ("ratelimit", "default;r=1"),
@@ -95,9 +95,9 @@ async fn metadata_of_an_answer_becomes_headers() {
         response
     })
     .await;
-    assert_eq!(answer.header("ratelimit"), Some("default;r=1"));
-    assert_eq!(answer.header("x-request-id"), Some("id-1"));
-    let colours: Vec<_> = answer.headers.get_all("grpc-metadata-colour").iter().collect();
+    assert_eq!(response.header("ratelimit"), Some("default;r=1"));
+    assert_eq!(response.header("x-request-id"), Some("id-1"));
+    let colours: Vec<_> = response.headers.get_all("grpc-metadata-colour").iter().collect();
     assert_eq!(colours, ["red", "green"]);
     for name in [
         "colour",
@@ -105,15 +105,19 @@ async fn metadata_of_an_answer_becomes_headers() {
         "grpc-metadata-grpc-encoding",
         "grpc-metadata-date",
     ] {
-        assert_eq!(answer.header(name), None, "{name}");
+        assert_eq!(response.header(name), None, "{name}");
     }
 }
 
 #[tokio::test]
-async fn no_answer_is_kept_on_the_way() {
+async fn no_response_is_cached() {
     for uri in ["/v2/books/a", "/nowhere"] {
-        let (answer, _) = exchange(get(uri), |_| framed(b"")).await;
-        assert_eq!(answer.header("cache-control"), Some("no-store"), "{uri}");
-        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{uri}");
+        let (response, _) = exchange(get(uri), |_| framed(b"")).await;
+        assert_eq!(response.header("cache-control"), Some("no-store"), "{uri}");
+        assert_eq!(
+            response.header("x-content-type-options"),
+            Some("nosniff"),
+            "{uri}"
+        );
     }
 }

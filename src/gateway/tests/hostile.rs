@@ -1,4 +1,4 @@
-//! Requests that are meant to crash the process, or to make it work or remember without bounds.
+//! Requests that try to crash the process, or to make it use time or memory without bounds.
 
 use std::time::{Duration, Instant};
 
@@ -8,20 +8,20 @@ use http::Request;
 use super::{exchange, framed, get, post};
 
 const MIB: usize = 1024 * 1024;
-/// The largest URI that the `http` crate takes, about.
+/// About the length of the longest URI that the `http` crate accepts.
 const URI: usize = 65_000;
 
-/// The most that an answer may hold, and take: far more than it needs, far less than anything quadratic.
+/// Limits of a response and its time: far more than it needs, and far less than anything quadratic.
 const MAX_ANSWER_BYTES: usize = 100_000;
 const MAX_ANSWER_TIME: Duration = Duration::from_secs(10);
 
-/// As much as fits of a text over and over, in between what comes before and after it.
+/// Repeats a text between a prefix and a suffix, up to a size.
 fn filled(before: &str, text: &str, after: &str, size: usize) -> String {
     let count = (size - before.len() - after.len()) / text.len();
     format!("{before}{}{after}", text.repeat(count))
 }
 
-/// As many members as fit into an object.
+/// Returns an object with as many members as fit.
 fn members(size: usize) -> String {
     let members: Vec<String> = (0..size / 10).map(|n| format!("\"{n:05x}\":0")).collect();
     format!("{{{}}}", members.join(","))
@@ -30,15 +30,15 @@ fn members(size: usize) -> String {
 async fn survives(request: Request<Body>) {
     let uri: String = request.uri().to_string().chars().take(60).collect();
     let started = Instant::now();
-    let (answer, _) = exchange(request, |_| framed(b"")).await;
-    let bytes = answer.body.len();
+    let (response, _) = exchange(request, |_| framed(b"")).await;
+    let bytes = response.body.len();
     assert!(bytes < MAX_ANSWER_BYTES, "{uri}: {bytes} bytes");
     let time = started.elapsed();
     assert!(time < MAX_ANSWER_TIME, "{uri}: {time:?}");
 }
 
 #[tokio::test]
-async fn a_body_of_any_shape_is_answered_briefly() {
+async fn a_body_of_any_shape_gets_a_short_response() {
     let half = "a".repeat(MIB / 2);
     for body in [
         "[".repeat(MIB),
@@ -54,7 +54,7 @@ async fn a_body_of_any_shape_is_answered_briefly() {
         filled(r#"{"publishedAt":""#, "9", "\"}", MIB),
         members(MIB),
         format!(r#"{{"author":{}}}"#, members(MIB - 100)),
-        // Many places inside of one with a long name.
+        // Many values within one with a long name.
         format!(r#"{{"editors":{{"{half}":{}}}}}"#, members(MIB / 2 - 100)),
     ] {
         assert!(body.len() <= MIB, "{}", body.len());
@@ -63,7 +63,7 @@ async fn a_body_of_any_shape_is_answered_briefly() {
 }
 
 #[tokio::test]
-async fn a_uri_of_any_shape_is_answered_briefly() {
+async fn a_uri_of_any_shape_gets_a_short_response() {
     for uri in [
         filled("/v1/books?", "a&", "", URI),
         filled("/v1/books?", "%&", "", URI),
@@ -98,26 +98,26 @@ async fn a_parameter_is_nested_no_deeper_than_a_body() {
 }
 
 #[tokio::test]
-async fn an_answer_names_100_mistakes_at_most() {
+async fn a_response_names_at_most_100_violations() {
     for request in [
         post("/v1/books", members(MIB)),
         get(&filled("/v1/books?", "a&", "", URI)),
     ] {
-        let (answer, _) = exchange(request, |_| framed(b"")).await;
-        assert_eq!(answer.errors().len(), 100);
+        let (response, _) = exchange(request, |_| framed(b"")).await;
+        assert_eq!(response.errors().len(), 100);
     }
 }
 
 #[tokio::test]
-async fn a_long_name_is_cut_in_the_answer() {
-    let (answer, _) = exchange(
+async fn a_long_name_is_shortened_in_the_response() {
+    let (response, _) = exchange(
         post("/v1/books", format!("{{\"{}\":0}}", "é".repeat(300))),
         |_| framed(b""),
     )
     .await;
     let name = "é".repeat(256);
     assert_eq!(
-        answer.errors(),
+        response.errors(),
         [format!("UNKNOWN_FIELD {name}…: is not a member of this request")]
     );
 }

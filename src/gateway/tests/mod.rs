@@ -1,11 +1,11 @@
-//! The transcoder as a specification, over an API that shares nothing with the real one: `testdata/library.proto`.
+//! The specification of the transcoder, with an API that shares nothing with the real one: `testdata/library.proto`.
 
-mod answer;
 mod body;
 mod header;
 mod hostile;
 mod path;
 mod query;
+mod response;
 
 use std::{
     convert::Infallible,
@@ -36,11 +36,11 @@ use crate::{
 pub(super) static PROTOS: LazyLock<Protos> =
     LazyLock::new(|| Protos::read(include_bytes!(concat!(env!("OUT_DIR"), "/library.bin"))).unwrap());
 
-/// The public key of RFC 8037 appendix A.2. No test signs a token.
+/// The public key of RFC 8037 appendix A.2. The tests need no tokens.
 const JWKS: &[u8] =
     br#"{"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
 
-/// What reached the gRPC router.
+/// A request that reached the gRPC router.
 #[derive(Debug)]
 struct Call {
     rpc: String,
@@ -48,15 +48,15 @@ struct Call {
     message: Value,
 }
 
-/// What came back on REST.
+/// A response on REST.
 #[derive(Debug)]
-struct Answer {
+struct RestResponse {
     status: u16,
     headers: HeaderMap,
     body: Bytes,
 }
 
-impl Answer {
+impl RestResponse {
     fn json(&self) -> Value {
         assert_eq!(self.header("content-type"), Some("application/json"));
         serde_json::from_slice(&self.body).unwrap()
@@ -78,11 +78,11 @@ impl Answer {
     }
 }
 
-/// Sends a request through a gateway to a gRPC router that answers so.
+/// Sends a request through a gateway to a gRPC router that responds with `respond`.
 async fn exchange(
     request: Request<AxumBody>,
     respond: impl Fn(&Method) -> Response<Body> + Clone + Send + Sync + 'static,
-) -> (Answer, Option<Call>) {
+) -> (RestResponse, Option<Call>) {
     let seen = Arc::new(Mutex::new(None));
     let router = service_fn({
         let seen = Arc::clone(&seen);
@@ -98,13 +98,13 @@ async fn exchange(
     let gateway = Gateway::new(&PROTOS, config(), BoxCloneSyncService::new(router)).unwrap();
     let Ok(response) = gateway.oneshot(request).await;
     let (parts, body) = response.into_parts();
-    let answer = Answer {
+    let response = RestResponse {
         status: parts.status.as_u16(),
         headers: parts.headers,
         body: body.collect().await.unwrap().to_bytes(),
     };
     let call = seen.lock().unwrap().take();
-    (answer, call)
+    (response, call)
 }
 
 fn config() -> StackConfig {
@@ -117,7 +117,7 @@ fn config() -> StackConfig {
     }
 }
 
-/// Reads a call as a gRPC server would.
+/// Reads a request in the way of a gRPC server.
 async fn receive(request: Request<Body>) -> (&'static Method, Call) {
     let (parts, body) = request.into_parts();
     assert_eq!(parts.method, "POST");
@@ -141,7 +141,7 @@ async fn receive(request: Request<Body>) -> (&'static Method, Call) {
     (method, call)
 }
 
-/// A successful answer of the router, with a message of the method's output type.
+/// Returns a successful response of the router, with a message of the output type of the method.
 fn message(method: &Method, json: Value) -> Response<Body> {
     let options = DeserializeOptions::new();
     let message =
@@ -165,17 +165,17 @@ fn framed(message: &[u8]) -> Response<Body> {
     response
 }
 
-/// The call that a request becomes.
+/// Returns the gRPC request that a REST request becomes.
 async fn call(request: Request<AxumBody>) -> Call {
-    let (answer, call) = exchange(request, |_| framed(b"")).await;
-    call.unwrap_or_else(|| panic!("refused: {answer:?}"))
+    let (response, call) = exchange(request, |_| framed(b"")).await;
+    call.unwrap_or_else(|| panic!("rejected: {response:?}"))
 }
 
-/// The answer to a request that never becomes a call.
-async fn refusal(request: Request<AxumBody>) -> Answer {
-    let (answer, call) = exchange(request, |_| framed(b"")).await;
+/// Returns the response to a request that never reaches the router.
+async fn refusal(request: Request<AxumBody>) -> RestResponse {
+    let (response, call) = exchange(request, |_| framed(b"")).await;
     assert!(call.is_none(), "{call:?}");
-    answer
+    response
 }
 
 fn request(method: &str, uri: &str, body: impl Into<AxumBody>) -> Request<AxumBody> {

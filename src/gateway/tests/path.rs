@@ -1,4 +1,4 @@
-//! Which method a request calls, and what its path fills (`google/api/http.proto`, "Path template syntax").
+//! Paths, which select the method and fill fields (`google/api/http.proto`, "Path template syntax").
 
 use serde_json::json;
 
@@ -35,7 +35,7 @@ async fn a_path_calls_the_method_of_its_binding_and_fills_the_fields_of_its_vari
             "AddPages",
             json!({"book": {"name": "books/a/b"}}),
         ),
-        // A verb is more specific than none, and a literal than a variable.
+        // A verb is more specific than no verb, and a literal than a variable.
         ("POST", "/v1/books/2", "{}", "ReplaceBook", json!({"name": "2"})),
         (
             "POST",
@@ -69,7 +69,7 @@ async fn a_path_calls_the_method_of_its_binding_and_fills_the_fields_of_its_vari
 }
 
 #[tokio::test]
-async fn percent_encoding_is_undone_but_for_a_slash_in_a_variable_of_several_segments() {
+async fn percent_encoding_is_decoded_except_a_slash_in_a_variable_of_several_segments() {
     for (method, uri, message) in [
         ("GET", "/v2/books/%C3%A9%20%2F%2f", json!({"name": "é //"})),
         ("GET", "/v2/books/a+b", json!({"name": "a+b"})),
@@ -105,10 +105,10 @@ async fn a_path_without_a_binding_is_404() {
         "/library.v1.Library/Unbound",
         "/library.v1.Library/GetBook",
     ] {
-        let answer = refusal(get(uri)).await;
-        assert_eq!(answer.status, 404, "{uri}");
+        let response = refusal(get(uri)).await;
+        assert_eq!(response.status, 404, "{uri}");
         assert_eq!(
-            answer.json(),
+            response.json(),
             json!({"errors": [{
                 "code": "ROUTE_NOT_FOUND",
                 "title": "Route not found",
@@ -119,25 +119,25 @@ async fn a_path_without_a_binding_is_404() {
 }
 
 #[tokio::test]
-async fn a_path_of_other_http_methods_is_405_and_says_which() {
+async fn a_path_of_other_http_methods_is_405_and_lists_them() {
     for (method, uri, allow) in [
         ("PUT", "/v1/books", "GET, POST"),
         ("GET", "/v1/books/2", "DELETE, POST"),
         ("PATCH", "/v1/shelves/1/books/2", "GET"),
         ("get", "/v2/books/2", "GET"),
     ] {
-        let answer = refusal(request(method, uri, "")).await;
-        assert_eq!(answer.status, 405, "{method} {uri}");
-        assert_eq!(answer.header("allow"), Some(allow));
+        let response = refusal(request(method, uri, "")).await;
+        assert_eq!(response.status, 405, "{method} {uri}");
+        assert_eq!(response.header("allow"), Some(allow));
         assert_eq!(
-            answer.errors(),
+            response.errors(),
             [format!("METHOD_NOT_ALLOWED this path has {allow} only")]
         );
     }
 }
 
 #[tokio::test]
-async fn a_route_is_looked_for_before_anything_else() {
+async fn the_route_is_checked_first() {
     assert_eq!(refusal(post("/v1/nowhere?a=%", "{")).await.status, 404);
     assert_eq!(refusal(request("PUT", "/v1:close", "{")).await.status, 405);
 }

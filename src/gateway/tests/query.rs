@@ -1,4 +1,4 @@
-//! What query parameters fill: every field that neither the path, the body nor a header fills.
+//! Query parameters, which fill the fields that neither the path, the body nor a header fills.
 
 use serde_json::{Value, json};
 
@@ -9,9 +9,9 @@ async fn listed(query: &str) -> Value {
 }
 
 async fn refused(query: &str) -> Vec<String> {
-    let answer = refusal(get(&format!("/v1/books?{query}"))).await;
-    assert_eq!(answer.status, 400, "{query}");
-    answer.errors()
+    let response = refusal(get(&format!("/v1/books?{query}"))).await;
+    assert_eq!(response.status, 400, "{query}");
+    response.errors()
 }
 
 #[tokio::test]
@@ -64,7 +64,7 @@ async fn names_and_values_are_form_encoded() {
 }
 
 #[tokio::test]
-async fn what_is_not_form_encoded_utf8_is_refused() {
+async fn a_parameter_that_is_not_form_encoded_utf8_is_rejected() {
     for (query, name) in [
         ("tags=%", "tags"),
         ("tags=%4", "tags"),
@@ -81,7 +81,7 @@ async fn what_is_not_form_encoded_utf8_is_refused() {
 }
 
 #[tokio::test]
-async fn a_parameter_that_is_no_text_field_of_the_message_is_unknown() {
+async fn a_parameter_that_does_not_name_a_textual_field_is_unknown() {
     for name in [
         "nope",
         "PageSize",
@@ -95,7 +95,7 @@ async fn a_parameter_that_is_no_text_field_of_the_message_is_unknown() {
         "tags[0]",
         "like.translators",
         "like.translators.fullName",
-        // Maps and the well-known types are not messages whose fields are there to fill.
+        // Parameters do not reach into maps and well-known types.
         "like.labels",
         "like.labels.key",
         "like.labels.value",
@@ -111,7 +111,7 @@ async fn a_parameter_that_is_no_text_field_of_the_message_is_unknown() {
 }
 
 #[tokio::test]
-async fn what_the_path_or_the_body_fills_is_no_parameter() {
+async fn a_field_that_the_path_or_the_body_fills_is_not_a_parameter() {
     for (request, name) in [
         (get("/v2/books/a?name=b"), "name"),
         (post("/v1/books?copies=1", "{}"), "copies"),
@@ -133,7 +133,7 @@ async fn what_the_path_or_the_body_fills_is_no_parameter() {
 }
 
 #[tokio::test]
-async fn a_parameter_is_repeated_only_for_a_list() {
+async fn only_the_parameter_of_a_list_may_be_repeated() {
     for (query, name) in [
         ("lent=true&lent=true", "lent"),
         ("pageSize=1&page_size=1", "page_size"),
@@ -183,7 +183,7 @@ async fn a_malformed_value_has_the_reason_of_its_field() {
 }
 
 #[tokio::test]
-async fn every_mistake_is_reported_at_once() {
+async fn all_violations_are_reported_at_once() {
     let errors = refused("nope=1&pageSize=x&lent=true&lent=true&tags=%zz&author.nope=").await;
     let codes: Vec<_> = errors
         .iter()

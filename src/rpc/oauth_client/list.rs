@@ -1,13 +1,14 @@
 //! `ListOAuthClients`.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use thiserror::Error;
 use tonic::Request;
 
 use super::{OAuthClients, caller_and_message};
 use crate::{
     domain::page::{Page, PageRequest, Position},
-    pb::v1,
-    rpc::{convert::page_request, failure::Failure},
+    pb::{Method, v1},
+    rpc::{convert::page_request, failure::Failure, request::called_method},
 };
 
 /// The characters of a query that are percent-encoded: all but `unreserved` (RFC 3986 section 2.3).
@@ -17,19 +18,30 @@ const QUERY: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
+#[derive(Debug, Error)]
+#[error("the method has no REST path without variables to link to")]
+struct NoRestPath;
+
 pub(super) async fn list(
     clients: &OAuthClients,
     request: Request<v1::ListOAuthClientsRequest>,
 ) -> Result<v1::ListOAuthClientsResponse, Failure> {
+    let collection_url = collection_url(clients, called_method(&request)?)?;
     let (caller, message) = caller_and_message(request)?;
     let page_request = page_request(&message)?;
     let page = clients.store.list_clients(caller.tenant(), &page_request).await?;
     Ok(v1::ListOAuthClientsResponse {
-        links: Some(links(&clients.collection_url, &message, &page_request, &page)),
+        links: Some(links(&collection_url, &message, &page_request, &page)),
         data: page.clients.into_iter().map(v1::OAuthClient::from).collect(),
         // The field is 32 bits wide: a greater total becomes the greatest number.
         total_results: page.total.map(|total| i32::try_from(total).unwrap_or(i32::MAX)),
     })
+}
+
+/// Returns the URL of the first page with the default parameters.
+fn collection_url(clients: &OAuthClients, method: &Method) -> Result<String, Failure> {
+    let path = method.rest_path().ok_or_else(|| Failure::internal(NoRestPath))?;
+    Ok(format!("{}{path}", clients.public_url))
 }
 
 fn links(url: &str, message: &v1::ListOAuthClientsRequest, request: &PageRequest, page: &Page) -> v1::Links {

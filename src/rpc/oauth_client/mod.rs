@@ -23,20 +23,16 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct OAuthClients {
     store: Store,
-    /// The URL of the collection on the REST transport, for the links of a page.
-    collection_url: String,
+    /// The URL of the REST transport, for the links of a page.
+    public_url: String,
 }
 
-/// The path of the collection below the public URL.
-const COLLECTION_PATH: &str = "/api/core/oauth-clients";
-
 impl OAuthClients {
-    /// Creates handlers for the clients of a store. The links of a page begin with `public_url`.
+    /// Creates the handlers for the clients of a store, with links that start with `public_url`.
     pub fn new(store: Store, public_url: &str) -> Self {
-        let collection_url = format!("{}{COLLECTION_PATH}", public_url.trim_end_matches('/'));
         Self {
             store,
-            collection_url,
+            public_url: public_url.trim_end_matches('/').to_owned(),
         }
     }
 }

@@ -30,8 +30,8 @@ impl Authenticate {
 
 impl AsyncPredicate for Authenticate {
     async fn check<B: Send>(&self, request: &mut Request<B>) -> Result<(), Failure> {
-        if let Some(CalledMethod(policy)) = request.extensions().get()
-            && policy.access == Access::Public
+        if let Some(called) = request.extensions().get::<CalledMethod>()
+            && called.policy().access == Access::Public
         {
             return Ok(());
         }

@@ -16,7 +16,7 @@ pub(super) struct Authorize;
 impl Predicate for Authorize {
     fn check<B>(&self, request: &mut Request<B>) -> Result<(), Failure> {
         let extensions = request.extensions();
-        let Some(CalledMethod(policy)) = extensions.get() else {
+        let Some(policy) = extensions.get::<CalledMethod>().map(|called| called.policy()) else {
             return Err(insufficient_scope("", "the method admits nobody"));
         };
         match (&policy.access, extensions.get::<Caller>()) {

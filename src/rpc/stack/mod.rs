@@ -5,6 +5,7 @@ mod authorize;
 mod catch_panic;
 mod deadline;
 pub mod filter;
+mod header_fields;
 mod rate_limit;
 mod rate_limit_headers;
 pub mod request_id;
@@ -29,6 +30,7 @@ use self::{
     authorize::Authorize,
     deadline::Deadline,
     filter::{AsyncFilter, Filter, Predicate},
+    header_fields::FillHeaderFields,
     rate_limit::RateLimit,
     rate_limit_headers::RateLimitHeaders,
     request_id::NewRequestId,
@@ -112,5 +114,6 @@ pub fn grpc_stack(
 pub fn grpc_router(routes: Routes) -> impl HttpService<Body> + Clone + Sync {
     ServiceBuilder::new()
         .map_response(tonic_errors::translate)
+        .layer_fn(FillHeaderFields::new)
         .service(routes)
 }

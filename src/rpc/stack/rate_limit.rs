@@ -21,8 +21,7 @@ impl RateLimit {
 
     /// Returns `None` if the request is not counted.
     async fn decide(&self, request: &Extensions) -> Option<Decision> {
-        let CalledMethod(policy) = request.get()?;
-        let tier = policy.rate_tier?;
+        let tier = request.get::<CalledMethod>()?.policy().rate_tier?;
         self.0.decide(tier, request.get::<Caller>()?).await
     }
 }

@@ -4,25 +4,32 @@ use http::Request;
 
 use super::filter::Predicate;
 use crate::{
-    pb::{MethodPolicy, Protos, v1::ErrorReason},
+    pb::{MethodPolicy, Protos, Target, v1::ErrorReason},
     rpc::failure::Failure,
 };
 
-/// The policy of the called method, in the extensions of a request.
+/// The called method, in the extensions of a request.
 #[derive(Debug, Clone, Copy)]
-pub struct CalledMethod(pub &'static MethodPolicy);
+pub struct CalledMethod(pub Target<'static>);
 
-/// Finds the method at the path of a request, and refuses requests of other paths.
+impl CalledMethod {
+    /// Returns the policy of the method.
+    pub fn policy(self) -> &'static MethodPolicy {
+        self.0.policy()
+    }
+}
+
+/// Finds the method at the path of a request, and rejects every other path.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ResolveMethod(pub(super) &'static Protos);
 
 impl Predicate for ResolveMethod {
     fn check<B>(&self, request: &mut Request<B>) -> Result<(), Failure> {
-        let policy = self
+        let target = self
             .0
-            .policy(request.uri().path())
+            .target(request.uri().path())
             .ok_or_else(|| Failure::new(ErrorReason::MethodNotAllowed, "there is no such method"))?;
-        request.extensions_mut().insert(CalledMethod(policy));
+        request.extensions_mut().insert(CalledMethod(target));
         Ok(())
     }
 }

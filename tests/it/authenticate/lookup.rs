@@ -1,6 +1,6 @@
 //! `LookupClient`: a client by its id alone, for the authorization endpoint.
 
-use oauth_clients::auth::dev_key::ALL_SCOPES;
+use oauth_clients::auth::dev_key::all_scopes;
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -86,7 +86,7 @@ async fn only_a_platform_service_sees_every_tenant(server: TestServer) {
     for tenant in ["acme", "other"] {
         let id = server.admin_of(tenant).created(web()).await;
         for caller in ["*", "acme", "other", "acm", "ACME", "acme*", "**"] {
-            let token = server.token(caller, "somebody", ALL_SCOPES);
+            let token = server.token(caller, "somebody", all_scopes());
             let found = server.caller(Some(token)).lookup(&id).await;
             if caller == "*" || caller == tenant {
                 assert_eq!(found.unwrap()["tenantId"], tenant, "{caller}");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use oauth_clients::auth::dev_key::ALL_SCOPES;
+use oauth_clients::auth::dev_key::all_scopes;
 use tonic_types::StatusExt as _;
 
 use crate::support::{
@@ -82,7 +82,7 @@ async fn every_caller_has_its_own_bucket() {
     for redis in places().await {
         let server = limited(redis.as_ref(), 1, 1).await;
         for (tenant, subject) in callers {
-            let caller = server.caller(Some(server.token(tenant, subject, ALL_SCOPES)));
+            let caller = server.caller(Some(server.token(tenant, subject, all_scopes())));
             assert!(read(&caller, Transport::Grpc).await.allowed, "{tenant} {subject}");
             assert!(
                 !read(&caller, Transport::Rest).await.allowed,
@@ -99,7 +99,7 @@ async fn headers_have_the_quota_and_what_is_left_of_it() {
     for redis in places().await {
         let server = limited(redis.as_ref(), 2, 1_000).await;
         for transport in Transport::BOTH {
-            let token = server.token("acme", &format!("{transport:?}"), ALL_SCOPES);
+            let token = server.token("acme", &format!("{transport:?}"), all_scopes());
             let caller = server.caller(Some(token));
             for left in ["\"tier1\";r=1;t=30", "\"tier1\";r=0;t=60", "\"tier1\";r=0;t=60"] {
                 let answer = read(&caller, transport).await;

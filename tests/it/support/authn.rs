@@ -1,6 +1,6 @@
 //! The requests of an authorization server.
 
-use oauth_clients::auth::dev_key::ALL_SCOPES;
+use oauth_clients::auth::dev_key::all_scopes;
 use serde_json::{Value, json};
 
 use super::{Caller, Refused, TestServer, Transport};
@@ -8,7 +8,7 @@ use super::{Caller, Refused, TestServer, Transport};
 impl TestServer {
     /// Returns a platform service, which sees every tenant.
     pub(crate) fn platform(&self) -> Caller<'_> {
-        self.caller(Some(self.token("*", "authorization-server", ALL_SCOPES)))
+        self.caller(Some(self.token("*", "authorization-server", all_scopes())))
     }
 }
 

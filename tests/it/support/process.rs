@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use oauth_clients::auth::dev_key::{ALL_SCOPES, DevKey, DevToken};
+use oauth_clients::auth::dev_key::{DevKey, DevToken, all_scopes};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader, Lines},
     process::{Child, ChildStderr, ChildStdout, Command},
@@ -177,7 +177,7 @@ impl Served {
         let token = DevToken {
             tenant,
             subject: "somebody",
-            scope: ALL_SCOPES,
+            scope: all_scopes(),
             lifetime: Duration::from_mins(1),
         };
         DevKey::load_or_create(&self.data_dir)

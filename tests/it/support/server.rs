@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::Path, time::Duration};
 
 use oauth_clients::{
-    auth::dev_key::{ALL_SCOPES, DevKey, DevToken},
+    auth::dev_key::{DevKey, DevToken, all_scopes},
     config::{Issuer, RestAddr, ServerConfig},
     limits::Quotas,
     server::{Server, ServerError},
@@ -70,7 +70,7 @@ impl TestServer {
     }
 
     pub(crate) fn admin_of(&self, tenant: &str) -> Caller<'_> {
-        self.caller(Some(self.token(tenant, "admin", ALL_SCOPES)))
+        self.caller(Some(self.token(tenant, "admin", all_scopes())))
     }
 
     pub(crate) fn caller(&self, token: Option<String>) -> Caller<'_> {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use oauth_clients::auth::dev_key::ALL_SCOPES;
+use oauth_clients::auth::dev_key::all_scopes;
 use proptest::{
     prelude::*,
     sample::Index,
@@ -270,7 +270,7 @@ fn mark(tenant: usize) -> String {
 fn callers<'a>(server: &'a TestServer, key: &SigningKey) -> Vec<Caller<'a>> {
     let token = |(number, tenant)| {
         let subject = format!("{}-admin", mark(number));
-        key.token(json!({"tenant_id": tenant, "sub": subject, "scope": ALL_SCOPES}))
+        key.token(json!({"tenant_id": tenant, "sub": subject, "scope": all_scopes()}))
     };
     let tokens = TENANTS.into_iter().enumerate().map(token);
     tokens.map(|token| server.caller(Some(token))).collect()

@@ -1,4 +1,4 @@
-//! What a call answered, on REST.
+//! Responses: success, errors, and responses that are not valid.
 
 use std::collections::HashMap;
 
@@ -11,24 +11,24 @@ use serde_json::{Value, json};
 use tonic::{Code, Status, body::Body, metadata::MetadataMap};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
-use super::{Answer, exchange, framed, get, message, post, request};
+use super::{RestResponse, exchange, framed, get, message, post, request};
 
-async fn got(json: Value) -> Answer {
+async fn received(json: Value) -> RestResponse {
     exchange(get("/v2/books/a"), move |method| message(method, json.clone()))
         .await
         .0
 }
 
-async fn failed(status: impl Fn() -> Status + Clone + Send + Sync + 'static) -> Answer {
+async fn failed(status: impl Fn() -> Status + Clone + Send + Sync + 'static) -> RestResponse {
     exchange(get("/v2/books/a"), move |_| status().into_http())
         .await
         .0
 }
 
 #[tokio::test]
-async fn fields_without_presence_are_always_there_and_those_with_only_when_set() {
+async fn fields_with_presence_are_omitted_if_unset_and_others_never() {
     assert_eq!(
-        got(json!({})).await.json(),
+        received(json!({})).await.json(),
         json!({
             "name": "", "tags": [], "copies": "0", "labels": {}, "genre": "GENRE_UNSPECIFIED",
             "editors": {}, "translators": [],
@@ -40,23 +40,26 @@ async fn fields_without_presence_are_always_there_and_those_with_only_when_set()
         "extra": [null, 1.5, {"a": true}], "genre": "GENRE_NOVEL", "editors": {"x": {"fullName": "b"}},
         "translators": [{"fullName": "c", "mentor": {"fullName": ""}}],
     });
-    assert_eq!(got(book.clone()).await.json(), book);
-    assert_eq!(got(json!({"extra": null})).await.json()["extra"], Value::Null);
+    assert_eq!(received(book.clone()).await.json(), book);
+    assert_eq!(
+        received(json!({"extra": null})).await.json()["extra"],
+        Value::Null
+    );
 }
 
 #[tokio::test]
-async fn a_number_of_an_enum_without_a_name_stays_a_number() {
-    assert_eq!(got(json!({"genre": 7})).await.json()["genre"], json!(7));
+async fn an_enum_number_without_a_name_stays_a_number() {
+    assert_eq!(received(json!({"genre": 7})).await.json()["genre"], json!(7));
 }
 
 #[tokio::test]
-async fn the_status_of_success_is_that_of_the_policy() {
+async fn a_successful_response_has_the_status_of_the_policy() {
     for (request, status) in [
         (get("/v2/books/a"), 200),
         (post("/v1/books", "{}"), 201),
         (post("/v1/books/a:addPages", "[]"), 202),
     ] {
-        let (answer, _) = exchange(request, |method| {
+        let (response, _) = exchange(request, |method| {
             if method.descriptor.name() == "AddPages" {
                 message(method, json!({"added": 0}))
             } else {
@@ -64,28 +67,28 @@ async fn the_status_of_success_is_that_of_the_policy() {
             }
         })
         .await;
-        assert_eq!(answer.status, status);
-        assert_eq!(answer.header("content-type"), Some("application/json"));
+        assert_eq!(response.status, status);
+        assert_eq!(response.header("content-type"), Some("application/json"));
     }
 }
 
 #[tokio::test]
-async fn no_content_has_no_body() {
+async fn a_204_has_no_body() {
     for request in [
         request("DELETE", "/v1/books/a", ""),
-        // `no_content_when_empty`: nothing in the answer is set.
+        // `no_content_when_empty`, and no field is set.
         post("/v1/books/a:addPages", "[]"),
     ] {
-        let (answer, _) = exchange(request, |_| framed(b"")).await;
-        assert_eq!(answer.status, 204);
-        assert_eq!(answer.header("content-type"), None);
-        assert!(answer.body.is_empty());
+        let (response, _) = exchange(request, |_| framed(b"")).await;
+        assert_eq!(response.status, 204);
+        assert_eq!(response.header("content-type"), None);
+        assert!(response.body.is_empty());
     }
 }
 
 #[tokio::test]
 async fn an_error_has_the_http_status_and_title_of_its_reason() {
-    let answer = failed(|| {
+    let response = failed(|| {
         let details = ErrorDetails::with_error_info("SECRET_LIMIT_REACHED", "oauth-clients", HashMap::new());
         let headers = HeaderMap::from_iter([
             ("retry-after".parse().unwrap(), "7".parse().unwrap()),
@@ -95,21 +98,21 @@ async fn an_error_has_the_http_status_and_title_of_its_reason() {
         Status::with_error_details_and_metadata(Code::FailedPrecondition, "five já", details, metadata)
     })
     .await;
-    assert_eq!(answer.status, 409);
+    assert_eq!(response.status, 409);
     assert_eq!(
-        answer.json(),
+        response.json(),
         json!({"errors": [{
             "code": "SECRET_LIMIT_REACHED", "title": "Secret limit reached", "detail": "five já",
         }]})
     );
-    assert_eq!(answer.header("retry-after"), Some("7"));
-    assert_eq!(answer.header("grpc-metadata-colour"), Some("red"));
-    assert_eq!(answer.header("grpc-status"), None);
+    assert_eq!(response.header("retry-after"), Some("7"));
+    assert_eq!(response.header("grpc-metadata-colour"), Some("red"));
+    assert_eq!(response.header("grpc-status"), None);
 }
 
 #[tokio::test]
-async fn each_field_violation_is_an_error_of_its_own() {
-    let answer = failed(|| {
+async fn each_field_violation_is_a_separate_error() {
+    let response = failed(|| {
         let mut details = ErrorDetails::with_error_info("INVALID_FIELD", "oauth-clients", HashMap::new());
         details.set_bad_request([("a", "INVALID_FIELD"), ("b.c[0]", "INVALID_PATCH")].map(
             |(field, reason)| FieldViolation {
@@ -122,16 +125,16 @@ async fn each_field_violation_is_an_error_of_its_own() {
         Status::with_error_details(Code::InvalidArgument, "two", details)
     })
     .await;
-    assert_eq!(answer.status, 400);
+    assert_eq!(response.status, 400);
     assert_eq!(
-        answer.errors(),
+        response.errors(),
         ["INVALID_FIELD a: is odd", "INVALID_PATCH b.c[0]: is odd"]
     );
-    assert_eq!(answer.json()["errors"][1]["title"], "Invalid patch");
+    assert_eq!(response.json()["errors"][1]["title"], "Invalid patch");
 }
 
 #[tokio::test]
-async fn an_error_without_a_reason_has_the_status_that_grpc_gateway_gives_its_code() {
+async fn an_error_without_a_reason_has_the_status_of_grpc_gateway() {
     for (code, http_status) in [
         (Code::Cancelled, 499),
         (Code::Unknown, 500),
@@ -150,25 +153,25 @@ async fn an_error_without_a_reason_has_the_status_that_grpc_gateway_gives_its_co
         (Code::DataLoss, 500),
         (Code::Unauthenticated, 401),
     ] {
-        let answer = failed(move || Status::new(code, "no")).await;
-        assert_eq!(answer.status, http_status, "{code:?}");
-        assert_eq!(answer.errors(), ["INTERNAL no"]);
+        let response = failed(move || Status::new(code, "no")).await;
+        assert_eq!(response.status, http_status, "{code:?}");
+        assert_eq!(response.errors(), ["INTERNAL no"]);
     }
 }
 
 #[tokio::test]
-async fn an_error_that_comes_with_the_trailers_is_one_too() {
-    let (answer, _) = exchange(get("/v2/books/a"), |_| {
+async fn an_error_in_the_trailers_is_an_error() {
+    let (response, _) = exchange(get("/v2/books/a"), |_| {
         let trailers = Status::not_found("late").into_http::<()>().headers().clone();
         let frames = [Ok::<_, Status>(Frame::<Bytes>::trailers(trailers))];
         Response::new(Body::new(StreamBody::new(stream::iter(frames))))
     })
     .await;
-    assert_eq!(answer.status, 404);
+    assert_eq!(response.status, 404);
 }
 
 #[tokio::test]
-async fn an_answer_that_is_no_message_is_an_internal_error_that_says_nothing() {
+async fn an_invalid_response_is_an_internal_error_without_details() {
     let bodies: [&[u8]; 5] = [
         b"",
         b"\0\0\0\0",
@@ -177,13 +180,13 @@ async fn an_answer_that_is_no_message_is_an_internal_error_that_says_nothing() {
         b"\0\0\0\0\x01\xff",
     ];
     for body in bodies {
-        let (answer, _) = exchange(get("/v2/books/a"), move |_| {
+        let (response, _) = exchange(get("/v2/books/a"), move |_| {
             Response::new(Body::new(Full::new(Bytes::from_static(body))))
         })
         .await;
-        assert_eq!(answer.status, 500, "{body:?}");
+        assert_eq!(response.status, 500, "{body:?}");
         assert_eq!(
-            answer.errors(),
+            response.errors(),
             ["INTERNAL an unexpected error occurred: the log says more under the request id"]
         );
     }

@@ -1,4 +1,4 @@
-//! A gRPC status as the error envelope of REST.
+//! The error envelope of REST.
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -20,7 +20,7 @@ struct Error {
     detail: String,
 }
 
-/// The HTTP status and the body that stand for a failed call: an error for each broken rule, or one for the call.
+/// Returns the HTTP status and the body for a gRPC status: an error per violation, or one for the whole request.
 pub(super) fn envelope(protos: &Protos, status: &Status) -> (StatusCode, Bytes) {
     let details = status.get_error_details();
     let reason = details.error_info().map(|info| info.reason.as_str());
@@ -51,18 +51,18 @@ pub(super) fn envelope(protos: &Protos, status: &Status) -> (StatusCode, Bytes) 
             })
             .collect()
     };
-    // Strings in a struct can always be written.
+    // Serializing structs of strings does not fail.
     (
         http_status,
         Bytes::from(serde_json::to_vec(&Envelope { errors }).unwrap_or_default()),
     )
 }
 
-/// As grpc-gateway maps codes, for a status without a reason.
+/// Maps the code of a status without a reason, as grpc-gateway does.
 fn http_status(code: Code) -> StatusCode {
     match code {
         Code::Ok => StatusCode::OK,
-        // 499 Client Closed Request, which is no standard status.
+        // 499 Client Closed Request, which is not a standard status.
         Code::Cancelled => StatusCode::from_u16(499).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
         Code::InvalidArgument | Code::FailedPrecondition | Code::OutOfRange => StatusCode::BAD_REQUEST,
         Code::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
