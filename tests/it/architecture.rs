@@ -78,15 +78,15 @@ type ModulePath = Vec<String>;
 #[test]
 fn modules_use_only_those_below_them() {
     let mut upward = BTreeSet::new();
-    for (user, used) in dependencies() {
-        let (Some(user), Some(used)) = (user.first(), used.first()) else {
+    for (from, to) in dependencies() {
+        let (Some(from), Some(to)) = (from.first(), to.first()) else {
             continue;
         };
-        if rank(used) > rank(user) {
-            upward.insert((user.clone(), used.clone()));
+        if rank(to) > rank(from) {
+            upward.insert((from.clone(), to.clone()));
         }
     }
-    let excepted = UPWARD.map(|(user, used, _)| (user.to_owned(), used.to_owned()));
+    let excepted = UPWARD.map(|(from, to, _)| (from.to_owned(), to.to_owned()));
     assert_eq!(upward, BTreeSet::from(excepted));
 }
 
@@ -125,12 +125,12 @@ fn graph_within(
 ) -> BTreeMap<String, BTreeSet<String>> {
     let module: Vec<&str> = module.split("::").collect();
     let mut graph: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for (user, used) in dependencies {
-        let (Some(user), Some(used)) = (child(&module, user), child(&module, used)) else {
+    for (from, to) in dependencies {
+        let (Some(from), Some(to)) = (child(&module, from), child(&module, to)) else {
             continue;
         };
-        if user != used {
-            graph.entry(user).or_default().insert(used);
+        if from != to {
+            graph.entry(from).or_default().insert(to);
         }
     }
     graph
@@ -176,7 +176,7 @@ fn visit(folder: &Path, module: &[String], dependencies: &mut Vec<(ModulePath, M
         if name == "tests" || name == "testdata" || module.is_empty() && ["lib", "main"].contains(&&*name) {
             continue;
         }
-        let inner = [module, &[name.clone()]].concat();
+        let inner = [module, std::slice::from_ref(&name)].concat();
         if path.is_dir() {
             visit(&path, &inner, dependencies);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
