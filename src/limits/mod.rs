@@ -2,6 +2,7 @@
 //! for all replicas.
 
 mod bucket;
+mod key;
 mod process;
 mod redis;
 mod redis_url;
@@ -13,27 +14,19 @@ use std::{
 };
 
 pub(crate) use self::bucket::Decision;
-use self::{bucket::Bucket, process::ProcessLimiter, redis::RedisLimiter};
+use self::{bucket::Bucket, key::LimitKey, process::ProcessLimiter, redis::RedisLimiter};
 pub use self::{
     bucket::MAX_PER_MINUTE,
     redis_url::{InvalidRedisUrl, RedisUrl},
 };
 use crate::{
     auth::Caller,
-    domain::ids::{Subject, TenantId},
     pb::RateTier,
     telemetry::metrics::{self, DecidedBy},
 };
 
 /// How often full buckets are purged.
 const PURGE_INTERVAL: Duration = Duration::from_mins(1);
-
-/// The owner of a bucket.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct LimitKey {
-    tenant: TenantId,
-    subject: Subject,
-}
 
 /// The requests a minute that each tier allows a caller; 0 means any number.
 #[derive(Debug, Clone, Copy)]
@@ -115,10 +108,7 @@ impl RateLimiter {
             RateTier::One => self.0.one.as_ref()?,
             RateTier::Two => self.0.two.as_ref()?,
         };
-        let key = LimitKey {
-            tenant: caller.tenant().clone(),
-            subject: caller.subject().clone(),
-        };
+        let key = LimitKey::from(caller);
         let (decision, by) = self.decide_by(limiter, &key).await;
         metrics::limit_decided(tier, decision.allowed, by);
         Some(decision)

@@ -10,8 +10,8 @@ use std::{
 };
 
 use super::{
-    LimitKey,
     bucket::{Bucket, Decision},
+    key::LimitKey,
 };
 
 /// The buckets of a tier.

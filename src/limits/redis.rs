@@ -10,8 +10,8 @@ use tokio::{
 };
 
 use super::{
-    LimitKey,
     bucket::{Bucket, Decision, MAX_PER_MINUTE},
+    key::LimitKey,
     redis_url::RedisUrl,
 };
 use crate::pb::RateTier;
