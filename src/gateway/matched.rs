@@ -33,14 +33,13 @@ pub(super) struct RequireMatch;
 
 impl Predicate for RequireMatch {
     fn check<B>(&self, request: &mut Request<B>) -> Result<(), Failure> {
-        let extensions = request.extensions_mut();
-        let matched = match extensions.remove() {
+        let matched = match request.extensions_mut().remove() {
             Some(MatchOutcome(Ok(matched))) => matched,
             Some(MatchOutcome(Err(NoMatch::Method { allow }))) => return Err(method_not_allowed(&allow)),
             Some(MatchOutcome(Err(NoMatch::Path))) | None => return Err(route_not_found()),
         };
-        extensions.insert(CalledMethod(Target::Method(matched.binding.method)));
-        extensions.insert(matched);
+        CalledMethod::insert(Target::Method(matched.binding.method), request);
+        request.extensions_mut().insert(matched);
         Ok(())
     }
 }

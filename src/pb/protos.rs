@@ -85,16 +85,6 @@ impl Protos {
         self.services.get(service).map(Target::Service)
     }
 
-    /// Returns the policy of the method at a gRPC path, if it is served.
-    pub fn policy(&self, path: &str) -> Option<&MethodPolicy> {
-        self.target(path).map(Target::policy)
-    }
-
-    /// Returns the name of the target of a gRPC path, if it is served.
-    pub fn known_name(&self, path: &str) -> Option<&str> {
-        self.target(path).map(Target::name)
-    }
-
     /// Returns the scopes that methods require, sorted.
     pub fn scopes(&self) -> impl Iterator<Item = &str> {
         self.scopes.iter().map(String::as_str)
@@ -168,4 +158,27 @@ fn scopes(methods: &[Method], services: &HashMap<String, Service>) -> BTreeSet<S
             Access::Public => None,
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_that_of_a_method_or_of_another_service() {
+        let protos = protos().unwrap();
+        for (path, name) in [
+            (
+                "/oauth_clients.v1.OAuthClientService/GetOAuthClient",
+                Some("oauth_clients.v1.OAuthClientService/GetOAuthClient"),
+            ),
+            ("/grpc.health.v1.Health/Check", Some("grpc.health.v1.Health")),
+            ("/grpc.health.v1.Health/x", Some("grpc.health.v1.Health")),
+            ("/oauth_clients.v1.OAuthClientService/x", None),
+            ("/x", None),
+            ("", None),
+        ] {
+            assert_eq!(protos.target(path).map(Target::name), name, "{path}");
+        }
+    }
 }

@@ -20,7 +20,8 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use super::request_id::X_REQUEST_ID;
 use crate::{
-    auth::Caller, domain::ids::ClientId, error_chain::error_chain, rpc::failure::Cause, telemetry::metrics,
+    auth::Caller, domain::ids::ClientId, error_chain::error_chain, pb::Target, rpc::failure::Cause,
+    telemetry::metrics,
 };
 
 /// The longest path that is logged whole. No method's path is that long, but a path may have 64 KiB, and the memory of the
@@ -34,13 +35,19 @@ tokio::task_local! {
 /// The facts about a request that layers and handlers have learned.
 #[derive(Debug, Default)]
 struct Learned {
+    method: OnceLock<Target<'static>>,
     caller: OnceLock<Caller>,
     client_id: OnceLock<ClientId>,
 }
 
+/// Records which method the current request calls.
+pub(super) fn record_method(target: Target<'static>) {
+    // Outside of a request there is no line that could have it.
+    let _not_logged = LEARNED.try_with(|learned| learned.method.set(target));
+}
+
 /// Records who sent the current request.
 pub(super) fn record_caller(caller: &Caller) {
-    // Outside of a request there is no line that could have it.
     let _not_logged = LEARNED.try_with(|learned| learned.caller.set(caller.clone()));
 }
 
@@ -164,7 +171,11 @@ impl RequestLog {
             line.describe(span, cause);
         }
         line.log(cause);
-        metrics::call_answered(&self.method, code, duration);
+        metrics::request_completed(
+            self.learned.method.get().map(|target| target.name()),
+            code,
+            duration,
+        );
     }
 }
 

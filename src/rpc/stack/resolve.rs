@@ -2,7 +2,7 @@
 
 use http::Request;
 
-use super::filter::Predicate;
+use super::{filter::Predicate, request_log::record_method};
 use crate::{
     pb::{MethodPolicy, Protos, Target, v1::ErrorReason},
     rpc::failure::Failure,
@@ -13,6 +13,12 @@ use crate::{
 pub struct CalledMethod(pub Target<'static>);
 
 impl CalledMethod {
+    /// Puts the called method into the extensions of a request, and into its line in the log and its metrics.
+    pub(crate) fn insert<B>(target: Target<'static>, request: &mut Request<B>) {
+        record_method(target);
+        request.extensions_mut().insert(Self(target));
+    }
+
     /// Returns the policy of the method.
     pub fn policy(self) -> &'static MethodPolicy {
         self.0.policy()
@@ -29,7 +35,7 @@ impl Predicate for ResolveMethod {
             .0
             .target(request.uri().path())
             .ok_or_else(|| Failure::new(ErrorReason::MethodNotAllowed, "there is no such method"))?;
-        request.extensions_mut().insert(CalledMethod(target));
+        CalledMethod::insert(target, request);
         Ok(())
     }
 }

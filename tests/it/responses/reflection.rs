@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use oauth_clients::pb::{self, Protos};
+use oauth_clients::pb::{self, Protos, Target};
 use prost::Message as _;
 use prost_reflect::prost_types::FileDescriptorProto;
 
@@ -80,7 +80,11 @@ fn check(services: &[String], files: BTreeMap<String, Vec<u8>>) {
     let reflected = Protos::read(&set.encode_to_vec()).expect("every method and reason says its policy");
     for method in pb::protos().unwrap().methods() {
         let path = &method.path;
-        assert_eq!(reflected.policy(path), Some(&method.policy), "{path}");
+        assert_eq!(
+            reflected.target(path).map(Target::policy),
+            Some(&method.policy),
+            "{path}"
+        );
         let found = reflected.methods().iter().find(|found| found.path == *path);
         let options = found.unwrap().descriptor.options();
         assert_eq!(
