@@ -142,6 +142,11 @@ impl RequestLog {
         self.request_id.as_ref()?.to_str().ok()
     }
 
+    /// Collects what layers record before there is a future of the response.
+    pub(super) fn enter<T>(&self, call: impl FnOnce() -> T) -> T {
+        LEARNED.sync_scope(self.learned.clone(), call)
+    }
+
     /// Collects what is recorded while the response is made.
     pub(super) fn collect<F: Future>(&self, response: F) -> impl Future<Output = F::Output> + use<F> {
         LEARNED.scope(self.learned.clone(), response)

@@ -42,7 +42,7 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let log = RequestLog::new(&request);
         let span = request_span(&log, request.headers());
-        let response = span.in_scope(|| self.inner.call(request));
+        let response = log.enter(|| span.in_scope(|| self.inner.call(request)));
         Box::pin(async move {
             let Ok(response) = log.collect(response).instrument(span.clone()).await;
             log.finish(&span, &response);
