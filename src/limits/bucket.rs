@@ -16,7 +16,7 @@ pub(super) struct Bucket {
     pub(super) quota: NonZeroU32,
 }
 
-/// Whether a request is within the quota of its caller, and how full the bucket is afterwards.
+/// The decision about a request, and the state of the bucket afterwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Decision {
     pub(super) bucket: Bucket,

@@ -25,7 +25,7 @@ use crate::{
     telemetry::metrics::{self, DecidedBy},
 };
 
-/// How often full buckets are purged.
+/// The interval at which full buckets are purged.
 const PURGE_INTERVAL: Duration = Duration::from_mins(1);
 
 /// The requests a minute that each tier allows a caller; 0 means any number.

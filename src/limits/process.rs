@@ -61,7 +61,7 @@ impl ProcessLimiter {
     }
 
     fn callers(&self) -> MutexGuard<'_, HashMap<LimitKey, Instant>> {
-        // No change can panic half-way.
+        // No change can panic in the middle.
         self.full_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,5 +1,5 @@
-//! SQLite that fails in every way it has: whatever fails in whatever order, a write that was acknowledged can be read by
-//! another process, at once and after a restart.
+//! Faults of SQLite: whatever fails in whatever order, a write that was acknowledged can be read by another process, at once
+//! and after a restart.
 
 use std::{collections::HashMap, path::Path, time::Duration};
 
@@ -21,8 +21,8 @@ use crate::domain::{
     timestamp::Timestamp,
 };
 
-/// Writes that fail by the name of the client, or the first byte of the assertion's digest: in a statement, with and
-/// without an end of the transaction, and in the commit.
+/// Triggers that fail for certain names of clients, and first bytes of the digests of assertions: in a statement, with and
+/// without ending the transaction, and in the commit.
 const TRAPS: &str = "
     CREATE TABLE parent (id INTEGER PRIMARY KEY);
     CREATE TABLE child (id INTEGER REFERENCES parent (id) DEFERRABLE INITIALLY DEFERRED);
@@ -50,23 +50,23 @@ const TRAPS: &str = "
         BEGIN INSERT INTO child VALUES (1); END;
 ";
 
-/// What goes wrong during a write.
+/// A fault during a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
     Nothing,
-    /// A trap that ends the transaction, as a full disk does.
+    /// A trigger ends the transaction, as a full disk does.
     Rollback,
-    /// A trap that undoes the statement.
+    /// A trigger undoes the statement.
     Abort,
-    /// A trap that leaves what the statement did so far.
+    /// A trigger fails, and what the statement did so far stays.
     Fail,
-    /// A trap that is found in the commit, and leaves the transaction open.
+    /// The commit fails, and leaves the transaction open.
     Commit,
-    /// There is no room for another page, from now on, on this connection.
+    /// From now on, there is no room for another page on this connection.
     Full,
-    /// Another process has the write lock.
+    /// Another process holds the write lock.
     Busy,
-    /// Nobody waits for the write any more, after so many microseconds.
+    /// The request is given up after so many microseconds.
     Abandoned(u64),
 }
 
@@ -122,15 +122,15 @@ fn write() -> impl Strategy<Value = Write> {
     ]
 }
 
-/// A registry on a file of its own, and another process that looks at it.
+/// A store on a file of its own, and a connection that reads the file as another process would.
 struct World {
     dir: TempDir,
     store: Store,
     other: SqliteConnection,
     tenant: TenantId,
-    /// The clients that were acknowledged, with the names that each may have.
+    /// The acknowledged clients, with the names that each may have.
     clients: HashMap<ClientId, Vec<String>>,
-    /// The digests of the assertions that were acknowledged.
+    /// The digests of the acknowledged uses of assertions.
     used: Vec<[u8; 32]>,
     serial: u32,
 }
@@ -152,7 +152,7 @@ impl World {
         }
     }
 
-    /// Has SQLite find no room for another page.
+    /// Makes SQLite find no room for another page.
     async fn fill_disk(&self) {
         let writer = self.store.pools.writers.get().await.unwrap();
         writer
@@ -161,7 +161,7 @@ impl World {
             .unwrap();
     }
 
-    /// Attempts a write. Whatever is acknowledged must be there.
+    /// Attempts a write, and checks that every acknowledged write is there.
     async fn attempt(&mut self, write: Write, fault: Fault) {
         self.serial += 1;
         if fault == Fault::Full {
@@ -209,7 +209,7 @@ impl World {
         let change = move |client: &mut Client| {
             let mut metadata = client.metadata.clone().into_draft();
             metadata.client_name = Some(renamed);
-            // So that the row needs more room each time.
+            // The row needs more room each time.
             metadata.description = Some("long ".repeat(400));
             client.metadata = metadata.verify().unwrap();
             Ok::<_, ChangeError>(())
@@ -218,7 +218,7 @@ impl World {
         let names = self.clients.get_mut(id).unwrap();
         match outcome {
             Some(Ok(())) => *names = vec![name],
-            // A write whose outcome nobody heard may be there.
+            // A write without an acknowledgement may be there all the same.
             Some(Err(_)) | None => names.push(name),
         }
     }
@@ -243,7 +243,7 @@ impl World {
         let names: HashMap<String, String> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
         for (id, allowed) in &self.clients {
             let name = names.get(id.as_str()).expect("an acknowledged client is there");
-            assert!(allowed.contains(name), "{name} is none of {allowed:?}");
+            assert!(allowed.contains(name), "{name} is not one of {allowed:?}");
         }
         let rows = sqlx::query("SELECT jti_digest FROM used_assertions");
         let rows = rows.fetch_all(&mut self.other).await.unwrap();
@@ -260,7 +260,7 @@ impl World {
     }
 }
 
-/// Waits for a write, unless it is abandoned.
+/// Waits for a write, unless it is given up.
 async fn waiting<T>(fault: Fault, write: impl Future<Output = T>) -> Option<T> {
     let patience = match fault {
         Fault::Abandoned(micros) => Duration::from_micros(micros),
@@ -324,7 +324,7 @@ fn an_acknowledged_write_is_there_whatever_fails() {
             }
             let mut world = world.restart().await;
             world.verify().await;
-            // Whatever happened, the service goes on by itself.
+            // The service recovers by itself.
             for write in [Write::Create, Write::Rename, Write::UseAssertion] {
                 let before = (world.clients.len(), world.used.len());
                 world.attempt(write, Fault::Nothing).await;
@@ -357,7 +357,7 @@ async fn every_fault_is_met() {
             assert_eq!(after, before, "{write:?} is not acknowledged under {fault:?}");
         }
     }
-    // Room is left in pages that exist, but not for long.
+    // Pages that exist have room left, but not for long.
     let mut refused = 0;
     for _ in 0..50 {
         let before = world.clients.len();
@@ -374,14 +374,14 @@ async fn every_fault_is_met() {
 async fn a_connection_that_lost_its_transaction_is_dropped() {
     let world = World::new().await;
     let transaction = world.store.begin_write().await.unwrap();
-    // Behind the back of the service, as SQLite does it when the disk is full.
+    // Unknown to the service, as SQLite does when the disk is full.
     transaction.execute_unprepared("ROLLBACK").await.unwrap();
     let ended = transaction.end(Ok::<_, super::StoreError>(())).await;
     assert!(ended.is_err(), "there was nothing to commit");
 
     let writer = world.store.pools.writers.get().await.unwrap();
     writer.execute_unprepared("BEGIN IMMEDIATE").await.unwrap();
-    // It comes back with a transaction that the service knows nothing of.
+    // It is returned with an open transaction.
     drop(writer);
     assert!(
         world.store.begin_write().await.is_err(),

@@ -172,8 +172,8 @@ impl Waiting {
     }
 }
 
-/// Runs work in a task of its own, and waits for it until its deadline. A request that is given up does not cancel the work
-/// half-way, which would cost a connection.
+/// Runs work in a task of its own, and waits for it until its deadline. A request that is given up does not cancel the
+/// work, which would cost a connection.
 async fn detached<T, E, F>(work: impl FnOnce(Waiting) -> F) -> Result<T, E>
 where
     T: Send + 'static,

@@ -37,7 +37,7 @@ const LOCK_POLL: Duration = Duration::from_millis(50);
 pub(super) static DIALECT: Dialect = Dialect {
     backend: DbBackend::Sqlite,
     begin_read: "BEGIN DEFERRED",
-    // The writer from its first moment, so that it never waits for a lock half-way.
+    // Takes the write lock at once, so that no later statement waits for it.
     begin_write: "BEGIN IMMEDIATE",
     statement_time: "CAST(unixepoch('subsec') * 1000000 AS INTEGER)",
     find_credential: LazyLock::new(|| {

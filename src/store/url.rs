@@ -103,7 +103,7 @@ impl DatabaseUrl {
 
 impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // What follows `?` may hold a password too, and a password may hold `@`.
+        // A password may also follow `?`, and may contain `@`.
         let plain = self.url.split('?').next().unwrap_or_default();
         match (self.backend, plain.rsplit_once('@')) {
             (DbBackend::Postgres, Some((_, place))) => write!(f, "postgres://…@{place}"),

@@ -13,7 +13,7 @@ use tonic_types::FieldViolation;
 pub(crate) use self::cause::Cause;
 use crate::pb::v1::ErrorReason;
 
-/// How long a caller should wait before it retries what the database could not do.
+/// The time after which a caller should retry a request that the database could not serve.
 const RETRY_UNAVAILABLE: Duration = Duration::from_secs(1);
 
 /// The most violations that a response names. A request can have more than anybody would read.

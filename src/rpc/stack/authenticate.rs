@@ -14,7 +14,7 @@ use crate::{
     rpc::failure::{Cause, Failure},
 };
 
-/// How long a caller should wait before it retries while the keys of the issuer are not known yet.
+/// The time after which a caller should retry while the keys of the issuer are not known yet.
 const RETRY_KEYS: Duration = Duration::from_secs(10);
 
 /// Verifies the token of every request but those of public methods, and puts the [`Caller`](crate::auth::Caller) into the

@@ -1,5 +1,5 @@
-//! PostgreSQL behind PgBouncer: where each connection has a session of its own everything works, and where it has not the
-//! server says which setting it needs.
+//! PostgreSQL behind PgBouncer: everything works if each connection has a session of its own; otherwise the server names the
+//! setting that it needs.
 
 use std::{num::NonZeroU32, pin::pin};
 
@@ -24,10 +24,10 @@ async fn behind_pooler(settings: &[(&str, &str)]) -> Option<(Db, PgBouncer)> {
     Some((db, pooler))
 }
 
-/// A client of the pooler that is not ours.
+/// Another client of the pooler.
 async fn connect(pooler: &PgBouncer, db: &Db) -> PgConnection {
     let options: PgConnectOptions = pooler.url(db).parse().unwrap();
-    // PgBouncer refuses this parameter unless it is told not to.
+    // PgBouncer refuses this parameter by default.
     let options = options.extra_float_digits(None);
     PgConnection::connect_with(&options).await.unwrap()
 }
@@ -74,7 +74,7 @@ async fn everything_works_in_session_mode() {
     }
 }
 
-/// Settings with which connections share sessions. With few sessions a connection often gets the one it had.
+/// Settings with which connections share sessions. With few sessions, a connection often gets the same one again.
 const SHARING: &[&[(&str, &str)]] = &[
     &[("pool_mode", "transaction"), ("default_pool_size", "1")],
     &[("pool_mode", "transaction"), ("default_pool_size", "2")],

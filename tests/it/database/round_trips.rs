@@ -20,14 +20,14 @@ use crate::support::{
     wire::RoundTrip,
 };
 
-/// A connection that rested for half a second is asked whether it works. Within this time none has.
+/// Less than the idle time of half a second after which a connection is tested.
 const BUSY: Duration = Duration::from_millis(400);
-/// How many prepared statements a connection keeps at most.
+/// The most prepared statements that a connection keeps.
 const STATEMENTS_KEPT: usize = 64;
-/// How long after an answer nothing more may be sent.
+/// The time after a response in which nothing more may be sent.
 const AFTERWARDS: Duration = Duration::from_millis(100);
 
-/// A server with so many connections to PostgreSQL.
+/// Starts a server with so many connections to PostgreSQL.
 async fn server_with_connections(connections: u32) -> Option<(TestServer, Proxy)> {
     server_behind_proxy_with(|config| config.database_connections = NonZeroU32::new(connections)).await
 }
@@ -39,8 +39,8 @@ fn since(proxy: &Proxy, start: usize) -> Vec<RoundTrip> {
     all
 }
 
-/// What is sent for a call, up to a while after its answer, once its statements are prepared and while its connection
-/// does not rest.
+/// Returns what is sent for a request until shortly after its response, with its statements prepared and its connection
+/// busy.
 async fn sent_for(proxy: &Proxy, call: impl AsyncFn()) -> Vec<String> {
     for _ in 0..20 {
         let started = Instant::now();
@@ -56,7 +56,7 @@ async fn sent_for(proxy: &Proxy, call: impl AsyncFn()) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_call_makes_the_round_trips_of_its_statements_and_none_more() {
+async fn a_request_makes_the_round_trips_of_its_statements_and_no_more() {
     let Some((server, proxy)) = server_with_connections(1).await else {
         return;
     };
@@ -198,7 +198,7 @@ async fn a_connection_keeps_every_statement_that_calls_without_a_filter_prepare(
     list_in_every_way(&server).await;
     call_every_method(&server).await;
     let sent = proxy.sent.round_trips();
-    let forgotten: Vec<&RoundTrip> = sent.iter().filter(|round_trip| round_trip.forgets).collect();
+    let forgotten: Vec<&RoundTrip> = sent.iter().filter(|round_trip| round_trip.closes).collect();
     assert!(forgotten.is_empty(), "{forgotten:?}");
     let mut prepared: HashMap<usize, usize> = HashMap::new();
     for round_trip in sent.iter().filter(|round_trip| round_trip.prepares.is_some()) {

@@ -68,7 +68,7 @@ async fn a_sqlite_file_that_is_not_utf8_is_refused_and_left_as_it_is() {
     }
 }
 
-/// How many connections to its database others have than the one that asks, and how many of them say whose they are.
+/// Counts the other connections to the database, and those of them that carry the application name.
 async fn connections(to: &DatabaseConnection) -> (i64, i64) {
     let query = "SELECT count(*), count(*) FILTER (WHERE application_name = 'oauth-clients') FROM pg_stat_activity \
                  WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()";

@@ -134,7 +134,7 @@ impl Db {
         }
     }
 
-    /// How the database would run a query.
+    /// Returns the query plan of the database.
     pub(crate) async fn plan(&self, sql: &str) -> String {
         let (explain, column) = if self.is_sqlite() {
             ("EXPLAIN QUERY PLAN", "detail")
@@ -149,7 +149,7 @@ impl Db {
         lines.collect::<Vec<String>>().join("\n")
     }
 
-    /// Makes whoever wants to write clients wait, until the transaction is dropped.
+    /// Makes writers of clients wait until the transaction is dropped.
     pub(crate) async fn hold_writers(&self) -> DatabaseTransaction {
         let options = TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),

@@ -7,8 +7,8 @@ use std::{
     sync::Once,
 };
 
-/// Whether a program is installed. Where it is not, the tests with it are left out, which is said once, unless an
-/// environment variable says that it has to be there.
+/// Returns `true` if a program is installed. If it is not, its tests are skipped, which is printed once, unless an
+/// environment variable requires it.
 pub(crate) fn is_installed(program: &str, required_by: &str, said: &Once) -> bool {
     let version = Command::new(program)
         .arg("--version")
@@ -19,7 +19,7 @@ pub(crate) fn is_installed(program: &str, required_by: &str, said: &Once) -> boo
     }
     assert!(env::var_os(required_by).is_none(), "{program} is not installed");
     said.call_once(|| {
-        // Not `eprintln!`, whose output is shown of failed tests only.
+        // The output of `eprintln!` is shown for failed tests only.
         let text = format!("tests left out: {program} is not installed");
         let mut stderr = std::io::stderr();
         writeln!(stderr, "{text}").unwrap();

@@ -72,7 +72,7 @@ impl Drop for PgBouncer {
     }
 }
 
-/// Where Debian puts it is not on every path.
+/// Returns the program, which Debian installs in a folder that is not in every PATH.
 fn program() -> &'static str {
     const DEBIAN: &str = "/usr/sbin/pgbouncer";
     if Path::new(DEBIAN).exists() {

@@ -24,24 +24,24 @@ use super::{
     wire::{Recorder, Recording},
 };
 
-/// What the network does.
+/// The state of the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Network {
     Works,
     /// Every connection is closed, and so is each new one.
     Cut,
-    /// What is sent never arrives, and no connection is closed: connections that live through it never work again.
+    /// Nothing arrives and no connection is closed. Connections that were open during this state never work again.
     Swallows,
 }
 
 /// A TCP proxy to PostgreSQL. It ends when this is dropped.
 pub(crate) struct Proxy {
     pub(crate) addr: SocketAddr,
-    /// What was sent to PostgreSQL.
+    /// The messages that were sent to PostgreSQL.
     pub(crate) sent: Recording,
     network: Arc<AtomicU8>,
-    // How many connections there are that work.
+    // The number of connections that work.
     working: Arc<AtomicUsize>,
     accepting: JoinHandle<()>,
 }
@@ -98,7 +98,7 @@ pub(crate) async fn server_behind_proxy_with(
     let target = tokio::net::lookup_host(host).await.unwrap().next().unwrap();
     let proxy = Proxy::to(target).await;
     let url = database.replace(host, &proxy.addr.to_string());
-    // What is encrypted cannot be read.
+    // Encrypted messages cannot be recorded.
     let url = format!("{url}/{name}?sslmode=disable").parse().unwrap();
     let server = TestServer::start_with(db, |config| {
         config.database_url = url;

@@ -20,7 +20,7 @@ pub(crate) struct Redis {
 }
 
 impl Redis {
-    /// Nothing when `redis-server` is not installed, unless `REQUIRE_REDIS` says that it has to be.
+    /// Starts a Redis, or returns `None` if `redis-server` is not installed and not required by `REQUIRE_REDIS`.
     pub(crate) async fn start() -> Option<Self> {
         Self::start_with(|port, _| vec!["--port".to_owned(), port.to_string()]).await
     }

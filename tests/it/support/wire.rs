@@ -1,4 +1,4 @@
-//! What is sent to PostgreSQL: the messages of a frontend, as "Message Formats" of its documentation describes them.
+//! The messages that are sent to PostgreSQL (its documentation, "Message Formats").
 
 use std::{
     collections::HashMap,
@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-/// Everything that was sent through a proxy, on all of its connections.
+/// The messages on all connections of a proxy.
 #[derive(Clone, Default)]
 pub(crate) struct Recording(Arc<Mutex<Recorded>>);
 
@@ -16,22 +16,20 @@ struct Recorded {
     round_trips: Vec<RoundTrip>,
 }
 
-/// What was sent before the next thing had to wait for PostgreSQL.
+/// The messages that were sent before the server had to wait for PostgreSQL.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RoundTrip {
     pub(crate) connection: usize,
-    /// The statement that it prepares or executes. Empty if there is none, as when a connection is only asked whether it
-    /// works.
+    /// The statement that it prepares or executes. Empty if there is no statement, as in the test of a connection.
     pub(crate) sql: String,
-    /// The name under which it prepares the statement: empty for a statement that is used once, `None` if it prepares
-    /// none.
+    /// The name of the statement that it prepares: empty for a statement that is used once, `None` if it prepares nothing.
     pub(crate) prepares: Option<String>,
-    /// Whether PostgreSQL is told to forget a prepared statement.
-    pub(crate) forgets: bool,
+    /// Is `true` if it closes a prepared statement.
+    pub(crate) closes: bool,
 }
 
 impl RoundTrip {
-    /// What is done, in short.
+    /// Returns a short description.
     pub(crate) fn verb(&self) -> String {
         let command = self.sql.split_whitespace().next().unwrap_or("nothing");
         if self.prepares.is_some() {
@@ -41,7 +39,7 @@ impl RoundTrip {
         }
     }
 
-    /// Whether the server does this by itself, at times of its own.
+    /// Returns `true` if the server does this in the background.
     pub(crate) fn is_background(&self) -> bool {
         ["seaql_migrations", "DELETE FROM used_assertions"]
             .iter()
@@ -50,7 +48,7 @@ impl RoundTrip {
 }
 
 impl Recording {
-    /// The messages of one more connection.
+    /// Starts recording another connection.
     pub(crate) fn connection(&self) -> Recorder {
         let mut recorded = self.0.lock().unwrap();
         recorded.connections += 1;
@@ -66,17 +64,17 @@ impl Recording {
         }
     }
 
-    /// The round trips so far, in their order.
+    /// Returns the round trips so far, in order.
     pub(crate) fn round_trips(&self) -> Vec<RoundTrip> {
         self.0.lock().unwrap().round_trips.clone()
     }
 }
 
-/// Reads what is sent on one connection.
+/// Reads the messages on one connection.
 pub(crate) struct Recorder {
     recording: Recording,
     started: bool,
-    /// What is not a whole message yet.
+    /// The bytes of an incomplete message.
     bytes: Vec<u8>,
     /// The texts of the prepared statements, by their names.
     statements: HashMap<String, String>,
@@ -111,7 +109,7 @@ impl Recorder {
                 self.round_trip.sql.clone_from(&self.statements[&name]);
             }
             // Close, of a statement.
-            b'C' if body[0] == b'S' => self.round_trip.forgets = true,
+            b'C' if body[0] == b'S' => self.round_trip.closes = true,
             // Query.
             b'Q' => {
                 self.round_trip.sql = text(body).0;

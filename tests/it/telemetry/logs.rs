@@ -184,7 +184,7 @@ async fn lines_are_counted_when_the_reader_of_the_log_is_gone() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_last_lines_before_the_end_are_written() {
-    // Nothing listens there, which the server logs last of all.
+    // No collector listens there, which the server logs last.
     let (mut piped, log) = Piped::start_with(Collector::start().await, "http://127.0.0.1:1").await;
     // More than fits into the pipe.
     piped.log_lines(400).await;

@@ -254,7 +254,7 @@ impl World {
     }
 }
 
-/// Picks one of them, or a name of nothing if there are none.
+/// Picks one of them, or a name that does not exist if there are none.
 fn pick(names: &[&String], index: Index) -> String {
     if names.is_empty() {
         return "none".to_owned();
