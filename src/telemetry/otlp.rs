@@ -1,14 +1,23 @@
 //! The export of spans and metrics to an OTLP collector.
 
-use std::env;
+use std::{env, time::Duration};
 
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::{ExporterBuildError, MetricExporter, SpanExporter};
 use opentelemetry_sdk::{
-    Resource, metrics::SdkMeterProvider, propagation::TraceContextPropagator, trace::SdkTracerProvider,
+    Resource,
+    error::{OTelSdkError, OTelSdkResult},
+    metrics::SdkMeterProvider,
+    propagation::TraceContextPropagator,
+    trace::SdkTracerProvider,
 };
 use tracing::Subscriber;
 use tracing_subscriber::{EnvFilter, Layer, registry::LookupSpan};
+
+use crate::io::bounded;
+
+/// The longest that the end of the process waits for the last spans, and for the last metrics.
+const FLUSH_LIMIT: Duration = Duration::from_secs(2);
 
 /// Returns `true` if a collector is configured.
 pub(super) fn is_enabled() -> bool {
@@ -44,13 +53,20 @@ impl Exporters {
 
 impl Drop for Exporters {
     fn drop(&mut self) {
-        if let Err(error) = self.traces.shutdown() {
+        let (traces, metrics) = (self.traces.clone(), self.metrics.clone());
+        if let Err(error) = flush(move || traces.shutdown()) {
             tracing::warn!(%error, "last spans not sent");
         }
-        if let Err(error) = self.metrics.shutdown() {
+        if let Err(error) = flush(move || metrics.shutdown()) {
             tracing::warn!(%error, "last metrics not sent");
         }
     }
+}
+
+/// Runs the shutdown of an exporter, whose own time limits are longer.
+fn flush(shutdown: impl FnOnce() -> OTelSdkResult + Send + 'static) -> OTelSdkResult {
+    let timed_out = Err(OTelSdkError::Timeout(FLUSH_LIMIT));
+    bounded::within(FLUSH_LIMIT, shutdown).unwrap_or(timed_out)
 }
 
 fn traces() -> Result<SdkTracerProvider, ExporterBuildError> {

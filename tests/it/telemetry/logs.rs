@@ -197,6 +197,32 @@ async fn the_last_lines_before_the_end_are_written() {
 }
 
 #[tokio::test]
+async fn a_collector_that_does_not_respond_does_not_hold_up_the_end() {
+    // Connections are made, and nobody reads from them.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", silent.local_addr().unwrap());
+    let dir = tempfile::tempdir().unwrap();
+    let collector = [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str())];
+    let mut served = Served::start_with_env(dir.path(), &[], &collector).await;
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let request = http.get(format!("{}{COLLECTION}", served.rest));
+    Answer::to(request.bearer_auth(&served.token)).await;
+    let started = Instant::now();
+    served.terminate().await;
+    assert_eq!(served.exit_code().await, Some(0));
+    assert!(
+        started.elapsed() < Duration::from_secs(7),
+        "{:?}",
+        started.elapsed()
+    );
+    let log = served.log();
+    assert!(
+        log.contains("last spans not sent") && log.contains("last metrics not sent"),
+        "{log}"
+    );
+}
+
+#[tokio::test]
 async fn a_request_is_one_line_with_its_caller() {
     let dir = tempfile::tempdir().unwrap();
     let served = Served::start(dir.path(), &[]).await;
