@@ -3,7 +3,7 @@
 //!
 //! Its modules form layers. A module uses only modules of the layers below, or an earlier one of its own layer:
 //!
-//! 1. values: identifiers, texts, URIs, keys and closed sets, each with the rules for it
+//! 1. values: identifiers, texts, URIs, keys, JWTs and closed sets, each with the rules for it
 //! 2. `violation`: the broken rules of a request
 //! 3. `metadata` and `patch`: the part of a client that an administrator maintains, and changes of it
 //! 4. `client`: a client as a whole
@@ -22,6 +22,7 @@ pub mod consent_method;
 pub mod grant_type;
 pub mod ids;
 pub mod jwk;
+pub mod jwt;
 pub mod patch_rule;
 pub mod rejection;
 pub mod secret;
