@@ -1,25 +1,25 @@
 //! Verifies bearer tokens (RFC 7519, RFC 9068).
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc, time::SystemTime};
 
-use jsonwebtoken::{Header, TokenData, Validation, errors::ErrorKind};
-use serde_json::{Map, Value};
+use jsonwebtoken::Algorithm::{self, ES256, ES384, EdDSA, RS256, RS384, RS512};
+use serde_json::Value;
 use thiserror::Error;
 
-use super::{
-    Caller, IssuerKeys,
-    keeper::TrustedKeys,
-    verified::{TokenDigest, token_digest},
-};
+use super::{Caller, IssuerKeys, KeySet, keeper::TrustedKeys, verified::token_digest};
 use crate::{
-    domain::ids::{InvalidName, Subject, TenantId},
+    domain::{
+        ids::{InvalidName, Subject, TenantId},
+        jwt::{InvalidJwt, Members, SignedJwt, WrongType, is_media_type},
+        timestamp::Timestamp,
+    },
     pb,
 };
 
+/// The algorithms with which a token may be signed.
+const ALGORITHMS: [Algorithm; 6] = [RS256, RS384, RS512, ES256, ES384, EdDSA];
 /// The difference that the clocks of the issuer and of this server may have.
-const LEEWAY_SECONDS: u32 = 30;
-/// The longest token that is parsed.
-const MAX_TOKEN_BYTES: usize = 16 * 1024;
+const LEEWAY_SECONDS: f64 = 30.0;
 
 /// The rules that tokens are verified by.
 #[derive(Debug, Clone)]
@@ -60,16 +60,25 @@ pub struct TokenVerifier {
 }
 
 /// The error for a token that is not accepted. Its text is sent to the caller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum TokenError {
-    /// It is not a signed JWT.
-    #[error("the token is not a signed JWT")]
-    Malformed,
+    /// It is not a JWT that may be verified.
+    #[error("the token {0}")]
+    Jwt(#[from] InvalidJwt),
     /// Its `typ` is not that of an access token (RFC 9068 section 4).
-    #[error("the token is not an access token")]
+    #[error("the typ of the token must be at+jwt or JWT, or absent")]
     Type,
-    /// Its signature is not by a key of the issuer.
-    #[error("the token is not signed with a key and algorithm of the issuer")]
+    /// Its `typ` is not the required one.
+    #[error("the typ of the token must be at+jwt")]
+    NotAtJwt,
+    /// Its `alg` is not in the allow-list.
+    #[error("the alg of the token must be RS256, RS384, RS512, ES256, ES384 or EdDSA")]
+    Algorithm,
+    /// No key of the issuer has its `kid` and is for its `alg`.
+    #[error("the issuer has no key for the kid and alg of the token")]
+    UnknownKey,
+    /// No such key of the issuer made its signature.
+    #[error("the signature of the token is not valid")]
     Signature,
     /// Its `exp` has passed.
     #[error("the token has expired")]
@@ -86,15 +95,20 @@ pub enum TokenError {
     /// It cannot be verified before the keys of the issuer are known.
     #[error("the keys of the issuer are not known yet")]
     NoKeys,
-    /// A claim is missing or malformed.
-    #[error("the token needs the claims iss, aud, exp, sub and tenant in their right form")]
-    Claims,
-}
-
-impl From<InvalidName> for TokenError {
-    fn from(_: InvalidName) -> Self {
-        Self::Claims
-    }
+    /// It lacks a claim.
+    #[error("the token lacks the claim {0}")]
+    MissingClaim(String),
+    /// A claim has a wrong type.
+    #[error("the claim {0}")]
+    ClaimType(#[from] WrongType),
+    /// The claim with the tenant, or with the subject, is not a name.
+    #[error("the claim {claim} {rule}")]
+    Name {
+        /// The name of the claim.
+        claim: String,
+        /// The rule for its value.
+        rule: InvalidName,
+    },
 }
 
 impl TokenVerifier {
@@ -108,111 +122,106 @@ impl TokenVerifier {
     /// # Errors
     /// Returns an error if it is not accepted.
     pub async fn verify(&self, token: &str) -> Result<Caller, TokenError> {
-        if token.len() > MAX_TOKEN_BYTES {
-            return Err(TokenError::Malformed);
-        }
         let digest = token_digest(token);
         let trusted = self.keys.current().ok_or(TokenError::NoKeys)?;
         if let Some(caller) = trusted.verified.get(&digest) {
             return Ok(caller);
         }
-        let header = self.header(token)?;
-        let trusted = self.keys_for(&header, trusted).await?;
-        self.verify_with(&trusted, &header, token, digest)
-    }
-
-    fn header(&self, token: &str) -> Result<Header, TokenError> {
-        let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Malformed)?;
-        self.check_type(header.typ.as_deref())?;
-        // Critical extensions must be understood (RFC 7515 section 4.1.11), and no extension is supported.
-        if header.crit.is_some() {
-            return Err(TokenError::Malformed);
-        }
-        Ok(header)
+        let jwt = SignedJwt::parse(token)?;
+        self.check_type(jwt.media_type())?;
+        let algorithm = jwt.algorithm().filter(|algorithm| ALGORITHMS.contains(algorithm));
+        let algorithm = algorithm.ok_or(TokenError::Algorithm)?;
+        let trusted = self.keys_for(&jwt, trusted).await?;
+        check_signature(&trusted.keys, &jwt, algorithm)?;
+        let expires = self.check_claims(jwt.claims(), now().as_seconds())?;
+        let caller = self.caller(jwt.claims())?;
+        trusted.verified.insert(digest, caller.clone(), expires);
+        Ok(caller)
     }
 
     fn check_type(&self, typ: Option<&str>) -> Result<(), TokenError> {
-        let typ_is = |expected: &str| typ.is_some_and(|typ| typ.eq_ignore_ascii_case(expected));
-        let access_token = typ_is("at+jwt") || typ_is("application/at+jwt");
-        if access_token || !self.rules.require_at_jwt && (typ.is_none() || typ_is("JWT")) {
-            Ok(())
-        } else {
-            Err(TokenError::Type)
+        let is_at_jwt = typ.is_some_and(|typ| is_media_type(typ, "at+jwt"));
+        if self.rules.require_at_jwt {
+            return is_at_jwt.then_some(()).ok_or(TokenError::NotAtJwt);
         }
+        let is_accepted = is_at_jwt || typ.is_none_or(|typ| is_media_type(typ, "JWT"));
+        is_accepted.then_some(()).ok_or(TokenError::Type)
     }
 
     /// Returns the keys to verify a token with: refreshed ones if it names a key that is not known.
     async fn keys_for(
         &self,
-        header: &Header,
+        jwt: &SignedJwt,
         trusted: Arc<TrustedKeys>,
     ) -> Result<Arc<TrustedKeys>, TokenError> {
-        match &header.kid {
+        match jwt.key_id() {
             Some(id) if !trusted.keys.knows(id) => self.keys.refreshed().await.ok_or(TokenError::NoKeys),
             _ => Ok(trusted),
         }
     }
 
-    fn verify_with(
-        &self,
-        trusted: &TrustedKeys,
-        header: &Header,
-        token: &str,
-        digest: TokenDigest,
-    ) -> Result<Caller, TokenError> {
-        let key = trusted
-            .keys
-            .find(header.kid.as_deref(), header.alg)
-            .ok_or(TokenError::Signature)?;
-        let mut validation = Validation::new(header.alg);
-        validation.leeway = u64::from(LEEWAY_SECONDS);
-        validation.validate_nbf = true;
-        validation.set_issuer(&[&self.rules.issuer]);
-        validation.set_audience(&[&self.rules.audience]);
-        validation.set_required_spec_claims(&["iss", "aud", "exp", "sub"]);
-        let TokenData { claims, .. } =
-            jsonwebtoken::decode::<Map<String, Value>>(token, &key.decoding, &validation)
-                .map_err(|error| token_error(error.kind()))?;
-        // The library would accept a list of issuers too, which RFC 7519 section 4.1.1 does not allow.
-        if claims.get("iss").and_then(Value::as_str) != Some(&self.rules.issuer) {
+    /// Checks the claims that the rules name, and returns the time at which the token is no longer accepted.
+    fn check_claims(&self, claims: &Members, now: f64) -> Result<f64, TokenError> {
+        let missing = |claim: &str| TokenError::MissingClaim(claim.to_owned());
+        let issuer = claims.text("iss")?.ok_or_else(|| missing("iss"))?;
+        let audiences = claims.texts("aud")?.ok_or_else(|| missing("aud"))?;
+        let expires = claims.seconds("exp")?.ok_or_else(|| missing("exp"))? + LEEWAY_SECONDS;
+        let begins = claims.seconds("nbf")?;
+        claims.seconds("iat")?;
+        if expires <= now {
+            return Err(TokenError::Expired);
+        }
+        if begins.is_some_and(|begins| begins > now + LEEWAY_SECONDS) {
+            return Err(TokenError::NotYetValid);
+        }
+        if issuer != self.rules.issuer {
             return Err(TokenError::Issuer);
         }
-        let caller = self.caller(&claims)?;
-        if let Some(expires) = claims.get("exp").and_then(Value::as_f64) {
-            let expires = expires + f64::from(LEEWAY_SECONDS);
-            trusted.verified.insert(digest, caller.clone(), expires);
+        if !audiences.contains(&self.rules.audience.as_str()) {
+            return Err(TokenError::Audience);
         }
-        Ok(caller)
+        Ok(expires)
     }
 
-    fn caller(&self, claims: &Map<String, Value>) -> Result<Caller, TokenError> {
-        let text = |name: &str| claims.get(name).and_then(Value::as_str).ok_or(TokenError::Claims);
+    fn caller(&self, claims: &Members) -> Result<Caller, TokenError> {
         Ok(Caller::new(
-            TenantId::parse(text(&self.rules.tenant_claim)?)?,
-            Subject::parse(text("sub")?)?,
+            name(claims, &self.rules.tenant_claim, TenantId::parse)?,
+            name(claims, "sub", Subject::parse)?,
             scopes(self.scope_value(claims)),
         ))
     }
 
-    fn scope_value<'a>(&self, claims: &'a Map<String, Value>) -> Option<&'a Value> {
-        let value = |claim: &str| claims.get(claim).filter(|value| !value.is_null());
+    fn scope_value<'a>(&self, claims: &'a Members) -> Option<&'a Value> {
         match self.rules.scope_claim.as_deref() {
-            Some(claim) => value(claim),
-            None => value("scope").or_else(|| value("scp")),
+            Some(claim) => claims.get(claim),
+            None => claims.get("scope").or_else(|| claims.get("scp")),
         }
     }
 }
 
-fn token_error(kind: &ErrorKind) -> TokenError {
-    match kind {
-        ErrorKind::InvalidSignature | ErrorKind::InvalidAlgorithm => TokenError::Signature,
-        ErrorKind::ExpiredSignature => TokenError::Expired,
-        ErrorKind::ImmatureSignature => TokenError::NotYetValid,
-        ErrorKind::InvalidIssuer => TokenError::Issuer,
-        ErrorKind::InvalidAudience => TokenError::Audience,
-        ErrorKind::MissingRequiredClaim(_) | ErrorKind::InvalidClaimFormat(_) => TokenError::Claims,
-        _ => TokenError::Malformed,
-    }
+#[expect(clippy::disallowed_methods, reason = "the verifier owns the expiry of tokens")]
+fn now() -> Timestamp {
+    SystemTime::now().into()
+}
+
+fn check_signature(keys: &KeySet, jwt: &SignedJwt, algorithm: Algorithm) -> Result<(), TokenError> {
+    let key = keys.find(jwt.key_id(), algorithm).ok_or(TokenError::UnknownKey)?;
+    let is_signed = jwt.is_signed_with(&key.decoding, algorithm);
+    is_signed.then_some(()).ok_or(TokenError::Signature)
+}
+
+/// Returns the value of a claim with a tenant or subject.
+fn name<T>(
+    claims: &Members,
+    claim: &str,
+    parse: impl FnOnce(&str) -> Result<T, InvalidName>,
+) -> Result<T, TokenError> {
+    let text = claims.text(claim)?;
+    let text = text.ok_or_else(|| TokenError::MissingClaim(claim.to_owned()))?;
+    parse(text).map_err(|rule| TokenError::Name {
+        claim: claim.to_owned(),
+        rule,
+    })
 }
 
 /// Returns the scopes of a text with spaces between them (RFC 8693 section 4.2), or of a list, as some issuers write them.

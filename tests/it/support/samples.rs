@@ -31,6 +31,15 @@ pub(crate) fn with(object: Value, changes: Value) -> Value {
     object.into()
 }
 
+/// Returns a JSON object with a member that is null.
+pub(crate) fn with_null(object: Value, member: &str) -> Value {
+    let Value::Object(mut object) = object else {
+        panic!("it must be an object");
+    };
+    object.insert(member.to_owned(), Value::Null);
+    object.into()
+}
+
 /// Returns a JSON object without some of its members.
 pub(crate) fn without(object: &Value, members: &[&str]) -> Value {
     let object = object.as_object().unwrap().clone();

@@ -19,11 +19,14 @@ use crate::support::{
 const QUICK: Duration = Duration::from_millis(100);
 
 /// A server that trusts an issuer, and is ready.
-async fn server(issuer: &TestIssuer) -> TestServer {
+pub(super) async fn server(issuer: &TestIssuer) -> TestServer {
     server_with(issuer, |_| {}).await
 }
 
-async fn server_with(issuer: &TestIssuer, configure: impl FnOnce(&mut ServerConfig)) -> TestServer {
+pub(super) async fn server_with(
+    issuer: &TestIssuer,
+    configure: impl FnOnce(&mut ServerConfig),
+) -> TestServer {
     let server = TestServer::start_with(Db::sqlite(), |config| {
         issuer.trusted_by(config);
         configure(config);
@@ -41,7 +44,7 @@ async fn is_ready(server: &TestServer) -> bool {
 }
 
 /// Returns the text of a refusal, which must be the same on both transports.
-async fn refusal(server: &TestServer, token: &str) -> Option<Vec<String>> {
+pub(super) async fn refusal(server: &TestServer, token: &str) -> Option<Vec<String>> {
     let caller = server.caller(Some(token.to_owned()));
     let rest = caller.list(Transport::Rest, json!({})).await;
     let grpc = caller.list(Transport::Grpc, json!({})).await;
@@ -55,7 +58,7 @@ async fn refusal(server: &TestServer, token: &str) -> Option<Vec<String>> {
     rest
 }
 
-async fn accepts(server: &TestServer, token: &str) -> bool {
+pub(super) async fn accepts(server: &TestServer, token: &str) -> bool {
     match refusal(server, token).await {
         None => true,
         Some(codes) => {

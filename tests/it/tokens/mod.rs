@@ -1,4 +1,5 @@
 //! Bearer tokens: scopes, valid and invalid tokens, and the keys of the issuer.
 
 mod access;
+mod form;
 mod issuer;
