@@ -9,6 +9,7 @@ use tokio::{
 
 use super::{
     KeyLocation, KeySet,
+    keys::{CrowdedId, UnusableKey},
     source::{KeySource, SourceError},
     verified::VerifiedTokens,
 };
@@ -18,6 +19,9 @@ use crate::{error_chain::error_chain, io::poll::POLL_INTERVAL};
 const MIN_INTERVAL: Duration = Duration::from_secs(10);
 /// The length of the queue of requests for a refresh. When it is full, requests wait to enter it.
 const MAX_REFRESH_REQUESTS: usize = 64;
+
+/// The most keys of a set that are logged one by one, as the log has room for other lines too.
+const MAX_WARNINGS: usize = 100;
 
 /// A key set, and the tokens that were verified with it.
 ///
@@ -179,10 +183,26 @@ impl KeyKeeper {
             return Ok(());
         }
         let keys = KeySet::from_json(&document)?;
+        self.warn_of(&keys);
         self.document = document;
         self.trusted.send_replace(Some(TrustedKeys::new(keys)));
         tracing::info!(from = %self.location, "key set refreshed");
         Ok(())
+    }
+
+    /// Logs which keys of a set verify no tokens, once for each new set.
+    fn warn_of(&self, keys: &KeySet) {
+        let from = &self.location;
+        let unusable = keys.unusable();
+        for UnusableKey { number, id, flaw } in unusable.iter().take(MAX_WARNINGS) {
+            tracing::warn!(number, kid = id, %flaw, %from, "issuer key not usable");
+        }
+        if let Some(more @ 1..) = unusable.len().checked_sub(MAX_WARNINGS) {
+            tracing::warn!(more, %from, "more issuer keys not usable");
+        }
+        for CrowdedId { id, keys } in keys.crowded().iter().take(MAX_WARNINGS) {
+            tracing::warn!(kid = id, keys, %from, "more issuer keys under one kid than are tried");
+        }
     }
 }
 

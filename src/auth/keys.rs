@@ -1,41 +1,74 @@
 //! The key set of the issuer (RFC 7517).
 
-use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
-    RsaPublicKeyComponents, VerificationAlgorithm,
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
 };
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use jsonwebtoken::{
-    Algorithm, DecodingKey,
-    jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse},
-};
+
+use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Deserialize;
 use serde_json::Value;
 use thiserror::Error;
+
+use super::jwk::{self, KeyFlaw};
+
+/// The most keys that a token is verified with, as each costs a signature check.
+const MAX_CANDIDATES: usize = 8;
+/// The most unusable keys that an error names.
+const MAX_NAMED: usize = 8;
+/// The most characters of a `kid` that are logged.
+const MAX_LOGGED_ID_CHARS: usize = 64;
 
 /// A set of keys that verify tokens.
 #[derive(Debug)]
 pub struct KeySet {
     keys: Vec<Key>,
+    unusable: Vec<UnusableKey>,
 }
 
 /// A key, and the algorithms that it may be used with. They come from the key, never from a token.
 #[derive(Debug)]
 pub(super) struct Key {
     id: Option<String>,
-    pub(super) decoding: DecodingKey,
-    algorithms: Vec<Algorithm>,
+    decoding: DecodingKey,
+    algorithms: &'static [Algorithm],
 }
+
+/// A key that verifies no tokens, with its flaw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct UnusableKey {
+    /// Its place in the set, from 1.
+    pub(super) number: usize,
+    /// Its `kid` in a printable form.
+    pub(super) id: Option<String>,
+    pub(super) flaw: KeyFlaw,
+}
+
+/// A `kid` of more keys for one algorithm than are tried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct CrowdedId {
+    /// The `kid` in a printable form.
+    pub(super) id: Option<String>,
+    /// The number of its keys.
+    pub(super) keys: usize,
+}
+
+/// The keys of a set of which none can be used.
+#[derive(Debug)]
+pub struct UnusableKeys(Vec<UnusableKey>);
 
 /// The error for a document that is not a usable key set.
 #[derive(Debug, Error)]
 pub enum KeySetError {
-    /// It is not a JWKS.
+    /// It is not JSON.
     #[error("it is not a JSON Web Key Set (RFC 7517 section 5)")]
-    Parse(#[from] serde_json::Error),
+    Json(#[source] serde_json::Error),
+    /// It is not a JWKS. The parser's error would repeat values, which may be secret.
+    #[error("it is not a JSON Web Key Set (RFC 7517 section 5): it needs one array keys")]
+    NotAKeySet,
     /// It has no key that can verify a token.
-    #[error("it has no key for RS256, RS384, RS512, ES256, ES384 or EdDSA")]
-    NoUsableKey,
+    #[error("it has no key for RS256, RS384, RS512, ES256, ES384 or EdDSA: {0}")]
+    NoUsableKey(UnusableKeys),
 }
 
 #[derive(Deserialize)]
@@ -49,16 +82,60 @@ impl KeySet {
     /// # Errors
     /// Returns an error if it is not a JWKS, or has no usable key.
     pub fn from_json(json: &[u8]) -> Result<Self, KeySetError> {
-        let document: Document = serde_json::from_slice(json)?;
-        let jwks = document
-            .keys
-            .into_iter()
-            .filter_map(|key| serde_json::from_value(key).ok());
-        let keys: Vec<Key> = jwks.filter_map(|jwk| read_key(&jwk)).collect();
-        if keys.is_empty() {
-            return Err(KeySetError::NoUsableKey);
+        let document: Document = serde_json::from_slice(json).map_err(|error| {
+            if error.is_data() {
+                KeySetError::NotAKeySet
+            } else {
+                KeySetError::Json(error)
+            }
+        })?;
+        let (mut keys, mut unusable) = (Vec::new(), Vec::new());
+        for (index, jwk) in document.keys.iter().enumerate() {
+            let id = jwk.get("kid").and_then(Value::as_str);
+            match jwk::read(jwk) {
+                Ok((decoding, algorithms)) => keys.push(Key {
+                    id: id.map(str::to_owned),
+                    decoding,
+                    algorithms,
+                }),
+                Err(flaw) => unusable.push(UnusableKey {
+                    number: index + 1,
+                    id: id.map(printable),
+                    flaw,
+                }),
+            }
         }
-        Ok(Self { keys })
+        if keys.is_empty() {
+            return Err(KeySetError::NoUsableKey(UnusableKeys(unusable)));
+        }
+        Ok(Self { keys, unusable })
+    }
+
+    /// Returns the keys that verify no tokens.
+    pub(super) fn unusable(&self) -> &[UnusableKey] {
+        &self.unusable
+    }
+
+    /// Returns each `kid` of more keys for one algorithm than are tried for a token.
+    pub(super) fn crowded(&self) -> Vec<CrowdedId> {
+        let mut counts: HashMap<_, usize> = HashMap::new();
+        for key in &self.keys {
+            for algorithm in key.algorithms {
+                *counts.entry((key.id.as_deref(), algorithm)).or_default() += 1;
+            }
+        }
+        let mut crowded: BTreeMap<_, usize> = BTreeMap::new();
+        for ((id, _), keys) in counts.into_iter().filter(|(_, keys)| *keys > MAX_CANDIDATES) {
+            let most = crowded.entry(id).or_default();
+            *most = keys.max(*most);
+        }
+        let crowded = crowded.into_iter();
+        crowded
+            .map(|(id, keys)| CrowdedId {
+                id: id.map(printable),
+                keys,
+            })
+            .collect()
     }
 
     /// Returns `true` if a key has this id.
@@ -66,81 +143,58 @@ impl KeySet {
         self.keys.iter().any(|key| key.id.as_deref() == Some(id))
     }
 
-    /// Returns the key with this id and algorithm. Without an id, the set must have one key only. Keys for different
-    /// algorithms may share an id (RFC 7517 section 4.5).
-    pub(super) fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Option<&Key> {
-        let suits = |key: &&Key| key.algorithms.contains(&algorithm);
-        match (id, self.keys.as_slice()) {
-            (Some(_), keys) => keys.iter().filter(|key| key.id.as_deref() == id).find(suits),
-            (None, [key]) => Some(key).filter(suits),
-            (None, _) => None,
+    /// Returns the first keys with this id, or of the whole set without an id, that are for an algorithm. Keys should have
+    /// distinct ids, but need not (RFC 7517 section 4.5).
+    pub(super) fn candidates(
+        &self,
+        id: Option<&str>,
+        algorithm: Algorithm,
+    ) -> impl Iterator<Item = &DecodingKey> {
+        self.keys
+            .iter()
+            .filter(move |key| id.is_none() || key.id.as_deref() == id)
+            .filter(move |key| key.algorithms.contains(&algorithm))
+            .take(MAX_CANDIDATES)
+            .map(|key| &key.decoding)
+    }
+}
+
+/// Returns the start of a `kid`, with its control characters escaped.
+fn printable(id: &str) -> String {
+    id.escape_debug().take(MAX_LOGGED_ID_CHARS).collect()
+}
+
+impl fmt::Display for UnusableKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(keys) = self;
+        if keys.is_empty() {
+            return f.write_str("it has no keys");
+        }
+        for (index, key) in keys.iter().take(MAX_NAMED).enumerate() {
+            let separator = if index == 0 { "" } else { "; " };
+            write!(f, "{separator}{key}")?;
+        }
+        match keys.len().saturating_sub(MAX_NAMED) {
+            0 => Ok(()),
+            more => write!(f, "; and {more} more"),
         }
     }
 }
 
-/// Returns `true` if the key can verify a signature: a set without such a key must not replace one that has some.
-fn is_sound(key: &AlgorithmParameters) -> bool {
-    let decode = |text: &str| URL_SAFE_NO_PAD.decode(text).unwrap_or_default();
-    let parses = |algorithm, key: Vec<u8>| ParsedPublicKey::new(algorithm, key).is_ok();
-    match key {
-        AlgorithmParameters::RSA(key) => {
-            let public = RsaPublicKeyComponents {
-                n: decode(&key.n),
-                e: decode(&key.e),
-            };
-            // Smaller keys than 256 bytes are refused when a signature is verified.
-            let bytes = public.n.iter().skip_while(|byte| **byte == 0).count();
-            bytes >= 256 && public.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256).is_ok()
+impl fmt::Display for UnusableKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { number, id, flaw } = self;
+        match id {
+            Some(id) => write!(f, "key {number} (kid {id}): {flaw}"),
+            None => write!(f, "key {number} (no kid): {flaw}"),
         }
-        AlgorithmParameters::EllipticCurve(key) => {
-            let algorithm: &'static dyn VerificationAlgorithm = match key.curve {
-                EllipticCurve::P256 => &ECDSA_P256_SHA256_FIXED,
-                _ => &ECDSA_P384_SHA384_FIXED,
-            };
-            // The uncompressed form of a point (SEC 1 section 2.3.3).
-            parses(algorithm, [vec![4], decode(&key.x), decode(&key.y)].concat())
-        }
-        AlgorithmParameters::OctetKeyPair(key) => parses(&ED25519, decode(&key.x)),
-        _ => false,
     }
-}
-
-fn read_key(jwk: &Jwk) -> Option<Key> {
-    use Algorithm::{ES256, ES384, EdDSA, RS256, RS384, RS512};
-    let common = &jwk.common;
-    let for_signatures = matches!(common.public_key_use, None | Some(PublicKeyUse::Signature));
-    let operations = common.key_operations.as_ref();
-    let verifies = operations.is_none_or(|operations| operations.contains(&KeyOperations::Verify));
-    if !(for_signatures && verifies && is_sound(&jwk.algorithm)) {
-        return None;
-    }
-    let possible = match &jwk.algorithm {
-        AlgorithmParameters::RSA(_) => vec![RS256, RS384, RS512],
-        AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => vec![ES256],
-        AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P384 => vec![ES384],
-        AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => vec![EdDSA],
-        _ => return None,
-    };
-    let algorithms = match &jwk.common.key_algorithm {
-        None => possible,
-        Some(own) => {
-            let own = own.to_string().parse().ok()?;
-            possible
-                .into_iter()
-                .filter(|algorithm| *algorithm == own)
-                .collect()
-        }
-    };
-    let decoding = DecodingKey::from_jwk(jwk).ok()?;
-    (!algorithms.is_empty()).then(|| Key {
-        id: jwk.common.key_id.clone(),
-        decoding,
-        algorithms,
-    })
 }
 
 #[cfg(test)]
 mod tests {
+    use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
     use serde_json::json;
 
     use super::*;
@@ -162,59 +216,184 @@ mod tests {
         KeySet::from_json(json!({ "keys": keys }).to_string().as_bytes())
     }
 
+    fn rsa(n: &[u8], e: &[u8]) -> Value {
+        json!({"kty": "RSA", "kid": "a", "n": URL_SAFE_NO_PAD.encode(n), "e": URL_SAFE_NO_PAD.encode(e)})
+    }
+
     #[test]
-    fn keys_that_are_not_supported_are_ignored() {
-        let unsupported = [
-            json!({"kty": "AKP", "alg": "ML-DSA-44", "kid": "a", "pub": "AA"}),
-            json!({"kty": "oct", "k": "c2VjcmV0", "kid": "a"}),
-            with(ec("a"), "use", "enc"),
-            with(ec("a"), "alg", "ES384"),
-            with(ec("a"), "alg", "HS256"),
-            with(ec("a"), "crv", "secp256k1"),
-            json!({"kty": "RSA", "kid": "a"}),
-            json!({"kty": "RSA", "kid": "a", "n": URL_SAFE_NO_PAD.encode([0xc5; 128]), "e": "AQAB"}),
-            json!({"kty": "OKP", "crv": "Ed25519", "kid": "a", "x": "AAAA"}),
-            with(ec("a"), "x", "AAAA"),
-            with(ec("a"), "y", "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU"),
-            json!({"key_ops": ["encrypt"], "kty": "EC", "crv": "P-256", "kid": "a", "x": ec("a")["x"], "y": ec("a")["y"]}),
-            json!("a"),
+    fn each_key_that_verifies_nothing_has_its_flaw() {
+        use KeyFlaw::{
+            Algorithm, Base64Url, Curve, Exponent, KeyType, MissingMember, Modulus, NotAnObject, NotOnCurve,
+            Operations, Use, WrongType,
+        };
+        let operations = |operations: Value| {
+            let mut key = ec("a");
+            key["key_ops"] = operations;
+            key
+        };
+        // 2,047 bits fill as many bytes as 2,048.
+        let (long, almost) = ([0xc5; 256], [&[0x7f], [0xc5; 255].as_slice()].concat());
+        let flawed = [
+            (
+                json!({"kty": "AKP", "alg": "ML-DSA-44", "kid": "a", "pub": "AA"}),
+                KeyType,
+            ),
+            (json!({"kty": "oct", "k": "c2VjcmV0", "kid": "a"}), KeyType),
+            (json!({"kid": "a"}), KeyType),
+            (with(ec("a"), "kty", "ec"), KeyType),
+            (with(ec("a"), "use", "enc"), Use),
+            (with(ec("a"), "use", ""), Use),
+            (operations(json!(["encrypt"])), Operations),
+            (operations(json!([])), Operations),
+            (operations(json!("verify")), WrongType),
+            (with(ec("a"), "alg", "ES384"), Algorithm),
+            (with(ec("a"), "alg", "HS256"), Algorithm),
+            (with(ec("a"), "alg", "ES256K"), Algorithm),
+            (with(ec("a"), "alg", ""), Algorithm),
+            (with(rsa(&long, &[3]), "alg", "PS256"), Algorithm),
+            (with(rsa(&long, &[3]), "alg", "RSA-OAEP"), Algorithm),
+            (with(ec("a"), "crv", "secp256k1"), Curve),
+            (with(ec("a"), "crv", "Ed25519"), Curve),
+            (
+                json!({"kty": "OKP", "crv": "X25519", "kid": "a", "x": "AAAA"}),
+                Curve,
+            ),
+            (json!({"kty": "RSA", "kid": "a"}), MissingMember),
+            (
+                json!({"kty": "EC", "crv": "P-256", "kid": "a", "x": "AAAA"}),
+                MissingMember,
+            ),
+            (rsa(&[0xc5; 128], &[3]), Modulus),
+            (rsa(&almost, &[3]), Modulus),
+            (rsa(&[0xc5; 1025], &[3]), Modulus),
+            (rsa(&[], &[3]), Modulus),
+            (rsa(&long, &[]), Exponent),
+            (rsa(&long, &[1]), Exponent),
+            (rsa(&long, &[2]), Exponent),
+            (rsa(&long, &[1, 0, 0, 0, 0, 0, 0, 0, 3]), Exponent),
+            (with(rsa(&long, &[3]), "n", "x+/="), Base64Url),
+            (
+                json!({"kty": "OKP", "crv": "Ed25519", "kid": "a", "x": "AAAA"}),
+                NotOnCurve,
+            ),
+            (with(ec("a"), "x", "AAAA"), NotOnCurve),
+            (
+                with(ec("a"), "y", "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU"),
+                NotOnCurve,
+            ),
+            (json!({"kty": 1}), WrongType),
+            (json!({"kty": "EC", "kid": ["a"]}), WrongType),
+            (json!("a"), NotAnObject),
         ];
-        for key in &unsupported {
-            assert!(
-                matches!(read(std::slice::from_ref(key)), Err(KeySetError::NoUsableKey)),
-                "{key}"
-            );
+        for (key, flaw) in &flawed {
+            match read(std::slice::from_ref(key)) {
+                Err(KeySetError::NoUsableKey(UnusableKeys(keys))) => {
+                    let id = key["kid"].as_str().map(str::to_owned);
+                    let (number, flaw) = (1, *flaw);
+                    assert_eq!(keys, [UnusableKey { number, id, flaw }], "{key}");
+                }
+                other => panic!("{key}: {other:?}"),
+            }
         }
-        let set = read(&[&unsupported[..], &[ec("b")]].concat()).unwrap();
+        let all: Vec<Value> = flawed
+            .iter()
+            .map(|(key, _)| key.clone())
+            .chain([ec("b")])
+            .collect();
+        let set = read(&all).unwrap();
         assert!(set.knows("b") && !set.knows("a"));
+        assert_eq!(set.unusable().len(), flawed.len());
+        assert_eq!(set.unusable()[3].number, 4);
+    }
+
+    /// Returns the coordinates of a point of which the first begins with one zero.
+    fn short_point() -> (Vec<u8>, Vec<u8>) {
+        loop {
+            let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+            let (x, y) = pair.public_key().as_ref()[1..].split_at(32);
+            if x[0] == 0 && x[1] != 0 {
+                return (x.to_vec(), y.to_vec());
+            }
+        }
+    }
+
+    #[test]
+    fn a_coordinate_may_be_a_big_integer() {
+        let (x, y) = short_point();
+        let key = |x: &[u8]| {
+            let (x, y) = (URL_SAFE_NO_PAD.encode(x), URL_SAFE_NO_PAD.encode(&y));
+            json!({"kty": "EC", "crv": "P-256", "x": x, "y": y})
+        };
+        for x in [
+            &x[..],
+            &x[1..],
+            &[&[0], &x[..]].concat(),
+            &[&[0, 0], &x[1..]].concat(),
+        ] {
+            assert!(read(&[key(x)]).is_ok(), "{x:?}");
+        }
+        for x in [&[&[1], &x[..]].concat(), &x[2..], &[&x[..], &[0]].concat()] {
+            assert!(read(&[key(x)]).is_err(), "{x:?}");
+        }
     }
 
     #[test]
     fn other_documents_are_refused() {
-        for text in ["", "[]", "{}", "{\"keys\": {}}", "<html>"] {
+        for text in ["", "<html>", "{\"keys\": ["] {
             let outcome = KeySet::from_json(text.as_bytes());
-            assert!(matches!(outcome, Err(KeySetError::Parse(_))), "{text}");
+            assert!(matches!(outcome, Err(KeySetError::Json(_))), "{text}");
+        }
+        for text in [
+            "[]",
+            "{}",
+            "{\"keys\": {}}",
+            "{\"keys\": null}",
+            "{\"keys\": [], \"keys\": []}",
+        ] {
+            let outcome = KeySet::from_json(text.as_bytes());
+            assert!(matches!(outcome, Err(KeySetError::NotAKeySet)), "{text}");
         }
     }
 
     #[test]
-    fn a_key_is_found_by_its_id_for_its_algorithm() {
-        use Algorithm::{ES256, HS256, RS256};
-        let one = read(&[ec("a")]).unwrap();
-        assert!(one.find(Some("a"), ES256).is_some());
-        assert!(one.find(None, ES256).is_some(), "the only key need not be named");
-        for (id, algorithm) in [
-            (Some("b"), ES256),
-            (Some("a"), RS256),
-            (Some("a"), HS256),
-            (None, RS256),
+    fn keys_are_found_by_id_and_algorithm() {
+        use Algorithm::{ES256, ES384, HS256, RS256, RS384, RS512};
+        let count = |set: &KeySet, id, algorithm| set.candidates(id, algorithm).count();
+        let set = read(&[ec("a"), rsa(&[0xc5; 256], &[3]), ec("a"), ec("b")]).unwrap();
+        for (id, algorithm, found) in [
+            (Some("a"), ES256, 2),
+            (Some("b"), ES256, 1),
+            (Some("a"), RS256, 1),
+            (Some("a"), RS384, 1),
+            (Some("a"), RS512, 1),
+            (Some("b"), RS256, 0),
+            (Some("c"), ES256, 0),
+            (Some(""), ES256, 0),
+            (Some("a"), ES384, 0),
+            (Some("a"), HS256, 0),
+            (None, ES256, 3),
+            (None, RS256, 1),
+            (None, HS256, 0),
         ] {
-            assert!(one.find(id, algorithm).is_none(), "{id:?} {algorithm:?}");
+            assert_eq!(count(&set, id, algorithm), found, "{id:?} {algorithm:?}");
         }
-        let two = read(&[ec("a"), ec("b")]).unwrap();
-        assert!(
-            two.find(None, ES256).is_none(),
-            "one of several keys must be named"
+        let own = read(&[with(rsa(&[0xc5; 256], &[3]), "alg", "RS384")]).unwrap();
+        assert_eq!((count(&own, None, RS256), count(&own, None, RS384)), (0, 1));
+        let many = read(&[0; 20].map(|_| ec("a"))).unwrap();
+        assert_eq!(
+            (count(&many, None, ES256), count(&many, Some("a"), ES256)),
+            (8, 8)
         );
+    }
+
+    #[test]
+    fn a_kid_of_more_than_eight_keys_is_crowded() {
+        let mut keys: Vec<Value> = [0; 8].map(|_| ec("a")).to_vec();
+        keys.push(rsa(&[0xc5; 256], &[3]));
+        keys.extend((0..20).map(|number| ec(&number.to_string())));
+        assert_eq!(read(&keys).unwrap().crowded(), []);
+        keys.push(ec("a"));
+        let id = Some("a".to_owned());
+        assert_eq!(read(&keys).unwrap().crowded(), [CrowdedId { id, keys: 9 }]);
     }
 }

@@ -2,6 +2,7 @@
 
 mod caller;
 pub mod dev_key;
+mod jwk;
 mod keeper;
 mod keys;
 mod source;
@@ -10,7 +11,7 @@ mod verified;
 
 pub use caller::Caller;
 pub use keeper::{IssuerKeys, KeyKeeper};
-pub use keys::{KeySet, KeySetError};
+pub use keys::{KeySet, KeySetError, UnusableKeys};
 pub use source::{InvalidJwksUrl, JwksUrl, KeyLocation, SourceError};
 pub(crate) use token::DEFAULT_TENANT_CLAIM;
 pub use token::{TokenError, TokenRules, TokenVerifier};

@@ -205,8 +205,11 @@ fn now() -> Timestamp {
 }
 
 fn check_signature(keys: &KeySet, jwt: &SignedJwt, algorithm: Algorithm) -> Result<(), TokenError> {
-    let key = keys.find(jwt.key_id(), algorithm).ok_or(TokenError::UnknownKey)?;
-    let is_signed = jwt.is_signed_with(&key.decoding, algorithm);
+    let mut candidates = keys.candidates(jwt.key_id(), algorithm).peekable();
+    if candidates.peek().is_none() {
+        return Err(TokenError::UnknownKey);
+    }
+    let is_signed = candidates.any(|key| jwt.is_signed_with(key, algorithm));
     is_signed.then_some(()).ok_or(TokenError::Signature)
 }
 

@@ -4,7 +4,7 @@ mod form;
 mod json;
 mod key_type;
 mod rule;
-mod strength;
+pub(crate) mod strength;
 #[cfg(test)]
 mod tests;
 

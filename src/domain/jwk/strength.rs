@@ -39,27 +39,38 @@ impl Jwk {
 }
 
 fn check_modulus(n: Option<&str>) -> Result<(), JwkRule> {
-    let bytes = decode_integer(n)?;
-    let leading_zeros = bytes.first().map_or(0, |byte| byte.leading_zeros() as usize);
-    let bits = bytes.len() * 8 - leading_zeros;
-    if (MIN_MODULUS_BITS..=MAX_MODULUS_BITS).contains(&bits) {
-        Ok(())
-    } else {
-        Err(JwkRule::ModulusSize)
-    }
+    let sound = is_modulus(&decode_integer(n)?);
+    sound.then_some(()).ok_or(JwkRule::ModulusSize)
 }
 
 fn check_exponent(e: Option<&str>) -> Result<(), JwkRule> {
-    let bytes = decode_integer(e)?;
-    if bytes.len() > size_of::<u64>() {
-        return Err(JwkRule::Exponent);
+    let sound = is_exponent(&decode_integer(e)?);
+    sound.then_some(()).ok_or(JwkRule::Exponent)
+}
+
+/// Returns `true` if an integer is a modulus that is secure, and fast enough.
+pub(crate) fn is_modulus(bytes: &[u8]) -> bool {
+    let digits = without_leading_zeros(bytes);
+    let leading_zeros = digits.first().map_or(0, |byte| byte.leading_zeros() as usize);
+    let bits = digits.len() * 8 - leading_zeros;
+    (MIN_MODULUS_BITS..=MAX_MODULUS_BITS).contains(&bits)
+}
+
+/// Returns `true` if an integer is an exponent that verifies signatures.
+pub(crate) fn is_exponent(bytes: &[u8]) -> bool {
+    let digits = without_leading_zeros(bytes);
+    let exponent = digits.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
+    digits.len() <= size_of::<u64>()
+        && exponent % 2 == 1
+        && (MIN_EXPONENT..1 << MAX_EXPONENT_BITS).contains(&exponent)
+}
+
+/// Returns the bytes of an integer from the first one that is not zero.
+pub(crate) fn without_leading_zeros(mut bytes: &[u8]) -> &[u8] {
+    while let Some((0, rest)) = bytes.split_first() {
+        bytes = rest;
     }
-    let exponent = bytes.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
-    if exponent % 2 == 1 && (MIN_EXPONENT..1 << MAX_EXPONENT_BITS).contains(&exponent) {
-        Ok(())
-    } else {
-        Err(JwkRule::Exponent)
-    }
+    bytes
 }
 
 /// Decodes a coordinate, which has the full length of its curve (RFC 7518 section 6.2.1.2).

@@ -22,6 +22,7 @@ use aws_lc_rs::{
     },
 };
 use axum::{Router, response::IntoResponse, routing::get};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{HeaderMap, StatusCode, header::LOCATION};
 use oauth_clients::{
     auth::{KeyLocation, TokenRules},
@@ -164,6 +165,12 @@ pub(crate) fn good_claims() -> Value {
 
 pub(crate) fn key_set(keys: &[&SigningKey]) -> Value {
     json!({"keys": keys.iter().map(|key| key.jwk()).collect::<Vec<_>>()})
+}
+
+/// Returns the base64url of an integer with another byte before its first one.
+pub(crate) fn with_leading_zero(integer: &Value) -> String {
+    let bytes = URL_SAFE_NO_PAD.decode(integer.as_str().unwrap()).unwrap();
+    encode(&[&[0], bytes.as_slice()].concat())
 }
 
 /// The response of the issuer.

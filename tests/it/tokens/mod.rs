@@ -3,3 +3,4 @@
 mod access;
 mod form;
 mod issuer;
+mod key_sets;
