@@ -21,6 +21,8 @@ closed_set! {
         WrongSecret = "wrong_secret",
         /// The assertion is not a signed JWT that a client could have made.
         MalformedAssertion = "malformed_assertion",
+        /// The assertion is over 16 KiB, and was not read.
+        OversizedAssertion = "oversized_assertion",
         /// The `iss` and the `sub` of the assertion are not both the client (RFC 7523 section 3).
         Issuer = "issuer",
         /// The assertion is meant for another server (RFC 7523 section 3).

@@ -16,13 +16,14 @@ use crate::support::{
     jwt::now,
     process::Served,
     registry::Registry,
-    samples::{encode, web, with},
+    samples::{encode, web, with, with_null},
 };
 
 on_each_database![
     each_algorithm_is_accepted_and_the_response_names_the_key,
     a_single_key_needs_no_kid,
     times_have_a_leeway_and_assertions_last_at_most_ten_minutes,
+    a_typ_may_have_its_prefix_and_any_case,
     an_assertion_that_breaks_a_rule_is_rejected,
     one_of_the_audiences_is_enough,
     a_request_without_audiences_is_invalid,
@@ -110,6 +111,44 @@ async fn times_have_a_leeway_and_assertions_last_at_most_ten_minutes(server: Tes
     }
 }
 
+async fn a_typ_may_have_its_prefix_and_any_case(server: TestServer) {
+    let client = Client::create(&server).await;
+    for (typ, taken) in [
+        ("JWT", true),
+        ("jwt", true),
+        ("application/jwt", true),
+        ("Application/JWT", true),
+        ("client-authentication+jwt", true),
+        ("Client-Authentication+JWT", true),
+        ("application/client-authentication+jwt", true),
+        ("application/at+jwt", false),
+        ("application/application/jwt", false),
+        ("text/jwt", false),
+        ("application/jwt;charset=utf-8", false),
+        ("", false),
+    ] {
+        let assertion = client.keys[2].assertion_with(json!({"typ": typ}), &client.id, json!({}));
+        assert_eq!(
+            server.platform().takes_assertion(&assertion).await,
+            taken,
+            "{typ}"
+        );
+    }
+}
+
+/// Returns an assertion with a member that is null.
+fn nulled(client: &Client, in_header: bool, member: &str) -> String {
+    let key = &client.keys[2];
+    let header = json!({"alg": key.algorithm, "typ": "JWT", "kid": key.kid});
+    let claims = good_assertion(&client.id);
+    let (header, claims) = if in_header {
+        (with_null(header, member), claims)
+    } else {
+        (header, with_null(claims, member))
+    };
+    key.sign_input(&signing_input(&header, &claims))
+}
+
 /// Returns assertions that break one rule each, and the cause in the log.
 fn broken(client: &Client, other: &str) -> Vec<(&'static str, String)> {
     let key = &client.keys[2];
@@ -156,7 +195,7 @@ fn broken(client: &Client, other: &str) -> Vec<(&'static str, String)> {
         ("malformed_assertion", json!({"nbf": "now"})),
         ("malformed_assertion", json!({"aud": {"x": TOKEN_ENDPOINT}})),
         ("malformed_assertion", json!({"sub": [other]})),
-        ("malformed_assertion", json!({"x": "x".repeat(100_000)})),
+        ("oversized_assertion", json!({"x": "x".repeat(100_000)})),
     ];
     let mut all: Vec<(&str, String)> = claims
         .into_iter()
@@ -174,6 +213,8 @@ fn broken(client: &Client, other: &str) -> Vec<(&'static str, String)> {
         ("malformed_assertion", json!({"alg": "none"})),
         ("algorithm", json!({"alg": "RS256"})),
         ("algorithm", json!({"alg": "ES256"})),
+        ("algorithm", json!({"alg": "ES512"})),
+        ("malformed_assertion", json!({"kid": 7})),
     ];
     all.extend(
         headers
@@ -206,6 +247,14 @@ fn broken(client: &Client, other: &str) -> Vec<(&'static str, String)> {
             signed(&evil, json!({"x5u": "https://evil.example/x5u"})),
         ),
     ]);
+    let null_members = ["alg", "kid", "typ", "crit"].map(|member| (true, member));
+    let null_claims = ["iss", "sub", "aud", "exp", "nbf", "iat", "jti"].map(|claim| (false, claim));
+    all.extend(
+        null_members
+            .into_iter()
+            .chain(null_claims)
+            .map(|(in_header, member)| ("malformed_assertion", nulled(client, in_header, member))),
+    );
     all.extend(forged(client));
     all
 }
@@ -234,7 +283,7 @@ fn forged(client: &Client) -> Vec<(&'static str, String)> {
         ("malformed_assertion", "..".to_owned()),
         ("malformed_assertion", "garbage".to_owned()),
         ("malformed_assertion", "\u{0}ü".to_owned()),
-        ("malformed_assertion", "x".repeat(100_000)),
+        ("oversized_assertion", "x".repeat(100_000)),
         (
             "malformed_assertion",
             format!("{header}.{}.{signature}", encode(b"[]")),
