@@ -7,7 +7,7 @@ use thiserror::Error;
 use super::{config_file::ConfigFileError, healthcheck::NotReady};
 use crate::{
     auth::dev_key::DevKeyError,
-    config::MIN_JWKS_REFRESH,
+    config::{MAX_ASSERTION_LIFETIMES, MIN_JWKS_REFRESH},
     server::ServerError,
     store::{ClaimError, StoreError},
     telemetry::TelemetryError,
@@ -64,6 +64,12 @@ pub(super) enum FlagError {
         humantime::format_duration(MIN_JWKS_REFRESH)
     )]
     JwksRefresh,
+    #[error(
+        "--max-assertion-lifetime must be {} to {}",
+        humantime::format_duration(*MAX_ASSERTION_LIFETIMES.start()),
+        humantime::format_duration(*MAX_ASSERTION_LIFETIMES.end())
+    )]
+    MaxAssertionLifetime,
     #[error(
         "--dev accepts only tokens of its own key: --issuer, --audience, --jwks-file and --jwks-url cannot be given"
     )]

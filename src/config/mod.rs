@@ -7,6 +7,7 @@ mod rest_addr;
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     num::NonZeroU32,
+    ops::RangeInclusive,
     time::Duration,
 };
 
@@ -28,6 +29,11 @@ pub(crate) const DEFAULT_GRPC_ADDR: SocketAddr = loopback(50051);
 pub(crate) const DEFAULT_REST_ADDR: SocketAddr = loopback(8080);
 /// The default of [`ServerConfig::call_timeout`].
 pub(crate) const DEFAULT_CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// The default of [`ServerConfig::max_assertion_lifetime`].
+pub(crate) const DEFAULT_MAX_ASSERTION_LIFETIME: Duration = Duration::from_mins(10);
+/// The values of [`ServerConfig::max_assertion_lifetime`] that the command line allows.
+pub(crate) const MAX_ASSERTION_LIFETIMES: RangeInclusive<Duration> =
+    Duration::from_mins(1)..=Duration::from_hours(1);
 /// The default of [`ServerConfig::drain_delay`] with an external issuer.
 pub(crate) const DEFAULT_DRAIN_DELAY: Duration = Duration::from_secs(5);
 /// The default of [`ServerConfig::drain_delay`] with the development key.
@@ -63,6 +69,8 @@ pub struct ServerConfig {
     pub redis_url: Option<RedisUrl>,
     /// The maximum duration of a request.
     pub call_timeout: Duration,
+    /// The maximum time until an assertion of a client expires, without the leeway for clocks.
+    pub max_assertion_lifetime: Duration,
     /// The time for which the server reports that it is not ready before it refuses new work, so that load balancers
     /// notice.
     pub drain_delay: Duration,
@@ -85,6 +93,7 @@ impl ServerConfig {
             quotas: Quotas::default(),
             redis_url: None,
             call_timeout: DEFAULT_CALL_TIMEOUT,
+            max_assertion_lifetime: DEFAULT_MAX_ASSERTION_LIFETIME,
             drain_delay: match issuer {
                 Issuer::Development { .. } => DEV_DRAIN_DELAY,
                 Issuer::External(_) => DEFAULT_DRAIN_DELAY,

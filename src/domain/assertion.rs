@@ -1,6 +1,6 @@
 //! Assertions with which clients authenticate: `private_key_jwt` (RFC 7523, OpenID Connect Core section 9).
 
-use std::str::FromStr as _;
+use std::{str::FromStr as _, time::Duration};
 
 use jsonwebtoken::{Algorithm, DecodingKey};
 
@@ -15,8 +15,6 @@ use super::{
 
 /// The tolerated difference between the clocks of a client and of this server.
 const LEEWAY_SECONDS: f64 = 30.0;
-/// The maximum time until an assertion expires.
-const MAX_LIFETIME_SECONDS: f64 = 600.0;
 /// The maximum length of a `jti`, in characters.
 const MAX_ID_CHARS: usize = 256;
 
@@ -35,6 +33,15 @@ struct Claims {
     /// `nbf` and `iat`.
     begins: [Option<f64>; 2],
     id: Option<String>,
+}
+
+/// The expectations that an assertion is checked against.
+#[derive(Debug, Clone, Copy)]
+pub struct AssertionRules<'a> {
+    /// The names of the authorization server, of which `aud` has to have one.
+    pub audiences: &'a [String],
+    /// The maximum time until an assertion expires.
+    pub max_lifetime: Duration,
 }
 
 /// The record of a used assertion: a digest of its `jti`, kept until it has expired.
@@ -79,12 +86,16 @@ impl ClientAssertion {
     ///
     /// # Errors
     /// Returns the first rule that the assertion breaks.
-    pub fn check_claims(&self, audiences: &[String], now: Timestamp) -> Result<UsedAssertion, Rejection> {
+    pub fn check_claims(
+        &self,
+        rules: AssertionRules<'_>,
+        now: Timestamp,
+    ) -> Result<UsedAssertion, Rejection> {
         let mut intended = self.claims.audiences.iter();
-        if !intended.any(|audience| audiences.contains(audience)) {
+        if !intended.any(|audience| rules.audiences.contains(audience)) {
             return Err(Rejection::Audience);
         }
-        let expires_at = self.check_times(now)?;
+        let expires_at = self.check_times(rules.max_lifetime, now)?;
         let id = self.claims.id.as_deref().unwrap_or_default();
         if !(1..=MAX_ID_CHARS).contains(&id.chars().count()) {
             return Err(Rejection::AssertionId);
@@ -95,13 +106,14 @@ impl ClientAssertion {
         })
     }
 
-    fn check_times(&self, now: Timestamp) -> Result<Timestamp, Rejection> {
+    fn check_times(&self, max_lifetime: Duration, now: Timestamp) -> Result<Timestamp, Rejection> {
         let now = now.as_seconds();
         let expires = self.claims.expires.ok_or(Rejection::Lifetime)?;
         if expires + LEEWAY_SECONDS <= now {
             return Err(Rejection::Expired);
         }
-        if expires > now + MAX_LIFETIME_SECONDS {
+        // With the leeway, as an assertion of the full lifetime by a clock that is ahead expires that much later.
+        if expires > now + max_lifetime.as_secs_f64() + LEEWAY_SECONDS {
             return Err(Rejection::Lifetime);
         }
         let mut begins = self.claims.begins.into_iter().flatten();
@@ -199,8 +211,15 @@ mod tests {
     }
 
     fn check(changes: &Value) -> Result<UsedAssertion, Rejection> {
-        let now = Timestamp::from_seconds(NOW);
-        parse(changes)?.check_claims(&["as".to_owned(), "other".to_owned()], now)
+        check_within(Duration::from_mins(10), changes)
+    }
+
+    fn check_within(max_lifetime: Duration, changes: &Value) -> Result<UsedAssertion, Rejection> {
+        let rules = AssertionRules {
+            audiences: &["as".to_owned(), "other".to_owned()],
+            max_lifetime,
+        };
+        parse(changes)?.check_claims(rules, Timestamp::from_seconds(NOW))
     }
 
     /// Parses an assertion without some of its claims.
@@ -212,7 +231,11 @@ mod tests {
             .retain(|name, _| !absent.contains(&name.as_str()));
         let encode = |part: Value| URL_SAFE_NO_PAD.encode(part.to_string());
         let jwt = format!("{}.{}.AA", encode(json!({"alg": "ES384"})), encode(claims));
-        ClientAssertion::parse(&jwt)?.check_claims(&["as".to_owned()], Timestamp::from_seconds(NOW))
+        let rules = AssertionRules {
+            audiences: &["as".to_owned()],
+            max_lifetime: Duration::from_mins(10),
+        };
+        ClientAssertion::parse(&jwt)?.check_claims(rules, Timestamp::from_seconds(NOW))
     }
 
     #[test]
@@ -220,8 +243,8 @@ mod tests {
         for (claims, rejection) in [
             (json!({"exp": NOW - 29.9}), None),
             (json!({"exp": NOW - 30.0}), Some(Rejection::Expired)),
-            (json!({"exp": NOW + 600.0}), None),
-            (json!({"exp": NOW + 600.1}), Some(Rejection::Lifetime)),
+            (json!({"exp": NOW + 630.0}), None),
+            (json!({"exp": NOW + 630.1}), Some(Rejection::Lifetime)),
             (json!({"exp": 1e300}), Some(Rejection::Lifetime)),
             (json!({"exp": -1e300}), Some(Rejection::Expired)),
             (json!({"exp": "1"}), Some(Rejection::MalformedAssertion)),
@@ -259,6 +282,19 @@ mod tests {
             assert_eq!(checked.is_ok(), accepted, "{id}");
             assert!(accepted || checked == Err(Rejection::AssertionId), "{id}");
         }
+    }
+
+    #[test]
+    fn the_maximum_lifetime_can_be_changed_and_has_the_leeway_too() {
+        for (minutes, seconds) in [(1, 60.0), (10, 600.0), (60, 3_600.0)] {
+            let check = |exp: f64| check_within(Duration::from_mins(minutes), &json!({"exp": exp}));
+            let used = check(NOW + seconds + 30.0).unwrap();
+            assert_eq!(used.expires_at, Timestamp::from_seconds(NOW + seconds + 60.0));
+            assert_eq!(check(NOW + seconds + 30.1), Err(Rejection::Lifetime));
+        }
+        // A client whose clock is ahead, as far as `iat` may be, uses the full lifetime.
+        let ahead = json!({"iat": NOW + 30.0, "nbf": NOW + 30.0, "exp": NOW + 3_630.0});
+        assert!(check_within(Duration::from_hours(1), &ahead).is_ok());
     }
 
     #[test]

@@ -79,7 +79,7 @@ impl Server {
         grpc::routes(
             health,
             OAuthClients::new(store.clone(), &self.public_url()),
-            ClientAuthentication::new(store.clone()),
+            ClientAuthentication::new(store.clone(), self.config.max_assertion_lifetime),
         )
     }
 }

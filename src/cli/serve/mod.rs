@@ -1,5 +1,6 @@
 //! `oauth-clients serve`.
 
+mod assertion;
 mod greeting;
 mod issuer;
 mod rate_limit;
@@ -11,7 +12,8 @@ use std::{net::SocketAddr, num::NonZeroU32, pin::pin};
 use humantime::format_duration;
 
 use self::{
-    greeting::Greeting, issuer::IssuerArgs, rate_limit::RateLimitArgs, signal::stop_signal, tls::TlsArgs,
+    assertion::AssertionArgs, greeting::Greeting, issuer::IssuerArgs, rate_limit::RateLimitArgs,
+    signal::stop_signal, tls::TlsArgs,
 };
 use super::{
     CliError, FlagError,
@@ -46,6 +48,8 @@ pub(super) struct Serve {
     schema: SchemaArgs,
     #[command(flatten)]
     issuer: IssuerArgs,
+    #[command(flatten)]
+    assertion: AssertionArgs,
     #[command(flatten)]
     rate_limit: RateLimitArgs,
     #[command(flatten)]
@@ -174,6 +178,7 @@ impl Serve {
         let issuer = self.issuer()?;
         let redis_url = self.rate_limit.redis_url()?;
         let tls = self.tls.files()?;
+        let max_assertion_lifetime = self.assertion.max_lifetime()?;
         let defaults = ServerConfig::new(self.database.url(&self.data_dir)?, issuer);
         let drain_delay = self.shutdown.drain_delay;
         Ok(ServerConfig {
@@ -187,6 +192,7 @@ impl Serve {
             migrate: self.schema.migrate,
             quotas: self.rate_limit.quotas(),
             redis_url,
+            max_assertion_lifetime,
             drain_delay: drain_delay.map_or(defaults.drain_delay, Into::into),
             drain_timeout: self.shutdown.drain_timeout.into(),
             ..defaults

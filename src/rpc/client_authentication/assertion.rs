@@ -4,7 +4,10 @@ use super::{AuthenticationError, ClientAuthentication, can_see};
 use crate::{
     auth::Caller,
     domain::{
-        assertion::ClientAssertion, auth_method::AuthMethod, client::Client, ids::TenantId,
+        assertion::{AssertionRules, ClientAssertion},
+        auth_method::AuthMethod,
+        client::Client,
+        ids::TenantId,
         rejection::Rejection,
     },
     pb::v1::{self, ErrorReason},
@@ -28,7 +31,11 @@ pub(super) async fn authenticate(
     if !client_id.is_empty() && client_id != assertion.client_id().as_str() {
         return Err(Rejection::Issuer.into());
     }
-    let used = assertion.check_claims(&credential.audiences, now())?;
+    let rules = AssertionRules {
+        audiences: &credential.audiences,
+        max_lifetime: service.max_assertion_lifetime,
+    };
+    let used = assertion.check_claims(rules, now())?;
     let (tenant, client) = find(service, caller, &assertion).await?;
     let key = assertion.verify(&client.metadata.public_keys)?.kid.clone();
     match service.store.use_assertion(&tenant, &client.id, &used).await? {

@@ -5,6 +5,8 @@ mod authenticate;
 mod lookup;
 mod secret;
 
+use std::time::Duration;
+
 use tonic::{Request, Response, Status};
 
 use super::{failure::Failure, request::caller_and_message};
@@ -19,12 +21,16 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct ClientAuthentication {
     store: Store,
+    max_assertion_lifetime: Duration,
 }
 
 impl ClientAuthentication {
-    /// Creates handlers for the clients of a store.
-    pub fn new(store: Store) -> Self {
-        Self { store }
+    /// Creates handlers for the clients of a store, whose assertions expire within a maximum time.
+    pub fn new(store: Store, max_assertion_lifetime: Duration) -> Self {
+        Self {
+            store,
+            max_assertion_lifetime,
+        }
     }
 }
 

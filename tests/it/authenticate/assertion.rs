@@ -23,6 +23,8 @@ on_each_database![
     each_algorithm_is_accepted_and_the_response_names_the_key,
     a_single_key_needs_no_kid,
     times_have_a_leeway_and_assertions_last_at_most_ten_minutes,
+    the_maximum_lifetime_of_assertions_can_be_an_hour,
+    an_assertion_of_an_hour_is_recorded_for_all_of_it,
     a_typ_may_have_its_prefix_and_any_case,
     an_assertion_that_breaks_a_rule_is_rejected,
     one_of_the_audiences_is_enough,
@@ -96,6 +98,7 @@ async fn times_have_a_leeway_and_assertions_last_at_most_ten_minutes(server: Tes
     for claims in [
         json!({"exp": now - 20}),
         json!({"exp": now + 600}),
+        json!({"exp": now + 620, "iat": now + 20}),
         json!({"exp": 0.5 + f64::from(u32::try_from(now).unwrap())}),
         json!({"nbf": now + 20}),
         json!({"iat": now + 20}),
@@ -108,6 +111,52 @@ async fn times_have_a_leeway_and_assertions_last_at_most_ten_minutes(server: Tes
     ] {
         let assertion = client.assertion(claims.clone());
         assert!(server.platform().takes_assertion(&assertion).await, "{claims}");
+    }
+}
+
+async fn the_maximum_lifetime_of_assertions_can_be_an_hour(db: Db) {
+    let hour = Duration::from_hours(1);
+    let server = TestServer::start_with(db, |config| config.max_assertion_lifetime = hour).await;
+    let (client, platform) = (Client::create(&server).await, server.platform());
+    let now = now();
+    for (claims, taken) in [
+        // Clocks may differ, and both `iat` and `exp` with them.
+        (json!({"iat": now, "exp": now + 3_600}), true),
+        (json!({"iat": now + 20, "exp": now + 3_620}), true),
+        (json!({"iat": now - 20, "exp": now + 3_580}), true),
+        (json!({"exp": now + 3_660}), false),
+        (json!({"exp": now + 86_400}), false),
+    ] {
+        let assertion = client.assertion(claims.clone());
+        assert_eq!(platform.takes_assertion(&assertion).await, taken, "{claims}");
+        assert!(!platform.takes_assertion(&assertion).await, "{claims}");
+    }
+}
+
+async fn an_assertion_of_an_hour_is_recorded_for_all_of_it(db: Db) {
+    let server = TestServer::start_with(db, |config| {
+        config.max_assertion_lifetime = Duration::from_hours(1);
+    })
+    .await;
+    let client = Client::create(&server).await;
+    let expires = now() + 3_600;
+    let used = client.assertion(json!({"exp": expires}));
+    assert!(server.platform().takes_assertion(&used).await);
+    assert!(!server.platform().takes_assertion(&used).await);
+    let db = server.stop().await;
+    let recorded = db.number("SELECT expires_at FROM used_assertions").await;
+    assert_eq!(recorded, i64::try_from((expires + 30) * 1_000_000).unwrap());
+    // As if so many seconds had passed by the clock of the database. The record is kept for six minutes after the leeway.
+    let registry = Registry::open(&db).await;
+    for (passed, purged) in [(600, 0), (3_590, 0), (3_980, 0), (4_000, 1)] {
+        let expires_at = recorded - passed * 1_000_000;
+        db.execute(&format!("UPDATE used_assertions SET expires_at = {expires_at}"))
+            .await;
+        assert_eq!(
+            registry.store.purge_assertions().await.unwrap(),
+            purged,
+            "{passed}"
+        );
     }
 }
 

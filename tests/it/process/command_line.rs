@@ -1,11 +1,14 @@
 //! The command line, as the real binary.
 
 use oauth_clients_migrations::{Migrator, MigratorTrait as _};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{
     Answer, Db,
+    assertions::keyed,
     http::COLLECTION,
+    issuer::SigningKey,
+    jwt::now,
     process::{Served, run},
 };
 
@@ -124,10 +127,22 @@ async fn invalid_flags_are_refused_by_name() {
         with(&["--jwks-url", "http://issuer.example/jwks"]),
         with(&["--jwks-url", url, "--jwks-refresh", "9s"]),
     );
-    let cases: [(&[&str], &str); 23] = [
+    let cases: [(&[&str], &str); 26] = [
         (&both, "--jwks-url cannot both"),
         (&plain, "--jwks-url"),
         (&often, "--jwks-refresh must be 10s or more"),
+        (
+            &["serve", "--dev", "--max-assertion-lifetime", "59s"],
+            "--max-assertion-lifetime must be 1m to 1h",
+        ),
+        (
+            &["serve", "--dev", "--max-assertion-lifetime", "61m"],
+            "--max-assertion-lifetime must be 1m to 1h",
+        ),
+        (
+            &["serve", "--dev", "--max-assertion-lifetime", "long"],
+            "--max-assertion-lifetime",
+        ),
         (&["serve", "--dev", "--jwks-url", url], "--dev"),
         (&["serve"], "--issuer"),
         (&["serve", "--issuer", "i"], "--audience"),
@@ -202,6 +217,31 @@ async fn no_password_of_a_jwks_url_is_printed() {
     assert_eq!(ended.code, Some(1));
     assert!(ended.stderr.contains("--jwks-url"), "{}", ended.stderr);
     assert!(!ended.stderr.contains("hunter2"), "{}", ended.stderr);
+}
+
+#[tokio::test]
+async fn the_lifetime_of_assertions_comes_from_the_environment_the_file_or_a_flag() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("config.toml");
+    std::fs::write(&config, "max-assertion-lifetime = \"1h\"").unwrap();
+    let config = config.to_str().unwrap();
+    let flag = ["--max-assertion-lifetime", "1h"];
+    let env = [("OAUTH_CLIENTS_MAX_ASSERTION_LIFETIME", "1h")];
+    let key = SigningKey::new("a", "ES384");
+    for (args, env, taken) in [
+        (&[][..], &[][..], false),
+        (&flag, &[], true),
+        (&["--config", config], &[], true),
+        (&[], &env, true),
+    ] {
+        let served = Served::start_with_env(dir.path(), args, env).await;
+        let transports = served.transports();
+        let admin = transports.caller(Some(served.token_of("acme")));
+        let id = admin.created(keyed(&[&key])).await;
+        let assertion = key.assertion(&id, json!({"exp": now() + 3_600}));
+        assert_eq!(admin.takes_assertion(&assertion).await, taken, "{args:?} {env:?}");
+        served.kill().await;
+    }
 }
 
 #[tokio::test]
