@@ -10,7 +10,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Client authentication")]
 pub(super) struct AssertionArgs {
-    /// Maximum time until an assertion of a client expires (private_key_jwt), from 1m to 1h.
+    /// Maximum time until an assertion of a client expires, from 1m to 1h.
     #[arg(
         long,
         env = "OAUTH_CLIENTS_MAX_ASSERTION_LIFETIME",

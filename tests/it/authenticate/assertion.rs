@@ -185,17 +185,19 @@ async fn a_typ_may_have_its_prefix_and_any_case(server: TestServer) {
     }
 }
 
-/// Returns an assertion with a member that is null.
-fn nulled(client: &Client, in_header: bool, member: &str) -> String {
+/// Returns assertions of which one header parameter, or one claim, is null.
+fn with_nulls(client: &Client) -> impl Iterator<Item = String> {
     let key = &client.keys[2];
     let header = json!({"alg": key.algorithm, "typ": "JWT", "kid": key.kid});
     let claims = good_assertion(&client.id);
-    let (header, claims) = if in_header {
-        (with_null(header, member), claims)
-    } else {
-        (header, with_null(claims, member))
-    };
-    key.sign_input(&signing_input(&header, &claims))
+    let headers = ["alg", "kid", "typ", "crit"]
+        .map(|parameter| signing_input(&with_null(header.clone(), parameter), &claims));
+    let claims = ["iss", "sub", "aud", "exp", "nbf", "iat", "jti"]
+        .map(|claim| signing_input(&header, &with_null(claims.clone(), claim)));
+    headers
+        .into_iter()
+        .chain(claims)
+        .map(|input| key.sign_input(&input))
 }
 
 /// Returns assertions that break one rule each, and the cause in the log.
@@ -296,14 +298,7 @@ fn broken(client: &Client, other: &str) -> Vec<(&'static str, String)> {
             signed(&evil, json!({"x5u": "https://evil.example/x5u"})),
         ),
     ]);
-    let null_members = ["alg", "kid", "typ", "crit"].map(|member| (true, member));
-    let null_claims = ["iss", "sub", "aud", "exp", "nbf", "iat", "jti"].map(|claim| (false, claim));
-    all.extend(
-        null_members
-            .into_iter()
-            .chain(null_claims)
-            .map(|(in_header, member)| ("malformed_assertion", nulled(client, in_header, member))),
-    );
+    all.extend(with_nulls(client).map(|assertion| ("malformed_assertion", assertion)));
     all.extend(forged(client));
     all
 }
