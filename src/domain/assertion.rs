@@ -1,6 +1,6 @@
 //! Assertions with which clients authenticate: `private_key_jwt` (RFC 7523, OpenID Connect Core section 9).
 
-use std::{str::FromStr as _, time::Duration};
+use std::{fmt, str::FromStr as _, time::Duration};
 
 use jsonwebtoken::{Algorithm, DecodingKey};
 
@@ -19,14 +19,14 @@ const LEEWAY_SECONDS: f64 = 30.0;
 const MAX_ID_CHARS: usize = 256;
 
 /// An assertion that was parsed but not verified yet.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ClientAssertion {
     jwt: SignedJwt,
     claims: Claims,
     client_id: ClientId,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 struct Claims {
     audiences: Vec<String>,
     expires: Option<f64>,
@@ -51,6 +51,12 @@ pub struct UsedAssertion {
     pub digest: Sha256,
     /// The time from which the assertion is rejected as expired.
     pub expires_at: Timestamp,
+}
+
+impl fmt::Debug for ClientAssertion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ClientAssertion(…)")
+    }
 }
 
 impl ClientAssertion {

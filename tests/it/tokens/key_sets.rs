@@ -399,6 +399,38 @@ async fn the_start_error_names_each_key_and_its_flaw() {
 }
 
 #[tokio::test]
+async fn a_url_without_a_usable_key_is_logged_once_with_each_flaw() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("log");
+    let unusable = unusable();
+    let issuer = TestIssuer::start(&[]).await;
+    let keys: Vec<&Value> = unusable.iter().map(|(key, _)| key).collect();
+    issuer.answer(StatusCode::OK, &json!({"keys": keys}).to_string());
+    let (dir, url) = (dir.path().to_str().unwrap(), issuer.url());
+    let mut args = serve(dir, &url);
+    args[5] = "--jwks-url";
+    let mut server = command(&args)
+        .stdout(Stdio::null())
+        .stderr(fs::File::create(&log).unwrap())
+        .spawn()
+        .unwrap();
+    eventually("the keys are fetched", async || {
+        fs::read_to_string(&log)
+            .unwrap()
+            .contains("key set refresh failed")
+            .then_some(())
+    })
+    .await;
+    server.kill().await.unwrap();
+    let log = fs::read_to_string(&log).unwrap();
+    for (_, flaw) in &unusable[..8] {
+        assert!(log.contains(flaw), "{flaw}: {log}");
+    }
+    assert!(log.contains("and 9 more"), "{log}");
+    no_key_material(&log, &unusable);
+}
+
+#[tokio::test]
 async fn the_text_of_a_file_that_is_not_a_key_set_is_not_repeated() {
     let dir = tempfile::tempdir().unwrap();
     let jwks = dir.path().join("jwks.json");
