@@ -66,6 +66,14 @@ pub enum ChangeError {
     /// The request breaks rules.
     #[error(transparent)]
     Invalid(#[from] Violations),
+    /// The client would be too large.
+    #[error(
+        "the client has {bytes} bytes encoded without its secrets: at most {MAX_CLIENT_BYTES} are allowed"
+    )]
+    TooLarge {
+        /// Its size in bytes.
+        bytes: usize,
+    },
     /// The client has the maximum number of secrets.
     #[error("the client has {MAX_SECRETS} secrets, the maximum: delete one first")]
     SecretLimitReached,
@@ -81,6 +89,8 @@ pub enum ChangeError {
     SecretNotFound,
 }
 
+/// The maximum size of a client as an encoded message without its secrets, in bytes.
+pub const MAX_CLIENT_BYTES: usize = 256 * 1024;
 /// The maximum number of secrets of a client.
 pub const MAX_SECRETS: usize = 5;
 

@@ -41,6 +41,7 @@ impl From<ChangeError> for Failure {
     fn from(error: ChangeError) -> Self {
         let reason = match error {
             ChangeError::Invalid(violations) => return violations.into(),
+            ChangeError::TooLarge { .. } => ErrorReason::InvalidField,
             ChangeError::SecretLimitReached => ErrorReason::SecretLimitReached,
             ChangeError::SecretsNotSupported => ErrorReason::SecretsNotSupported,
             ChangeError::SecretNotFound => ErrorReason::SecretNotFound,

@@ -2,7 +2,7 @@
 
 use tonic::Request;
 
-use super::{OAuthClients, caller_and_message, change::change_context};
+use super::{OAuthClients, caller_and_message, change::change_context, size};
 use crate::{
     domain::{client::Client, metadata::ClientDraft},
     pb::v1,
@@ -16,6 +16,7 @@ pub(super) async fn create(
     let (caller, message) = caller_and_message(request)?;
     let context = change_context(&caller)?;
     let (client, secret) = Client::register(new_client_id(), ClientDraft::from(message), &context)?;
+    size::check(&client)?;
     clients.store.insert_client(caller.tenant(), &client).await?;
     Ok(v1::OAuthClient {
         client_secret: Some(secret.map(|new| new.secret.reveal()).unwrap_or_default()),

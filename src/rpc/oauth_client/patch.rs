@@ -2,7 +2,7 @@
 
 use tonic::Request;
 
-use super::OAuthClients;
+use super::{OAuthClients, size};
 use crate::{domain::patch::Patch, pb::v1, rpc::failure::Failure};
 
 pub(super) async fn patch(
@@ -12,6 +12,7 @@ pub(super) async fn patch(
     clients
         .change(request, |client, message, context| {
             let secret = client.patch(&Patch::from(message.operations), context)?;
+            size::check(client)?;
             Ok(v1::PatchOAuthClientResponse {
                 client_secret: secret.map(|new| new.secret.reveal()),
             })

@@ -16,6 +16,7 @@ on_each_database![
     unknown_and_read_only_members_are_refused,
     private_key_material_is_refused_on_both_transports,
     an_invalid_client_is_not_stored,
+    a_client_has_at_most_256_kib,
 ];
 
 const FIELD: &str = "INVALID_FIELD";
@@ -328,4 +329,46 @@ async fn an_invalid_client_is_not_stored(server: TestServer) {
     let list = server.admin().list(Transport::Rest, json!({})).await.unwrap();
     assert_eq!(list["data"], json!([]));
     assert_eq!(server.db.number("SELECT count(*) FROM oauth_clients").await, 0);
+}
+
+/// Returns redirect URIs of 2,048 characters.
+fn long_uris(count: usize) -> Value {
+    let uri = |number: usize| format!("https://a.example/{number:03}/{}", "a".repeat(2_026));
+    (0..count).map(uri).collect()
+}
+
+/// Returns scopes of 256 characters.
+fn long_scopes(count: usize) -> Value {
+    (0..count)
+        .map(|number| format!("{number:03}{}", "a".repeat(253)))
+        .collect()
+}
+
+async fn a_client_has_at_most_256_kib(server: TestServer) {
+    let admin = server.admin();
+    // 100 URIs take 205,100 bytes of the 262,144, and a scope 259.
+    let large = |scopes| {
+        with(
+            web(),
+            json!({"redirectUris": long_uris(100), "allowedScopes": long_scopes(scopes)}),
+        )
+    };
+    let id = admin.created(large(219)).await;
+    for transport in Transport::BOTH {
+        let created = admin.call(transport, "CreateOAuthClient", large(220)).await;
+        let more = json!([{"op": "add", "path": "/allowedScopes", "value": long_scopes(220)}]);
+        let patched = admin.patch(transport, &id, more).await;
+        for refused in [created.unwrap_err(), patched.unwrap_err()] {
+            assert_eq!(refused.codes(), [FIELD]);
+            let text = format!("{refused:?}");
+            assert!(
+                text.contains("at most 262144") && text.contains("bytes"),
+                "{text}"
+            );
+        }
+        assert_eq!(
+            admin.stored(&id).await["allowedScopes"].as_array().unwrap().len(),
+            219
+        );
+    }
 }
