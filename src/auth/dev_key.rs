@@ -3,7 +3,6 @@
 use std::{
     fs,
     io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::LazyLock,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -20,7 +19,7 @@ use serde_json::json;
 use thiserror::Error;
 
 use super::{DEFAULT_TENANT_CLAIM, KeySet, KeySetError, TokenRules};
-use crate::pb;
+use crate::{io::private, pb};
 
 static ALL_SCOPES: LazyLock<String> = LazyLock::new(|| {
     // The server does not start without its protos.
@@ -168,11 +167,12 @@ fn create(data_dir: &Path, path: &Path) -> Result<Vec<u8>, DevKeyError> {
     };
     let generated = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new());
     let key = generated.map_err(|_| DevKeyError::Generate)?;
-    fs::create_dir_all(data_dir).map_err(file_error)?;
+    private::create_dir(data_dir).map_err(file_error)?;
     let temporary = data_dir.join(format!("{FILE_NAME}.{}", std::process::id()));
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
-    options
+    private::file_options()
+        .write(true)
+        .create(true)
+        .truncate(true)
         .open(&temporary)
         .and_then(|mut file| file.write_all(key.as_ref()))
         .map_err(file_error)?;

@@ -3,7 +3,7 @@
 use std::{error::Error, fmt, path::PathBuf, str::FromStr};
 
 use super::{CliError, FlagError};
-use crate::store::DatabaseUrl;
+use crate::{io::private, store::DatabaseUrl};
 
 /// The name of the default SQLite file in the data directory.
 const DATABASE_FILE: &str = "oauth-clients.db";
@@ -46,7 +46,7 @@ impl DatabaseArgs {
             return Ok(url.parse("--database-url")?);
         }
         let path = &data_dir.data_dir;
-        std::fs::create_dir_all(path).map_err(|source| CliError::DataDir {
+        private::create_dir(path).map_err(|source| CliError::DataDir {
             path: path.clone(),
             source,
         })?;

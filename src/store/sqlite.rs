@@ -1,7 +1,7 @@
 //! SQLite: its statements, connections, files, and the lock that gives a database to one process.
 
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::{File, TryLockError},
     io,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
@@ -18,6 +18,8 @@ use sea_orm::{
     },
 };
 use thiserror::Error;
+
+use crate::io::private;
 
 use super::{
     LOCK_TIMEOUT, STATEMENTS_KEPT, credential,
@@ -78,8 +80,12 @@ pub(super) async fn connect(options: &SqliteConnectOptions) -> Result<SqliteConn
     Ok(connection)
 }
 
-/// Refuses an unsuitable file, and leaves it as it is. A missing file is created.
+/// Refuses an unsuitable file, and leaves it as it is. A missing file is created, for its owner alone: SQLite gives the files
+/// beside it the same permissions.
 pub(super) async fn check(options: &SqliteConnectOptions) -> Result<(), StoreError> {
+    let path = options.get_filename();
+    // If this fails for another reason than that the file exists, SQLite reports it.
+    let _created = private::file_options().write(true).create_new(true).open(path);
     let connection = SqliteConnection::connect_with(options).await;
     let mut connection = connection.map_err(connection_error)?;
     // In UTF-16 text is not ordered by code point.
@@ -213,7 +219,7 @@ fn try_lock(path: &Path) -> Result<Option<File>, ClaimError> {
         path: path.to_owned(),
         source,
     };
-    let file = OpenOptions::new()
+    let file = private::file_options()
         .create(true)
         .truncate(false)
         .write(true)
