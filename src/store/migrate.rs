@@ -105,33 +105,46 @@ impl Store {
             let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options);
             let pool = pool.await.map_err(connection_error)?;
             let connection = SqlxSqliteConnector::from_sqlx_sqlite_pool(pool);
-            migrate_sqlite(&connection).await?;
+            let mut applied = Vec::new();
+            let outcome = migrate_sqlite(&connection, &mut applied).await;
+            log(&applied, outcome)?;
             Ok(connection.close().await?)
         } else {
             let options = postgres::options(&self.url).map_err(connection_error)?;
             let pool = PgPoolOptions::new().max_connections(1).connect_with(options);
             let pool = pool.await.map_err(connection_error)?;
             let connection = SqlxPostgresConnector::from_sqlx_postgres_pool(pool);
-            migrate_postgres(&connection).await?;
+            let mut applied = Vec::new();
+            let outcome = migrate_postgres(&connection, &mut applied).await;
+            log(&applied, outcome)?;
             Ok(connection.close().await?)
         }
     }
 }
 
 /// Applies all migrations in one transaction, so that a process that is killed leaves the old schema or the new one.
-async fn migrate_sqlite(connection: &DatabaseConnection) -> Result<(), DbErr> {
+async fn migrate_sqlite(connection: &DatabaseConnection, applied: &mut Vec<String>) -> Result<(), DbErr> {
     let options = TransactionOptions {
         sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
         ..TransactionOptions::default()
     };
     let transaction = connection.begin_with_options(options).await?;
+    let mut names = Vec::new();
     while let Some(migration) = next_missing(&transaction, &sqlite::DIALECT).await? {
-        apply(migration.as_ref(), &SchemaManager::new(&transaction)).await?;
+        apply(
+            migration.as_ref(),
+            &SchemaManager::new(&transaction),
+            &sqlite::DIALECT,
+        )
+        .await?;
+        names.push(migration.name().to_owned());
     }
-    transaction.commit().await
+    transaction.commit().await?;
+    *applied = names;
+    Ok(())
 }
 
-async fn migrate_postgres(connection: &DatabaseConnection) -> Result<(), DbErr> {
+async fn migrate_postgres(connection: &DatabaseConnection, applied: &mut Vec<String>) -> Result<(), DbErr> {
     loop {
         // The lock belongs to the session, which may have been replaced since the last migration.
         postgres::lock_migrations(connection).await?;
@@ -139,13 +152,33 @@ async fn migrate_postgres(connection: &DatabaseConnection) -> Result<(), DbErr> 
             return Ok(());
         };
         if migration.use_transaction() == Some(false) {
-            apply(migration.as_ref(), &SchemaManager::new(connection)).await?;
+            apply(
+                migration.as_ref(),
+                &SchemaManager::new(connection),
+                &postgres::DIALECT,
+            )
+            .await?;
         } else {
             let transaction = connection.begin().await?;
-            apply(migration.as_ref(), &SchemaManager::new(&transaction)).await?;
+            apply(
+                migration.as_ref(),
+                &SchemaManager::new(&transaction),
+                &postgres::DIALECT,
+            )
+            .await?;
             transaction.commit().await?;
         }
+        applied.push(migration.name().to_owned());
     }
+}
+
+/// Logs the migrations that were applied, also if a later one failed.
+fn log(applied: &[String], outcome: Result<(), DbErr>) -> Result<(), DbErr> {
+    if !applied.is_empty() {
+        let names = applied.join(", ");
+        tracing::info!(count = applied.len(), migrations = names, "migrations applied");
+    }
+    outcome
 }
 
 async fn next_missing(
@@ -161,9 +194,15 @@ async fn next_missing(
     clippy::disallowed_methods,
     reason = "the migrator records the time of a migration"
 )]
-async fn apply(migration: &dyn MigrationTrait, manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+async fn apply(
+    migration: &dyn MigrationTrait,
+    manager: &SchemaManager<'_>,
+    dialect: &Dialect,
+) -> Result<(), DbErr> {
     let connection = manager.get_connection();
-    Migrator::install(connection).await?;
+    if !has_migrations(connection, dialect).await? {
+        Migrator::install(connection).await?;
+    }
     migration.up(manager).await?;
     let applied_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let record = seaql_migrations::ActiveModel {
@@ -171,16 +210,20 @@ async fn apply(migration: &dyn MigrationTrait, manager: &SchemaManager<'_>) -> R
         applied_at: Set(applied_at.as_secs().try_into().unwrap_or(i64::MAX)),
     };
     seaql_migrations::Entity::insert(record).exec(connection).await?;
-    tracing::info!(migration = migration.name(), "migration applied");
     Ok(())
+}
+
+/// Returns `true` if there is a table of migrations. To create one that exists makes PostgreSQL send a notice.
+async fn has_migrations(connection: &impl ConnectionTrait, dialect: &Dialect) -> Result<bool, DbErr> {
+    let query = Statement::from_string(dialect.backend, dialect.has_migrations);
+    let row = connection.query_one_raw(query).await?;
+    let any = row.map(|row| row.try_get_by_index(0)).transpose()?;
+    Ok(any == Some(true))
 }
 
 /// Returns the names of the applied migrations, oldest first.
 async fn applied_names(connection: &impl ConnectionTrait, dialect: &Dialect) -> Result<Vec<String>, DbErr> {
-    let query = Statement::from_string(dialect.backend, dialect.has_migrations);
-    let row = connection.query_one_raw(query).await?;
-    let any = row.map(|row| row.try_get_by_index(0)).transpose()?;
-    if any != Some(true) {
+    if !has_migrations(connection, dialect).await? {
         return Ok(Vec::new());
     }
     let applied = seaql_migrations::Entity::find()
