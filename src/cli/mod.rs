@@ -10,13 +10,14 @@ mod serve;
 mod token;
 
 use std::{
+    env,
     ffi::OsString,
     io::{self, Write as _},
     path::PathBuf,
     process::ExitCode,
 };
 
-use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, builder::Resettable};
 
 use self::error::{CliError, FlagError};
 use crate::{
@@ -84,19 +85,32 @@ async fn parse_and_run(args: Vec<OsString>) -> Result<(), CliError> {
     }
 }
 
+/// Returns the command line. An environment variable that is empty counts as not set, as deployment tools often cannot leave
+/// one out.
+fn command() -> clap::Command {
+    Cli::command().mut_subcommands(|command| {
+        command.mut_args(|arg| {
+            let value = arg.get_env().and_then(env::var_os);
+            if value.is_some_and(|value| value.is_empty()) {
+                arg.env(Resettable::Reset)
+            } else {
+                arg
+            }
+        })
+    })
+}
+
 /// Parses the arguments twice: first for the name of the file, then with the file's values as defaults.
 fn parse(args: Vec<OsString>) -> Result<Cli, CliError> {
     // The file may supply what is missing.
-    let matches = Cli::command()
-        .ignore_errors(true)
-        .try_get_matches_from(args.clone());
+    let matches = command().ignore_errors(true).try_get_matches_from(args.clone());
     let file = matches.ok().and_then(|matches| {
         let (_, matches) = matches.subcommand()?;
         matches.get_one::<PathBuf>("config").cloned()
     });
     let command = match file {
-        Some(path) => config_file::with_defaults(Cli::command(), &path)?,
-        None => Cli::command(),
+        Some(path) => config_file::with_defaults(command(), &path)?,
+        None => command(),
     };
     Ok(Cli::from_arg_matches(&command.try_get_matches_from(args)?)?)
 }

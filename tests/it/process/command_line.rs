@@ -1,5 +1,7 @@
 //! The command line, as the real binary.
 
+use std::{os::unix::fs::PermissionsExt as _, path::Path};
+
 use oauth_clients_migrations::{Migrator, MigratorTrait as _};
 use serde_json::{Value, json};
 
@@ -258,4 +260,102 @@ async fn a_quota_from_the_command_line_applies() {
         format!("https://a.example{COLLECTION}")
     );
     assert_eq!(list(&served.rest, &served.token).await.status, 429);
+}
+
+#[tokio::test]
+async fn an_empty_environment_variable_counts_as_not_set() {
+    let dir = tempfile::tempdir().unwrap();
+    let names = [
+        "OAUTH_CLIENTS_CONFIG",
+        "OAUTH_CLIENTS_DATABASE_URL",
+        "OAUTH_CLIENTS_JWKS_URL",
+        "OAUTH_CLIENTS_MIGRATE",
+        "OAUTH_CLIENTS_PUBLIC_URL",
+        "OAUTH_CLIENTS_TIER1_PER_MINUTE",
+        "OAUTH_CLIENTS_TLS_CERT",
+    ];
+    let served = Served::start_with_env(dir.path(), &[], &names.map(|name| (name, ""))).await;
+    let page: Value = list(&served.rest, &served.token).await.json();
+    let own = format!("{}{COLLECTION}", served.rest);
+    assert_eq!(page["links"]["self"]["href"], own);
+}
+
+#[tokio::test]
+async fn the_migrations_of_a_start_are_one_log_line() {
+    let mut urls = vec![None];
+    let postgres = Db::postgres().await;
+    urls.extend(postgres.as_ref().map(|db| Some(db.text().to_owned())));
+    for url in urls {
+        let dir = tempfile::tempdir().unwrap();
+        let flags = url
+            .as_deref()
+            .map_or(vec![], |url| vec!["--migrate", "--database-url", url]);
+        let served = Served::start(dir.path(), &flags).await;
+        assert_eq!(list(&served.rest, &served.token).await.status, 200);
+        let log = served.log();
+        let lines: Vec<Value> = log
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        let (about, others): (Vec<_>, Vec<_>) = lines
+            .iter()
+            .take_while(|line| line["message"] != "listening")
+            .partition(|line| line["message"] == "migrations applied");
+        assert_eq!(
+            others,
+            Vec::<&Value>::new(),
+            "nothing else before the server listens"
+        );
+        assert_eq!(about.len(), 1, "{log}");
+        assert_eq!(about[0]["count"], Migrator::migrations().len());
+        let names = about[0]["migrations"].as_str().unwrap();
+        assert!(names.contains(Migrator::migrations()[0].name()), "{names}");
+    }
+}
+
+/// Returns the permissions of the files of a database.
+fn permissions(dir: &Path) -> Vec<(String, u32)> {
+    let entries = dir.read_dir().unwrap().map(Result::unwrap);
+    let mut modes: Vec<(String, u32)> = entries
+        .map(|entry| {
+            let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
+            (entry.file_name().into_string().unwrap(), mode)
+        })
+        .filter(|(name, _)| name.starts_with("oauth-clients.db"))
+        .collect();
+    modes.sort();
+    modes
+}
+
+#[tokio::test]
+async fn what_the_server_creates_is_for_its_owner_alone() {
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path().join("new/data");
+    let ended = run(&["migrate", "up", "--data-dir", dir.to_str().unwrap()]).await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    for created in [&dir, &parent.path().join("new")] {
+        assert_eq!(created.metadata().unwrap().permissions().mode() & 0o777, 0o700);
+    }
+    let private = |name: &str| (name.to_owned(), 0o600);
+    let database = private("oauth-clients.db");
+    let lock = private("oauth-clients.db.lock");
+    assert_eq!(permissions(&dir), [database.clone(), lock.clone()]);
+
+    let served = Served::start(&dir, &[]).await;
+    assert_eq!(list(&served.rest, &served.token).await.status, 200);
+    let beside = ["oauth-clients.db-shm", "oauth-clients.db-wal"].map(private);
+    let mut all = [&beside[..], &[database, lock]].concat();
+    all.sort();
+    assert_eq!(permissions(&dir), all);
+}
+
+#[tokio::test]
+async fn a_database_that_exists_keeps_its_permissions() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("oauth-clients.db");
+    std::fs::File::create(&path).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+    let served = Served::start(dir.path(), &[]).await;
+    assert_eq!(list(&served.rest, &served.token).await.status, 200);
+    assert!(permissions(dir.path()).contains(&("oauth-clients.db".to_owned(), 0o640)));
 }
