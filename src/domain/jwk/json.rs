@@ -4,18 +4,23 @@ use serde_json::Value;
 
 use super::{Jwk, PRIVATE_MEMBERS, rule::JwkRule};
 
+/// The members that describe a public key.
+const PUBLIC_MEMBERS: [&str; 9] = ["kid", "kty", "alg", "use", "n", "e", "crv", "x", "y"];
+
 impl Jwk {
-    /// Reads a key. As in protobuf's JSON mapping, `null` stands for an absent member.
+    /// Reads a key. As in protobuf's JSON mapping, `null` stands for an absent member, which still has to be one of a key.
     ///
     /// # Errors
     /// Returns the first broken rule, with the member that breaks it or `None` for the key itself. A key with private
     /// members is read whatever else is wrong with it, so that it is reported as private.
     pub fn from_json(key: &Value) -> Result<Self, (Option<&str>, JwkRule)> {
         let members = key.as_object().ok_or((None, JwkRule::NotAnObject))?;
-        let members = members.iter().filter(|(_, value)| !value.is_null());
         let mut key = Self::default();
         let mut broken = None;
         for (name, value) in members {
+            if value.is_null() && is_member(name) {
+                continue;
+            }
             if let Some(private) = PRIVATE_MEMBERS.into_iter().find(|private| private == name) {
                 key.private_members.push(private);
             } else if let Err(rule) = key.set(name, value) {
@@ -44,4 +49,9 @@ impl Jwk {
         }
         Ok(())
     }
+}
+
+/// Returns `true` if a key may have a member of this name, or is told that it must not have it as it is private.
+fn is_member(name: &str) -> bool {
+    PUBLIC_MEMBERS.contains(&name) || PRIVATE_MEMBERS.contains(&name)
 }

@@ -34,7 +34,7 @@ pub enum JwkRule {
     #[error("must be a string")]
     NotAString,
     /// The key is not a JSON object.
-    #[error("must be a JSON Web Key, which is an object")]
+    #[error("must be an object")]
     NotAnObject,
     /// The `kid` is empty or too long, or the `crv` is too long.
     #[error("must be 1 to {MAX_ID_CHARS} characters")]

@@ -60,8 +60,9 @@ fn check_app_type(name: &str, found: &mut Violations) -> Option<AppType> {
 
 fn check_texts(draft: &ClientDraft, found: &mut Violations) {
     match &draft.client_name {
-        Some(name) => found.extend("clientName", text::check_name(name)),
-        None => found.push("clientName", Rule::Required),
+        // On gRPC, an empty name is an absent one.
+        Some(name) if !name.is_empty() => found.extend("clientName", text::check_name(name)),
+        Some(_) | None => found.push("clientName", Rule::Required),
     }
     if let Some(description) = &draft.description {
         found.extend("description", text::check_description(description));

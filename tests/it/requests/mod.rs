@@ -2,3 +2,4 @@
 
 mod bad_input;
 mod check_order;
+mod same_rules;
