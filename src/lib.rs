@@ -38,6 +38,7 @@ pub mod limits;
 pub mod pb;
 pub mod rpc;
 pub mod server;
+mod single_header;
 pub mod store;
 mod telemetry;
 mod tls;

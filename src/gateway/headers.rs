@@ -2,7 +2,7 @@
 
 use http::{
     HeaderMap, HeaderName,
-    header::{ALLOW, AUTHORIZATION, RETRY_AFTER, WWW_AUTHENTICATE},
+    header::{ACCEPT_ENCODING, ALLOW, AUTHORIZATION, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 
 use crate::rpc::stack::request_id::X_REQUEST_ID;
@@ -19,7 +19,8 @@ const SHARED_REQUEST_HEADERS: [HeaderName; 5] = [
 ];
 
 /// Response headers that are the same on both transports.
-const SHARED_RESPONSE_HEADERS: [HeaderName; 6] = [
+const SHARED_RESPONSE_HEADERS: [HeaderName; 7] = [
+    ACCEPT_ENCODING,
     ALLOW,
     RETRY_AFTER,
     WWW_AUTHENTICATE,

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, Request, header::ALLOW};
 
-use super::binding::{Binding, NoMatch};
+use super::{
+    binding::{Binding, NoMatch},
+    host::InvalidHost,
+};
 use crate::{
     pb::{Target, v1::ErrorReason},
     rpc::{
@@ -25,18 +28,23 @@ pub(super) struct Matched {
 
 /// The outcome of matching a request, in its extensions.
 #[derive(Debug, Clone)]
-pub(super) struct MatchOutcome(pub(super) Result<Arc<Matched>, NoMatch>);
+pub(super) struct MatchOutcome {
+    pub(super) host: Result<(), InvalidHost>,
+    pub(super) found: Result<Arc<Matched>, NoMatch>,
+}
 
-/// Rejects requests without a binding, and tells the layers behind which method is called.
+/// Rejects requests without a host or a binding, and tells the layers behind which method is called.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RequireMatch;
 
 impl Predicate for RequireMatch {
     fn check<B>(&self, request: &mut Request<B>) -> Result<(), Failure> {
-        let matched = match request.extensions_mut().remove() {
-            Some(MatchOutcome(Ok(matched))) => matched,
-            Some(MatchOutcome(Err(NoMatch::Method { allow }))) => return Err(method_not_allowed(&allow)),
-            Some(MatchOutcome(Err(NoMatch::Path))) | None => return Err(route_not_found()),
+        let outcome: MatchOutcome = request.extensions_mut().remove().ok_or_else(route_not_found)?;
+        outcome.host?;
+        let matched = match outcome.found {
+            Ok(matched) => matched,
+            Err(NoMatch::Method { allow }) => return Err(method_not_allowed(&allow)),
+            Err(NoMatch::Path) => return Err(route_not_found()),
         };
         CalledMethod::insert(Target::Method(matched.binding.method), request);
         request.extensions_mut().insert(matched);

@@ -7,9 +7,11 @@
 mod binding;
 mod body;
 mod drain;
+mod encoding;
 mod envelope;
 mod field_path;
 mod headers;
+mod host;
 mod json;
 mod matched;
 mod request;
@@ -31,6 +33,7 @@ use tonic::{Status, body::Body};
 use tower::Service;
 
 pub use self::binding::{BindingError, Bindings};
+pub(crate) use self::host::require_host;
 use self::{
     drain::DrainOnDrop,
     matched::{MatchOutcome, Matched, RequireMatch},
@@ -71,6 +74,7 @@ impl Gateway {
 
     /// Matches a request, and addresses it to the gRPC path of the method, with metadata instead of headers.
     fn matched(&self, request: Request<axum::body::Body>) -> Request<DrainOnDrop> {
+        let host = require_host(&request);
         let (parts, body) = request.into_parts();
         let found = self.bindings.find(&parts.method, parts.uri.path());
         let mut matched = Request::new(DrainOnDrop::new(body));
@@ -88,7 +92,9 @@ impl Gateway {
                 headers: parts.headers,
             })
         });
-        matched.extensions_mut().insert(MatchOutcome(outcome));
+        matched
+            .extensions_mut()
+            .insert(MatchOutcome { host, found: outcome });
         matched
     }
 }

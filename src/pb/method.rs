@@ -14,6 +14,7 @@ use super::{
     options::Options,
     policy::MethodPolicy,
 };
+use crate::single_header::{DifferentValues, single_header};
 
 /// A method of a service that the protos define.
 #[derive(Debug)]
@@ -41,9 +42,12 @@ pub(crate) struct HeaderField {
 
 impl HeaderField {
     /// Returns the text of the header, if the request has it.
-    pub(crate) fn text<'a>(&self, headers: &'a HeaderMap) -> Option<Cow<'a, str>> {
-        let value = headers.get(&self.header)?;
-        Some(String::from_utf8_lossy(value.as_bytes()))
+    ///
+    /// # Errors
+    /// Returns an error if the header is repeated with different values.
+    pub(crate) fn text<'a>(&self, headers: &'a HeaderMap) -> Result<Option<Cow<'a, str>>, DifferentValues> {
+        let value = single_header(headers, &self.header)?;
+        Ok(value.map(|value| String::from_utf8_lossy(value.as_bytes())))
     }
 }
 
@@ -174,7 +178,7 @@ impl Method {
             .any(|header_field| header_field.field == *field)
     }
 
-    /// Returns the reason of the error if a text is not a value of a field.
+    /// Returns the reason of the error if a text is not a value of a field, or if there are several that differ.
     pub(crate) fn malformed_reason(&self, field: &FieldDescriptor) -> ErrorReason {
         self.malformed_reasons
             .iter()

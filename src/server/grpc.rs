@@ -1,6 +1,6 @@
 //! The gRPC transport: the router of all services, and the server in front of it.
 
-use tonic::service::Routes;
+use tonic::{codec::CompressionEncoding, service::Routes};
 use tonic_health::pb::health_server::{Health, HealthServer};
 
 use super::{
@@ -29,20 +29,28 @@ use crate::{
 /// that share a connection reset many streams at once.
 const MAX_PENDING_RESETS: usize = 256;
 
+/// Limits the messages of a service, which may be compressed. The limit is that of what comes out. The generated types
+/// have these functions, but no trait in common.
+macro_rules! limited {
+    ($service:expr) => {
+        $service
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .accept_compressed(CompressionEncoding::Gzip)
+            .send_compressed(CompressionEncoding::Gzip)
+    };
+}
+
 /// Returns the router of every service.
 pub(super) fn routes(
     health: HealthServer<impl Health>,
     clients: OAuthClients,
     authentication: ClientAuthentication,
 ) -> Result<Routes, ServerError> {
-    let clients = OAuthClientServiceServer::new(clients).max_decoding_message_size(MAX_MESSAGE_BYTES);
-    let authentication =
-        ClientAuthenticationServiceServer::new(authentication).max_decoding_message_size(MAX_MESSAGE_BYTES);
-    Ok(Routes::new(health)
-        .add_service(clients)
-        .add_service(authentication)
-        .add_service(reflection().build_v1()?)
-        .add_service(reflection().build_v1alpha()?)
+    Ok(Routes::new(limited!(health))
+        .add_service(limited!(OAuthClientServiceServer::new(clients)))
+        .add_service(limited!(ClientAuthenticationServiceServer::new(authentication)))
+        .add_service(limited!(reflection().build_v1()?))
+        .add_service(limited!(reflection().build_v1alpha()?))
         .prepare())
 }
 

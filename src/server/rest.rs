@@ -1,7 +1,12 @@
 //! The REST transport: the gateway, and the probes of liveness and readiness.
 
 use ::http::{HeaderValue, header::ALLOW};
-use axum::routing::get;
+use axum::{
+    extract::Request,
+    middleware::{self, Next},
+    response::IntoResponse as _,
+    routing::get,
+};
 
 use super::{
     ServerError, http,
@@ -40,9 +45,14 @@ pub(super) async fn serve(
         let failure = failure.header(ALLOW, HeaderValue::from_static("GET, HEAD"));
         gateway::error_response(protos, failure)
     };
+    let require_host = async move |request: Request, next: Next| match gateway::require_host(&request) {
+        Ok(()) => next.run(request).await,
+        Err(error) => gateway::error_response(protos, error.into()).into_response(),
+    };
     let router = axum::Router::new()
         .route("/healthz", get(live).fallback(not_allowed))
         .route("/readyz", get(ready).fallback(not_allowed))
+        .route_layer(middleware::from_fn(require_host))
         .fallback_service(gateway);
     http::serve(listener, router, stop.stopped()).await;
     Ok(())

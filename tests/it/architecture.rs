@@ -9,9 +9,10 @@ use std::{
 };
 
 /// The modules of the crate. Each may use those before it.
-const ORDER: [&str; 14] = [
+const ORDER: [&str; 15] = [
     "domain",
     "error_chain",
+    "single_header",
     "pb",
     "io",
     "tls",

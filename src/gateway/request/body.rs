@@ -10,25 +10,26 @@ use super::{
 };
 use crate::{
     gateway::{
-        binding::Body,
+        binding::{Binding, Body},
         field_path::{find_field, inner_message, is_single},
     },
-    pb::{Method, v1::ErrorReason},
+    pb::v1::ErrorReason,
     rpc::failure::Failure,
 };
 
-pub(super) fn fill(draft: &mut Draft, target: &Body, body: Option<Value>) -> Result<(), Failure> {
+pub(super) fn fill(draft: &mut Draft, binding: &Binding, body: Option<Value>) -> Result<(), Failure> {
     let Some(body) = body else {
         return Ok(());
     };
     let mut canonical = Canonical {
-        method: draft.method,
+        binding,
         name: String::new(),
+        path: Vec::new(),
         violations: &mut draft.violations,
     };
-    match target {
+    match &binding.body {
         Body::None => {}
-        Body::Message => match canonical.message(&draft.method.descriptor.input(), body) {
+        Body::Message => match canonical.message(&binding.method.descriptor.input(), body) {
             Value::Object(members) => draft.members = members,
             _ => return Err(typed::failure("body", "an object")),
         },
@@ -43,9 +44,12 @@ pub(super) fn fill(draft: &mut Draft, target: &Body, body: Option<Value>) -> Res
     Ok(())
 }
 
-/// Gives members their JSON names. Members that a message does not have, or has under both of its names, are violations.
+/// Gives members their JSON names. Members that a message does not have, or has under both of its names, are violations,
+/// and so are those that the path or a header fills.
 struct Canonical<'a> {
-    method: &'static Method,
+    binding: &'a Binding,
+    /// The path to the current value, without indices and keys.
+    path: Vec<FieldDescriptor>,
     /// The name of the current value in errors. It is one buffer, as many values may share a long prefix.
     name: String,
     violations: &'a mut Violations,
@@ -67,8 +71,10 @@ impl Canonical<'_> {
     }
 
     fn member(&mut self, message: &MessageDescriptor, name: &str, value: Value, object: &mut Object) {
-        match find_field(self.method, message, name) {
-            None if self.method.ignores_unknown_members(message) => {}
+        let method = self.binding.method;
+        let field = find_field(method, message, name).filter(|field| !self.is_variable(field));
+        match field {
+            None if method.ignores_unknown_members(message) => {}
             None => self.violation(ErrorReason::UnknownField, "is not a member of this request"),
             Some(field) if object.contains_key(field.json_name()) => {
                 self.violation(ErrorReason::InvalidField, "is given under both of its names");
@@ -80,15 +86,29 @@ impl Canonical<'_> {
         }
     }
 
+    /// Returns `true` if the path fills a field of the current value.
+    fn is_variable(&self, field: &FieldDescriptor) -> bool {
+        self.binding
+            .variables()
+            .any(|variable| variable.split_last() == Some((field, self.path.as_slice())))
+    }
+
     fn field(&mut self, field: &FieldDescriptor, value: Value) -> Value {
         let Some(inner) = inner_message(field) else {
             return value;
         };
+        self.path.push(field.clone());
+        let value = self.inner(field, &inner, value);
+        self.path.pop();
+        value
+    }
+
+    fn inner(&mut self, field: &FieldDescriptor, inner: &MessageDescriptor, value: Value) -> Value {
         match value {
             Value::Object(entries) if field.is_map() => entries
                 .into_iter()
                 .map(|(key, value)| {
-                    let value = self.within(&[".", &key], |canonical| canonical.message(&inner, value));
+                    let value = self.within(&[".", &key], |canonical| canonical.message(inner, value));
                     (key, value)
                 })
                 .collect(),
@@ -97,10 +117,10 @@ impl Canonical<'_> {
                 .enumerate()
                 .map(|(index, element)| {
                     let step = ["[", &index.to_string(), "]"];
-                    self.within(&step, |canonical| canonical.message(&inner, element))
+                    self.within(&step, |canonical| canonical.message(inner, element))
                 })
                 .collect(),
-            value if is_single(field) => self.message(&inner, value),
+            value if is_single(field) => self.message(inner, value),
             // A value of a wrong type is an error when the message is read.
             value => value,
         }

@@ -8,8 +8,15 @@ use super::draft::Draft;
 
 pub(super) fn fill(draft: &mut Draft, headers: &HeaderMap) {
     for header_field in &draft.method.header_fields {
-        if let Some(text) = header_field.text(headers) {
-            draft.insert(slice::from_ref(&header_field.field), &text);
+        let field = &header_field.field;
+        match header_field.text(headers) {
+            Ok(None) => {}
+            Ok(Some(text)) => draft.insert(slice::from_ref(field), &text),
+            Err(different) => {
+                let reason = draft.method.malformed_reason(field);
+                let name = header_field.header.as_str();
+                draft.violations.add(reason, name, &different.to_string());
+            }
         }
     }
 }

@@ -25,7 +25,7 @@ use crate::rpc::failure::Failure;
 pub(super) fn message(matched: &Matched, body: Option<Value>) -> Result<DynamicMessage, Failure> {
     let binding = &matched.binding;
     let mut draft = Draft::new(binding.method);
-    body::fill(&mut draft, &binding.body, body)?;
+    body::fill(&mut draft, binding, body)?;
     query::fill(&mut draft, binding, matched.query.as_deref().unwrap_or_default());
     path::fill(&mut draft, matched);
     header::fill(&mut draft, &matched.headers);

@@ -22,6 +22,25 @@ async fn the_text_of_a_header_is_read_as_the_type_of_the_field() {
 }
 
 #[tokio::test]
+async fn a_header_that_fills_a_field_may_be_repeated_with_the_same_value_only() {
+    let burn = |values: [&str; 2]| {
+        values
+            .into_iter()
+            .fold(request("DELETE", "/v1/books/a", ""), |request, value| {
+                with_header(request, "x-burn-reason", value)
+            })
+    };
+    let fine = call(burn(["damp", "damp"])).await;
+    assert_eq!(fine.message, json!({"name": "a", "reason": "damp"}));
+    for values in [["damp", "worms"], ["", "worms"], ["damp", ""]] {
+        assert_eq!(
+            refusal(burn(values)).await.errors(),
+            ["INVALID_CURSOR x-burn-reason: is repeated with different values"]
+        );
+    }
+}
+
+#[tokio::test]
 async fn only_the_header_fills_the_field() {
     let response = refusal(request("DELETE", "/v1/books/a?reason=b", "")).await;
     assert_eq!(

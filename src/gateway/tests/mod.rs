@@ -179,7 +179,7 @@ async fn refusal(request: Request<AxumBody>) -> RestResponse {
 }
 
 fn request(method: &str, uri: &str, body: impl Into<AxumBody>) -> Request<AxumBody> {
-    let request = Request::builder().method(method).uri(uri);
+    let request = Request::builder().method(method).uri(uri).header("host", "a");
     request.body(body.into()).unwrap()
 }
 

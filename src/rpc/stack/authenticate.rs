@@ -12,6 +12,7 @@ use crate::{
     auth::{TokenError, TokenVerifier},
     pb::{Access, v1::ErrorReason},
     rpc::failure::{Cause, Failure},
+    single_header::single_header,
 };
 
 /// The time after which a caller should retry while the keys of the issuer are not known yet.
@@ -43,16 +44,13 @@ impl AsyncPredicate for Authenticate {
     }
 }
 
-/// Returns the token of the one `authorization` header (RFC 6750 section 2.1).
+/// Returns the token of the `authorization` header (RFC 6750 section 2.1).
 fn bearer_token(headers: &HeaderMap) -> Result<&str, Failure> {
-    let mut values = headers.get_all(AUTHORIZATION).iter();
-    let value = match (values.next(), values.next()) {
-        (None, _) => return Err(missing()),
-        (Some(value), None) => value
-            .to_str()
-            .map_err(|_| invalid("the authorization header is not ASCII"))?,
-        (Some(_), Some(_)) => return Err(invalid("there are several authorization headers")),
-    };
+    let value = single_header(headers, AUTHORIZATION)
+        .map_err(|different| invalid(format!("the authorization header {different}")))?
+        .ok_or_else(missing)?
+        .to_str()
+        .map_err(|_| invalid("the authorization header is not ASCII"))?;
     let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
     if scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() {
         Ok(token.trim_start_matches(' '))

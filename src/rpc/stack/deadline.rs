@@ -11,8 +11,10 @@ use http::{HeaderMap, Request, Response};
 use tonic::{Status, body::Body};
 use tower::Service;
 
-use super::HttpService;
-use crate::{pb::v1::ErrorReason, rpc::failure::Failure};
+use super::{HttpService, filter::Predicate};
+use crate::{pb::v1::ErrorReason, rpc::failure::Failure, single_header::single_header};
+
+const GRPC_TIMEOUT: &str = "grpc-timeout";
 
 /// The response has to be on its way before the caller's own timer ends, and before tonic's, which would respond with
 /// CANCELLED.
@@ -60,9 +62,27 @@ where
     }
 }
 
+/// Requires that a request has no more than one timeout. It is innermost, as a caller that is not known or not within its
+/// quota is refused first.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RequireOneTimeout;
+
+impl Predicate for RequireOneTimeout {
+    fn check<B>(&self, request: &mut Request<B>) -> Result<(), Failure> {
+        match single_header(request.headers(), GRPC_TIMEOUT) {
+            Ok(_) => Ok(()),
+            Err(different) => Err(Failure::field(
+                ErrorReason::InvalidField,
+                GRPC_TIMEOUT,
+                different.to_string(),
+            )),
+        }
+    }
+}
+
 /// Returns the timeout of the gRPC protocol, up to eight digits and a unit, or `None` if it is malformed.
 fn grpc_timeout(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get("grpc-timeout")?.to_str().ok()?;
+    let text = single_header(headers, GRPC_TIMEOUT).ok()??.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     if digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;

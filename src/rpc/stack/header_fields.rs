@@ -14,22 +14,27 @@ use futures_util::{
     future::{BoxFuture, Either},
 };
 use http::{HeaderMap, Request, Response};
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
-use prost_reflect::{DynamicMessage, Value};
+use http_body_util::Full;
+use prost_reflect::{DynamicMessage, MessageDescriptor, Value};
 use serde_json::json;
-use tonic::{Status, body::Body};
+use tonic::{
+    Status, Streaming,
+    body::Body,
+    codec::{DecodeBuf, Decoder},
+};
 use tower::Service;
 
-use super::resolve::CalledMethod;
+use super::{compression::Encoding, resolve::CalledMethod};
 use crate::{
-    pb::{self, HeaderField, Method, type_name, v1::ErrorReason},
+    pb::{self, HeaderField, Method, type_name},
     rpc::{
         failure::Failure,
-        frame::{self, HEADER_BYTES, MAX_MESSAGE_BYTES},
+        frame::{self, MAX_MESSAGE_BYTES},
     },
 };
 
-/// Fills the fields that the message leaves empty and the metadata names. Other requests pass untouched.
+/// Fills the fields that the message leaves empty and the metadata names, and rejects those of which the two have
+/// different values. Other requests pass untouched.
 #[derive(Debug, Clone)]
 pub(super) struct FillHeaderFields<S> {
     inner: S,
@@ -83,28 +88,42 @@ fn method_to_fill(request: &Request<Body>) -> Option<&'static Method> {
 
 async fn fill(method: &Method, request: Request<Body>) -> Result<Request<Body>, Status> {
     let (parts, body) = request.into_parts();
-    let body = collect(body).await?;
-    let message = frame::decode(body.clone())
-        .and_then(|message| DynamicMessage::decode(method.descriptor.input(), message).ok());
-    let body = match message {
+    let encoding = Encoding::of(&parts.headers);
+    if encoding == Encoding::Unsupported {
+        // The gRPC router rejects it.
+        return Ok(Request::from_parts(parts, body));
+    }
+    let body = match message(method, encoding, body).await? {
+        // The frame says that it is not compressed, whatever the encoding of the request.
         Some(message) => frame::encode(&filled(method, &parts.headers, message)?),
         // The gRPC router rejects it.
-        None => body,
+        None => Bytes::new(),
     };
     Ok(Request::from_parts(parts, Body::new(Full::new(body))))
 }
 
-async fn collect(body: Body) -> Result<Bytes, Status> {
-    let limited = Limited::new(body, HEADER_BYTES + MAX_MESSAGE_BYTES);
-    match limited.collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(too_large().into()),
-        Err(error) => Err(Status::from_error(error)),
-    }
+/// Reads the message in the way of the gRPC router, with the same limit and the same errors.
+async fn message(method: &Method, encoding: Encoding, body: Body) -> Result<Option<DynamicMessage>, Status> {
+    let decoder = MessageDecoder(method.descriptor.input());
+    let limit = Some(MAX_MESSAGE_BYTES);
+    let mut messages = Streaming::new_request(decoder, body, encoding.compression(), limit);
+    let message = messages.message().await?;
+    // Reads the body to its end, which the router would do.
+    let _trailers = messages.trailers().await?;
+    Ok(message)
 }
 
-fn too_large() -> Failure {
-    Failure::new(ErrorReason::BodyTooLarge, "the message is larger than 1 MiB")
+struct MessageDecoder(MessageDescriptor);
+
+impl Decoder for MessageDecoder {
+    type Item = DynamicMessage;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<DynamicMessage>, Status> {
+        DynamicMessage::decode(self.0.clone(), buffer)
+            .map(Some)
+            .map_err(|error| Status::internal(error.to_string()))
+    }
 }
 
 fn filled(
@@ -113,11 +132,24 @@ fn filled(
     mut message: DynamicMessage,
 ) -> Result<DynamicMessage, Failure> {
     for header_field in &method.header_fields {
-        if !message.has_field(&header_field.field)
-            && let Some(text) = header_field.text(metadata)
-        {
-            let value = value(header_field, &text).ok_or_else(|| malformed(method, header_field))?;
-            message.set_field(&header_field.field, value);
+        let HeaderField { header, field } = header_field;
+        let refuse =
+            |name: &str, detail: String| Failure::field(method.malformed_reason(field), name, detail);
+        let Some(text) = header_field
+            .text(metadata)
+            .map_err(|different| refuse(header.as_str(), different.to_string()))?
+        else {
+            continue;
+        };
+        let value = value(header_field, &text)
+            .ok_or_else(|| refuse(field.json_name(), format!("must be {}", type_name(&field.kind()))))?;
+        if !message.has_field(field) {
+            message.set_field(field, value);
+        } else if *message.get_field(field) != value {
+            return Err(refuse(
+                field.json_name(),
+                format!("differs from the metadata {header}"),
+            ));
         }
     }
     Ok(message)
@@ -132,16 +164,13 @@ fn value(HeaderField { field, .. }: &HeaderField, text: &str) -> Option<Value> {
     Some(message.get_field(field).into_owned())
 }
 
-fn malformed(method: &Method, HeaderField { field, .. }: &HeaderField) -> Failure {
-    let detail = format!("must be {}", type_name(&field.kind()));
-    Failure::field(method.malformed_reason(field), field.json_name(), detail)
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::LazyLock;
 
     use http::HeaderValue;
+    use http_body_util::BodyExt as _;
+    use tonic::Code;
     use tonic_types::StatusExt as _;
     use tower::{ServiceExt as _, service_fn};
 
@@ -179,7 +208,7 @@ mod tests {
         for (name, value) in metadata {
             request
                 .headers_mut()
-                .insert(*name, HeaderValue::from_static(value));
+                .append(*name, HeaderValue::from_static(value));
         }
         let Ok(response) = FillHeaderFields::new(echo).oneshot(request).await;
         match Status::from_header_map(response.headers()) {
@@ -213,13 +242,70 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_message_takes_precedence_over_metadata() {
-        for (rpc, header, json) in [
-            ("BurnBook", ("x-burn-reason", "damp"), json!({"reason": "worms"})),
+    async fn metadata_may_repeat_the_field() {
+        for (rpc, headers, json) in [
+            (
+                "BurnBook",
+                vec![("x-burn-reason", "damp")],
+                json!({"reason": "damp"}),
+            ),
+            (
+                "BurnBook",
+                vec![("x-burn-reason", "damp"); 2],
+                json!({"reason": "damp"}),
+            ),
             // The field has presence, so zero is a value.
-            ("LendBook", ("x-days", "7"), json!({"days": 0})),
+            ("LendBook", vec![("x-days", "0")], json!({"days": 0})),
         ] {
-            assert_eq!(passed(rpc, &[header], json.clone()).await, json);
+            assert_eq!(passed(rpc, &headers, json.clone()).await, json);
+        }
+    }
+
+    #[tokio::test]
+    async fn different_values_are_rejected_with_the_reason_of_the_field() {
+        for (rpc, headers, json, name, detail) in [
+            (
+                "BurnBook",
+                vec![("x-burn-reason", "damp")],
+                json!({"reason": "worms"}),
+                "reason",
+                "differs from the metadata x-burn-reason",
+            ),
+            (
+                "LendBook",
+                vec![("x-days", "7")],
+                json!({"days": 0}),
+                "days",
+                "differs from the metadata x-days",
+            ),
+            (
+                "LendBook",
+                vec![("x-days", "7"), ("x-days", "8")],
+                json!({}),
+                "x-days",
+                "is repeated with different values",
+            ),
+        ] {
+            let method = method(rpc);
+            let status = pass(method, &headers, message(method, json)).await.unwrap_err();
+            let request = status.get_details_bad_request().unwrap();
+            let violation = &request.field_violations[0];
+            assert_eq!(
+                (
+                    violation.field.as_str(),
+                    violation.description.as_str(),
+                    violation.reason.as_str()
+                ),
+                (
+                    name,
+                    detail,
+                    if rpc == "BurnBook" {
+                        "INVALID_CURSOR"
+                    } else {
+                        "INVALID_FIELD"
+                    }
+                )
+            );
         }
     }
 
@@ -241,23 +327,31 @@ mod tests {
     async fn other_requests_pass_unchanged() {
         let malformed = Bytes::from_static(b"\0\0\0\0\x01\xff");
         for (name, metadata) in [
-            ("GetBook", ("x-burn-reason", "damp")),
-            ("BurnBook", ("x-days", "7")),
-            // The router rejects the message.
-            ("BurnBook", ("x-burn-reason", "damp")),
+            ("GetBook", vec![("x-burn-reason", "damp")]),
+            ("BurnBook", vec![("x-days", "7")]),
+            // The router rejects the encoding.
+            (
+                "BurnBook",
+                vec![("x-burn-reason", "damp"), ("grpc-encoding", "snappy")],
+            ),
         ] {
-            let passed = pass(method(name), &[metadata], malformed.clone()).await;
+            let passed = pass(method(name), &metadata, malformed.clone()).await;
             assert_eq!(passed.unwrap(), malformed, "{name}");
         }
     }
 
     #[tokio::test]
-    async fn a_message_over_the_limit_is_rejected() {
-        let body = vec![0; HEADER_BYTES + MAX_MESSAGE_BYTES + 1];
-        let status = pass(method("BurnBook"), &[("x-burn-reason", "damp")], body)
-            .await
-            .unwrap_err();
-        let info = status.get_details_error_info().unwrap();
-        assert_eq!(info.reason, "BODY_TOO_LARGE");
+    async fn a_message_that_the_router_would_reject_has_the_same_status() {
+        let length = u32::try_from(MAX_MESSAGE_BYTES + 1).unwrap().to_be_bytes();
+        for (body, code) in [
+            (&b"\0\0\0\0\x01\xff"[..], Code::Internal),
+            (&[&b"\0"[..], &length].concat(), Code::OutOfRange),
+        ] {
+            let body = Bytes::copy_from_slice(body);
+            let status = pass(method("BurnBook"), &[("x-burn-reason", "damp")], body).await;
+            assert_eq!(status.unwrap_err().code(), code);
+        }
+        let empty = pass(method("BurnBook"), &[("x-burn-reason", "damp")], Bytes::new()).await;
+        assert_eq!(empty.unwrap(), Bytes::new());
     }
 }

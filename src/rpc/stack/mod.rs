@@ -3,9 +3,11 @@
 mod authenticate;
 mod authorize;
 mod catch_panic;
+mod compression;
 mod deadline;
 pub mod filter;
 mod header_fields;
+mod http_errors;
 mod rate_limit;
 mod rate_limit_headers;
 pub mod request_id;
@@ -28,7 +30,7 @@ use tower_http::{
 use self::{
     authenticate::Authenticate,
     authorize::Authorize,
-    deadline::Deadline,
+    deadline::{Deadline, RequireOneTimeout},
     filter::{AsyncFilter, Filter, Predicate},
     header_fields::FillHeaderFields,
     rate_limit::RateLimit,
@@ -106,6 +108,7 @@ pub fn grpc_stack(
     routes: Routes,
 ) -> impl HttpService<Body> + Clone {
     ServiceBuilder::new()
+        .map_response(http_errors::without_grpc)
         .map_response(trailers::shorten_error)
         .service(stack(config, ResolveMethod(protos), grpc_router(routes)))
 }
@@ -114,6 +117,8 @@ pub fn grpc_stack(
 pub fn grpc_router(routes: Routes) -> impl HttpService<Body> + Clone + Sync {
     ServiceBuilder::new()
         .map_response(tonic_errors::translate)
+        .layer_fn(|inner| Filter::new(RequireOneTimeout, inner))
+        .map_request(compression::follow_the_request)
         .layer_fn(FillHeaderFields::new)
         .service(routes)
 }

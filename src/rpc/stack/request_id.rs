@@ -4,6 +4,8 @@ use http::{HeaderName, HeaderValue, Request};
 use tower_http::request_id::{MakeRequestId, RequestId};
 use uuid::Uuid;
 
+use crate::single_header::single_header;
+
 /// The header that carries the id, in requests and responses.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -22,11 +24,11 @@ impl MakeRequestId for NewRequestId {
     }
 }
 
-/// Keeps the caller's own id only if it is short and visible ASCII, so that it cannot forge log lines.
+/// Keeps the caller's own id only if it is single, short and visible ASCII, so that it cannot forge log lines.
 pub(super) fn drop_malformed<B>(mut request: Request<B>) -> Request<B> {
     let headers = request.headers_mut();
-    match headers.get(X_REQUEST_ID).filter(|id| is_well_formed(id)).cloned() {
-        // If there are several, the first one stays.
+    let id = single_header(headers, X_REQUEST_ID).ok().flatten();
+    match id.filter(|id| is_well_formed(id)).cloned() {
         Some(id) => drop(headers.insert(X_REQUEST_ID, id)),
         None => drop(headers.remove(X_REQUEST_ID)),
     }

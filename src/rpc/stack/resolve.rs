@@ -2,7 +2,7 @@
 
 use http::Request;
 
-use super::{filter::Predicate, request_log::record_method};
+use super::{filter::Predicate, http_errors, request_log::record_method};
 use crate::{
     pb::{MethodPolicy, Protos, Target, v1::ErrorReason},
     rpc::failure::Failure,
@@ -25,17 +25,23 @@ impl CalledMethod {
     }
 }
 
-/// Finds the method at the path of a request, and rejects every other path.
+/// Finds the method at the path of a request, and rejects every other path and every other protocol.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ResolveMethod(pub(super) &'static Protos);
 
 impl Predicate for ResolveMethod {
     fn check<B>(&self, request: &mut Request<B>) -> Result<(), Failure> {
-        let target = self
-            .0
-            .target(request.uri().path())
-            .ok_or_else(|| Failure::new(ErrorReason::MethodNotAllowed, "there is no such method"))?;
-        CalledMethod::insert(target, request);
-        Ok(())
+        let target = self.0.target(request.uri().path());
+        if let Some(target) = target {
+            CalledMethod::insert(target, request);
+        }
+        http_errors::require_grpc(request)?;
+        match target {
+            Some(_) => Ok(()),
+            None => Err(Failure::new(
+                ErrorReason::MethodNotAllowed,
+                "there is no such method",
+            )),
+        }
     }
 }

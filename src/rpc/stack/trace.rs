@@ -14,6 +14,9 @@ use tracing::{Instrument as _, Span};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use super::{HttpService, request_log::RequestLog};
+use crate::single_header::single_header;
+
+const TRACESTATE: &str = "tracestate";
 
 /// Traces, measures and logs the requests to the inner service.
 #[derive(Debug, Clone)]
@@ -59,21 +62,69 @@ fn request_span(log: &RequestLog, headers: &HeaderMap) -> Span {
         otel.kind = "server",
         request_id = log.request_id(),
     );
-    let parent =
-        opentelemetry::global::get_text_map_propagator(|propagator| propagator.extract(&Headers(headers)));
+    let headers = TraceHeaders::new(headers);
+    let parent = opentelemetry::global::get_text_map_propagator(|propagator| propagator.extract(&headers));
     // Without an exporter there is no trace to continue.
     let _not_traced = span.set_parent(parent);
     span
 }
 
-struct Headers<'a>(&'a HeaderMap);
+/// The headers of a request, as the propagator reads them.
+struct TraceHeaders<'a> {
+    headers: &'a HeaderMap,
+    /// The lists of all `tracestate` headers, combined (W3C Trace Context section 3.3.1.1).
+    state: String,
+}
 
-impl Extractor for Headers<'_> {
+impl<'a> TraceHeaders<'a> {
+    fn new(headers: &'a HeaderMap) -> Self {
+        let lists = headers.get_all(TRACESTATE).iter();
+        let lists: Vec<&str> = lists.filter_map(|list| list.to_str().ok()).collect();
+        let state = lists.join(",");
+        Self { headers, state }
+    }
+}
+
+impl Extractor for TraceHeaders<'_> {
     fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key)?.to_str().ok()
+        match key {
+            TRACESTATE => (!self.state.is_empty()).then_some(&*self.state),
+            // With different values there is no parent.
+            key => single_header(self.headers, key).ok()??.to_str().ok(),
+        }
     }
 
     fn keys(&self) -> Vec<&str> {
-        self.0.keys().map(http::HeaderName::as_str).collect()
+        self.headers.keys().map(http::HeaderName::as_str).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn headers(sent: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in sent {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn differing_parents_are_none() {
+        for (values, parent) in [(["a", "a"], Some("a")), (["a", "b"], None)] {
+            let headers = headers(&values.map(|value| ("traceparent", value)));
+            assert_eq!(TraceHeaders::new(&headers).get("traceparent"), parent);
+        }
+    }
+
+    #[test]
+    fn the_lists_of_tracestate_are_combined() {
+        let sent = headers(&[("tracestate", "a=1"), ("tracestate", "b=2,c=3")]);
+        assert_eq!(TraceHeaders::new(&sent).get("tracestate"), Some("a=1,b=2,c=3"));
+        assert_eq!(TraceHeaders::new(&headers(&[])).get("tracestate"), None);
     }
 }

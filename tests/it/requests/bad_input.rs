@@ -1,16 +1,12 @@
 //! Any malformed request gets the documented error: never a 500, never a closed connection.
 
-use bytes::{BufMut as _, Bytes, BytesMut};
-use http::Request;
-use http_body_util::{BodyExt as _, Full};
 use oauth_clients::pb::v1::CreateOAuthClientRequest;
 use prost::Message as _;
 use serde_json::json;
-use tonic::{Status, body::Body};
-use tower::{Service as _, ServiceExt as _};
 
 use crate::support::{
     Answer, Refused, TestServer, Transport,
+    framed::{self, CREATE, frame},
     http::COLLECTION,
     raw,
     samples::{spa, with},
@@ -20,6 +16,8 @@ on_each_database![
     a_body_that_is_not_json_is_malformed,
     a_body_over_a_mebibyte_is_too_large_and_the_response_arrives,
     other_media_types_are_not_supported,
+    an_empty_body_is_an_empty_object,
+    a_field_of_the_path_or_a_header_is_no_parameter,
     a_malformed_id_is_not_found,
     a_grpc_message_that_cannot_be_decoded_is_an_invalid_field,
     a_grpc_message_over_a_mebibyte_is_too_large,
@@ -29,8 +27,7 @@ on_each_database![
 async fn a_body_that_is_not_json_is_malformed(server: TestServer) {
     let deep = [vec![b'['; 10_000], vec![b']'; 10_000]].concat();
     let deep_member = format!("{{\"a\":{}1{}}}", "[".repeat(10_000), "]".repeat(10_000));
-    let bodies: [&[u8]; 14] = [
-        b"",
+    let bodies: [&[u8]; 13] = [
         b" ",
         b"{",
         b"{\"appType\":\"web\",}",
@@ -54,6 +51,11 @@ async fn a_body_that_is_not_json_is_malformed(server: TestServer) {
             "{shown}"
         );
     }
+    let answer = server
+        .admin()
+        .http_patch("01935e8c7c00700080000000000000ab", "")
+        .await;
+    assert_eq!(answer.refused().codes(), ["MALFORMED_JSON"]);
     let duplicate = r#"[{"op": "add", "path": "/clientName", "path": "/description", "value": "x"}]"#;
     let answer = server
         .admin()
@@ -105,6 +107,40 @@ async fn other_media_types_are_not_supported(server: TestServer) {
     }
 }
 
+async fn an_empty_body_is_an_empty_object(server: TestServer) {
+    for media_type in [None, Some("application/json"), Some("text/plain")] {
+        let request = server.admin().request(reqwest::Method::POST, COLLECTION);
+        let request = match media_type {
+            Some(media_type) => request.header("content-type", media_type),
+            None => request,
+        };
+        let empty = Answer::to(request.body("")).await.refused();
+        let object = server.admin().http_post(COLLECTION, "{}").await.refused();
+        assert_eq!(empty, object, "{media_type:?}");
+        assert_eq!(empty.codes()[0], "INVALID_FIELD");
+    }
+}
+
+async fn a_field_of_the_path_or_a_header_is_no_parameter(server: TestServer) {
+    let id = server.admin().created(spa()).await;
+    for (method, parameter) in [
+        (reqwest::Method::GET, "clientId"),
+        (reqwest::Method::GET, "client_id"),
+        (reqwest::Method::PATCH, "clientId"),
+        (reqwest::Method::DELETE, "confirmDelete"),
+    ] {
+        let path = format!("{COLLECTION}/{id}?{parameter}={id}");
+        let request = server
+            .admin()
+            .request(method, &path)
+            .header("qlik-confirm-delete", &id);
+        assert_eq!(
+            Answer::to(request.body("[]")).await.refused().fields(),
+            [("UNKNOWN_FIELD", parameter)]
+        );
+    }
+}
+
 async fn a_malformed_id_is_not_found(server: TestServer) {
     let paths = [
         "x",
@@ -136,41 +172,10 @@ async fn a_malformed_id_is_not_found(server: TestServer) {
     }
 }
 
-const CREATE: &str = "/oauth_clients.v1.OAuthClientService/CreateOAuthClient";
-
 /// Sends a gRPC request with these bytes as its body, framing included.
 async fn call_framed(server: &TestServer, body: Vec<u8>) -> Refused {
-    let request = Request::post(format!("http://{}{CREATE}", server.grpc_addr))
-        .header("content-type", "application/grpc")
-        .header("te", "trailers")
-        .header(
-            "authorization",
-            format!("Bearer {}", server.admin().token.unwrap()),
-        )
-        .body(Body::new(
-            Full::new(Bytes::from(body)).map_err(|never| match never {}),
-        ))
-        .unwrap();
-    let mut channel = server.transports.channel.clone();
-    let answer = channel.ready().await.unwrap().call(request).await.unwrap();
-    let (parts, body) = answer.into_parts();
-    let trailers = body
-        .collect()
-        .await
-        .unwrap()
-        .trailers()
-        .cloned()
-        .unwrap_or_default();
-    let status = Status::from_header_map(&parts.headers).or_else(|| Status::from_header_map(&trailers));
-    Refused::from(status.expect("a status"))
-}
-
-fn frame(compressed: u8, length: u32, message: &[u8]) -> Vec<u8> {
-    let mut frame = BytesMut::new();
-    frame.put_u8(compressed);
-    frame.put_u32(length);
-    frame.put_slice(message);
-    frame.to_vec()
+    let answer = framed::send(server, framed::create(server), &[], body).await;
+    Refused::from(answer.grpc.expect("a status"))
 }
 
 async fn a_grpc_message_that_cannot_be_decoded_is_an_invalid_field(server: TestServer) {

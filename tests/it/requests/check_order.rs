@@ -18,17 +18,27 @@ async fn limited(db: Db) -> TestServer {
     TestServer::start_with(db, |config| config.quotas.tier2_per_minute = 1).await
 }
 
-/// Returns a POST that is wrong in the last `wrong` of these ways: media type, size, JSON.
+/// Returns a POST that is wrong in the last `wrong` of these ways: encoding, media type, size, JSON, timeout.
 async fn post(caller: &Caller<'_>, path: &str, wrong: usize) -> Answer {
-    let (media_type, body) = match wrong {
-        3 => ("text/plain", "x".repeat(2 << 20)),
-        2 => ("application/json", "x".repeat(2 << 20)),
-        1 => ("application/json", "x".to_owned()),
-        _ => ("application/json", spa().to_string()),
+    let media_type = if wrong >= 4 {
+        "text/plain"
+    } else {
+        "application/json"
     };
-    let request = caller
+    let body = match wrong {
+        3.. => "x".repeat(2 << 20),
+        2 => "x".to_owned(),
+        _ => spa().to_string(),
+    };
+    let mut request = caller
         .request(Method::POST, path)
         .header("content-type", media_type);
+    if wrong >= 5 {
+        request = request.header("content-encoding", "gzip");
+    }
+    if wrong >= 1 {
+        request = request.header("grpc-timeout", "5S").header("grpc-timeout", "6S");
+    }
     Answer::to(request.body(body)).await
 }
 
@@ -44,26 +54,32 @@ async fn the_first_failed_check_decides_the_response(db: Db) {
     assert_eq!(post(&writer, COLLECTION, 0).await.status, 201);
     let cases = [
         (
-            post(&nobody, "/api/core/nothing", 3).await,
+            post(&nobody, "/api/core/nothing", 5).await,
             404,
             "ROUTE_NOT_FOUND",
         ),
         (
-            post(&nobody, &format!("{COLLECTION}/x"), 3).await,
+            post(&nobody, &format!("{COLLECTION}/x"), 5).await,
             405,
             "METHOD_NOT_ALLOWED",
         ),
-        (post(&nobody, COLLECTION, 3).await, 401, "TOKEN_MISSING"),
-        (post(&invalid, COLLECTION, 3).await, 401, "TOKEN_INVALID"),
-        (post(&reader, COLLECTION, 3).await, 403, "SCOPE_MISSING"),
-        (post(&writer, COLLECTION, 3).await, 429, "RATE_LIMITED"),
+        (post(&nobody, COLLECTION, 5).await, 401, "TOKEN_MISSING"),
+        (post(&invalid, COLLECTION, 5).await, 401, "TOKEN_INVALID"),
+        (post(&reader, COLLECTION, 5).await, 403, "SCOPE_MISSING"),
+        (post(&writer, COLLECTION, 5).await, 429, "RATE_LIMITED"),
         (
-            post(&fresh("a"), COLLECTION, 3).await,
+            post(&fresh("a"), COLLECTION, 5).await,
+            415,
+            "UNSUPPORTED_CONTENT_ENCODING",
+        ),
+        (
+            post(&fresh("b"), COLLECTION, 4).await,
             415,
             "UNSUPPORTED_MEDIA_TYPE",
         ),
-        (post(&fresh("b"), COLLECTION, 2).await, 413, "BODY_TOO_LARGE"),
-        (post(&fresh("c"), COLLECTION, 1).await, 400, "MALFORMED_JSON"),
+        (post(&fresh("c"), COLLECTION, 3).await, 413, "BODY_TOO_LARGE"),
+        (post(&fresh("d"), COLLECTION, 2).await, 400, "MALFORMED_JSON"),
+        (post(&fresh("e"), COLLECTION, 1).await, 400, "INVALID_FIELD"),
     ];
     for (answer, status, code) in cases {
         assert_eq!((answer.status, answer.refused().codes()), (status, vec![code]));

@@ -118,6 +118,11 @@ async fn errors_of_requests_match_their_golden_files(server: TestServer) {
         post(admin, "<a/>").header("content-type", "text/xml"),
     )
     .await;
+    refused(
+        "UNSUPPORTED_CONTENT_ENCODING",
+        post(admin, spa().to_string()).header("content-encoding", "gzip"),
+    )
+    .await;
     refused("BODY_TOO_LARGE", post(admin, vec![b' '; (1 << 20) + 1])).await;
 }
 

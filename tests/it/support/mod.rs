@@ -7,6 +7,7 @@ pub(crate) mod caller;
 pub(crate) mod certs;
 pub(crate) mod collector;
 pub(crate) mod db;
+pub(crate) mod framed;
 pub(crate) mod golden;
 pub(crate) mod http;
 pub(crate) mod installed;

@@ -33,6 +33,28 @@ pub(crate) async fn send(addr: SocketAddr, request: &[u8]) -> (u16, String) {
     )
 }
 
+/// Writes bytes of which the server may read a part only, and returns the status and what arrives of the response.
+pub(crate) async fn send_part(addr: SocketAddr, request: &[u8]) -> (u16, String) {
+    let talk = async {
+        let (mut read, mut write) = TcpStream::connect(addr).await.unwrap().into_split();
+        let request = request.to_vec();
+        let writing = tokio::spawn(async move { write.write_all(&request).await.map(|()| write) });
+        let mut answer = Vec::new();
+        // A server that has closed the connection may reset it when more bytes come.
+        let _closed = read.read_to_end(&mut answer).await;
+        writing.abort();
+        String::from_utf8(answer).unwrap()
+    };
+    let answer = tokio::time::timeout(Duration::from_secs(20), talk)
+        .await
+        .expect("an answer in time");
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
+    (
+        status.unwrap_or_else(|| panic!("no answer but {answer:?}")),
+        answer,
+    )
+}
+
 /// Returns a POST of a body, with more header lines.
 pub(crate) fn post(path: &str, headers: &str, body: &[u8]) -> Vec<u8> {
     let head = format!(

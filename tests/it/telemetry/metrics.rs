@@ -1,5 +1,9 @@
 //! Metrics over OTLP, as the real binary exports them.
 
+use http::Request;
+use tonic::body::Body;
+use tower::{Service as _, ServiceExt as _};
+
 use crate::support::{
     Answer,
     collector::{Collector, Series},
@@ -114,6 +118,28 @@ async fn requests_are_measured_and_rate_limit_decisions_are_counted() {
         let call = series(&attributes, 1);
         assert!(calls.contains(&call), "{call:?} {calls:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_in_another_protocol_is_measured_and_logged_under_its_method() {
+    let mut measured = Measured::start(&[], &[]).await;
+    let method = "oauth_clients.v1.OAuthClientService/CreateOAuthClient";
+    let request =
+        Request::post(format!("http://localhost/{method}")).header("content-type", "application/json");
+    let mut channel = measured.served.transports().channel;
+    let request = request.body(Body::empty()).unwrap();
+    let answer = channel.ready().await.unwrap().call(request).await.unwrap();
+    assert_eq!(answer.status(), 415);
+    assert_eq!(measured.logged("UNSUPPORTED_MEDIA_TYPE"), 1);
+    measured.served.terminate().await;
+    assert_eq!(measured.served.exit_code().await, Some(0));
+    let attributes = [
+        ("rpc.method", method),
+        ("rpc.response.status_code", "INVALID_ARGUMENT"),
+        ("rpc.system.name", "grpc"),
+    ];
+    let calls = measured.collector.series("rpc.server.call.duration");
+    assert!(calls.contains(&series(&attributes, 1)), "{calls:?}");
 }
 
 const AWAY: &str = "Redis unavailable, each replica limits by itself";

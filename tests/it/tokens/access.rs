@@ -36,9 +36,12 @@ async fn a_request_without_a_token_is_challenged(server: TestServer) {
         assert_eq!(answer.status, 401);
         assert_eq!(answer.header("www-authenticate"), "Bearer");
     }
-    let two = format!("Bearer {token}");
-    let answer = list(&server, &[&two, &two]).await;
-    assert_eq!(answer.refused().codes(), ["TOKEN_INVALID"]);
+    let (bearer, other) = (format!("Bearer {token}"), "Bearer x");
+    for differing in [[&*bearer, other], [other, &bearer]] {
+        let answer = list(&server, &differing).await;
+        assert_eq!(answer.refused().codes(), ["TOKEN_INVALID"]);
+    }
+    assert_eq!(list(&server, &[&bearer, &bearer]).await.status, 200);
 
     let status = server
         .caller(None)
