@@ -112,15 +112,18 @@ mod tests {
     #[test]
     fn every_broken_rule_is_reported() {
         use UriRule::{
-            Backslash, DotSegment, EmptyHost, Fragment, SchemeNotAllowed, SpaceOrControl, Syntax, TooLong,
-            UserInfo, Wildcard,
+            Backslash, Character, DotSegment, EmptyHost, EmptyPort, EncodedHost, Fragment, NotAbsolute, Port,
+            SchemeNotAllowed, SpaceOrControl, Syntax, TooLong, UserInfo, Wildcard,
         };
         let long = format!("https://example.com/{}", "a".repeat(2_029));
         for (text, rules) in [
-            ("", vec![Syntax]),
-            ("/cb", vec![Syntax]),
-            ("https://example.com/é", vec![Syntax]),
-            ("https://example.com/<x>", vec![Syntax]),
+            ("", vec![NotAbsolute]),
+            ("/cb", vec![NotAbsolute]),
+            ("https://example.com/é", vec![Character('é')]),
+            ("https://example.com/<x>", vec![Character('<')]),
+            ("https://example.com:/cb", vec![EmptyPort]),
+            ("https://example.com:65536/cb", vec![Port]),
+            ("https://a%62c.example/cb", vec![EncodedHost]),
             ("https://example.com/cb#", vec![Fragment]),
             ("https://example.com/cb#a", vec![Fragment]),
             ("https://@example.com/cb", vec![UserInfo]),

@@ -1,5 +1,9 @@
 //! Texts for people: the name and the description of a client.
 
+use icu_properties::{
+    CodePointSetData,
+    props::{BidiControl, DefaultIgnorableCodePoint},
+};
 use thiserror::Error;
 
 use super::rules::broken_rules;
@@ -13,13 +17,13 @@ pub enum TextRule {
         /// The maximum length.
         max: usize,
     },
-    /// The text is empty, or only white space.
-    #[error("must contain a character that is not white space")]
+    /// The text is empty, or has only characters that show nothing, such as white space and zero-width characters.
+    #[error("must contain a character that shows")]
     Blank,
     /// The text has a character of the category Cc.
     #[error("must not contain control characters")]
     Control,
-    /// The text has one of U+202A to U+202E or U+2066 to U+2069, which could spoof a consent screen.
+    /// The text has a character of the property `Bidi_Control`, which could spoof a consent screen.
     #[error("must not contain bidirectional controls")]
     BidirectionalControl,
     /// The text has U+0000, which PostgreSQL cannot store.
@@ -37,7 +41,7 @@ pub fn check_name(name: &str) -> Vec<TextRule> {
     let max = MAX_NAME_CHARS;
     broken_rules([
         (name.chars().count() > max, TextRule::TooLong { max }),
-        (name.chars().all(char::is_whitespace), TextRule::Blank),
+        (!name.chars().any(shows), TextRule::Blank),
         (name.chars().any(char::is_control), TextRule::Control),
         (
             name.chars().any(is_bidirectional_control),
@@ -55,8 +59,16 @@ pub fn check_description(text: &str) -> Vec<TextRule> {
     ])
 }
 
+/// Returns `true` if a character has the property `Bidi_Control` (Unicode Standard Annex #9).
 fn is_bidirectional_control(character: char) -> bool {
-    matches!(character, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+    CodePointSetData::new::<BidiControl>().contains(character)
+}
+
+/// Returns `true` if a reader sees a character: it is not white space, not of the property `Default_Ignorable_Code_Point`
+/// (Unicode Standard Annex #44), and not the blank pattern of Braille.
+fn shows(character: char) -> bool {
+    let is_ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(character);
+    !character.is_whitespace() && !is_ignorable && character != '\u{2800}'
 }
 
 /// Lower-cases each code point on its own, so that a prefix of the text stays a prefix of the result: no final sigma, no
@@ -81,12 +93,24 @@ mod tests {
         for (name, rules) in [
             ("", vec![TextRule::Blank]),
             (" \u{3000}", vec![TextRule::Blank]),
+            ("\u{200B}", vec![TextRule::Blank]),
+            (
+                "\u{FEFF}\u{3164}\u{2800} \u{115F}\u{FFA0}\u{00AD}\u{2060}\u{E0020}",
+                vec![TextRule::Blank],
+            ),
             ("\n", vec![TextRule::Blank, TextRule::Control]),
             ("a\u{7f}", vec![TextRule::Control]),
             ("a\u{0}b", vec![TextRule::Control]),
             ("a\u{202E}b", vec![TextRule::BidirectionalControl]),
             ("a\u{2066}b", vec![TextRule::BidirectionalControl]),
-            ("a\u{200F}b", vec![]),
+            ("a\u{061C}b", vec![TextRule::BidirectionalControl]),
+            ("a\u{200E}b", vec![TextRule::BidirectionalControl]),
+            ("a\u{200F}b", vec![TextRule::BidirectionalControl]),
+            ("\u{200F}", vec![TextRule::Blank, TextRule::BidirectionalControl]),
+            // Joiners are part of scripts and of emoji.
+            ("a\u{200D}b", vec![]),
+            ("\u{2801}", vec![]),
+            ("\u{05D0}", vec![]),
         ] {
             assert_eq!(check_name(name), rules, "{name:?}");
         }

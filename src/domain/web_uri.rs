@@ -1,18 +1,39 @@
 //! URIs (RFC 3986), in particular those of a client's logo and home page.
 
-use fluent_uri::Uri;
+use fluent_uri::{Uri, pct_enc::EStr};
 use thiserror::Error;
 
 use super::{closed_set::one_of, rules::broken_rules};
 
 /// A rule for a URI.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum UriRule {
     /// The URI is too long.
     #[error("must be at most {MAX_URI_CHARS} characters")]
     TooLong,
-    /// The text is not an absolute URI of RFC 3986, which has ASCII characters only.
-    #[error("must be an absolute URI (RFC 3986)")]
+    /// The text has no scheme.
+    #[error("must be an absolute URI, which begins with a scheme such as https://")]
+    NotAbsolute,
+    /// The text has a character that no URI has in that place.
+    #[error("must not contain {0:?}: percent-encode it, or use Punycode in a host")]
+    Character(char),
+    /// A percent sign begins no escape.
+    #[error("must have two hexadecimal digits after each %")]
+    PercentEncoding,
+    /// The port is empty.
+    #[error("must have a port number after the colon, or no colon")]
+    EmptyPort,
+    /// The port is not a port number.
+    #[error("must have a port of 0 to 65535")]
+    Port,
+    /// The host is percent-encoded. Browsers decode it and other software does not.
+    #[error("must not have a percent-encoded host")]
+    EncodedHost,
+    /// The address in brackets is not one.
+    #[error("must have an IPv6 address between the brackets")]
+    IpLiteral,
+    /// The text is not a URI for another reason.
+    #[error("must follow the syntax of a URI (RFC 3986)")]
     Syntax,
     /// The scheme is not allowed.
     #[error("must be https, or http on {}", one_of(&LOOPBACK_HOSTS))]
@@ -44,6 +65,12 @@ pub enum UriRule {
     /// The path has a segment that is `.` or `..` before its first `;`, percent-encoded or not.
     #[error("must not have a path segment that is . or ..")]
     DotSegment,
+    /// The origin is not in the form that browsers send (RFC 6454 section 6.2), so it would never equal one.
+    #[error("must have the form that browsers send: {canonical}")]
+    NotCanonical {
+        /// The same origin in that form.
+        canonical: String,
+    },
     /// The URI has more than an origin (RFC 6454 section 6.1).
     #[error("must be a scheme, a host and optionally a port, and nothing else")]
     NotAnOrigin,
@@ -79,16 +106,62 @@ pub(super) fn check_length(text: &str) -> Vec<UriRule> {
 /// Parses an absolute URI. A port must be a port number, and a host must not be percent-encoded, because browsers decode
 /// it and other software does not.
 pub(super) fn parse(text: &str) -> Result<Uri<&str>, UriRule> {
-    let uri = Uri::parse(text).map_err(|_| UriRule::Syntax)?;
-    if let Some(authority) = uri.authority() {
-        let port_is_number = authority
-            .port()
-            .is_none_or(|port| port.as_str().parse::<u16>().is_ok());
-        if !port_is_number || authority.host().contains('%') {
-            return Err(UriRule::Syntax);
-        }
+    let uri = Uri::parse(text).map_err(|_| broken_syntax(text))?;
+    let Some(authority) = uri.authority() else {
+        return Ok(uri);
+    };
+    match authority.port().map(EStr::as_str) {
+        Some("") => return Err(UriRule::EmptyPort),
+        Some(port) if port.parse::<u16>().is_err() => return Err(UriRule::Port),
+        Some(_) | None => {}
+    }
+    if authority.host().contains('%') {
+        return Err(UriRule::EncodedHost);
     }
     Ok(uri)
+}
+
+/// Returns the rule of syntax that a text breaks, which is not a URI.
+fn broken_syntax(text: &str) -> UriRule {
+    if let Some(character) = text.chars().find(|character| !is_of_uris(*character)) {
+        return UriRule::Character(character);
+    }
+    let is_escape = |rest: &str| {
+        rest.get(..2)
+            .is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    };
+    if !text.split('%').skip(1).all(is_escape) {
+        return UriRule::PercentEncoding;
+    }
+    let Some(rest) = after_scheme(text) else {
+        return UriRule::NotAbsolute;
+    };
+    let authority = rest.strip_prefix("//").unwrap_or_default();
+    let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
+    let host_and_port = authority.rsplit('@').next().unwrap_or_default();
+    if host_and_port.starts_with('[') {
+        return UriRule::IpLiteral;
+    }
+    if let Some(bracket) = text.chars().find(|character| matches!(character, '[' | ']')) {
+        return UriRule::Character(bracket);
+    }
+    match host_and_port.split_once(':') {
+        Some((_, port)) if port.parse::<u16>().is_err() => UriRule::Port,
+        _ => UriRule::Syntax,
+    }
+}
+
+/// Returns `true` for the characters that a URI consists of (RFC 3986 section 2).
+fn is_of_uris(character: char) -> bool {
+    character.is_ascii_alphanumeric() || "-._~:/?#[]@!$&'()*+,;=%".contains(character)
+}
+
+/// Returns the part of a text behind its scheme and colon (RFC 3986 section 3.1).
+fn after_scheme(text: &str) -> Option<&str> {
+    let (scheme, rest) = text.split_once(':')?;
+    let in_scheme = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    (scheme.starts_with(|first: char| first.is_ascii_alphabetic()) && scheme.bytes().all(in_scheme))
+        .then_some(rest)
 }
 
 /// Returns `true` if the scheme is `https`, or `http` on a loopback host.
@@ -136,17 +209,37 @@ mod tests {
 
     #[test]
     fn any_other_uri_is_rejected_with_every_rule_it_breaks() {
-        use UriRule::{EmptyHost, SchemeNotAllowed, Syntax, TooLong, UserInfo};
+        use UriRule::{
+            Character, EmptyHost, EmptyPort, EncodedHost, IpLiteral, NotAbsolute, PercentEncoding, Port,
+            SchemeNotAllowed, Syntax, TooLong, UserInfo,
+        };
         let long = format!("https://example.com/{}", "a".repeat(2_029));
         for (text, rules) in [
-            ("logo.png", vec![Syntax]),
-            ("//example.com/", vec![Syntax]),
-            ("https://exämple.com/", vec![Syntax]),
-            ("https://example.com/a b", vec![Syntax]),
-            ("https://example.com/%zz", vec![Syntax]),
-            ("https://example.com:/", vec![Syntax]),
-            ("https://example.com:99999/", vec![Syntax]),
-            ("https://ex%61mple.com/", vec![Syntax]),
+            ("logo.png", vec![NotAbsolute]),
+            ("//example.com/", vec![NotAbsolute]),
+            ("https//example.com/", vec![NotAbsolute]),
+            ("://example.com/", vec![NotAbsolute]),
+            ("1https://example.com/", vec![NotAbsolute]),
+            ("https://exämple.com/", vec![Character('ä')]),
+            ("https://example.com/a b", vec![Character(' ')]),
+            ("https://example.com/<a>", vec![Character('<')]),
+            ("https://example.com/a|b", vec![Character('|')]),
+            ("https://example.com/\"a", vec![Character('"')]),
+            ("https://example.com/[a]", vec![Character('[')]),
+            ("https://example.com/%zz", vec![PercentEncoding]),
+            ("https://example.com/%2", vec![PercentEncoding]),
+            ("https://example.com/%", vec![PercentEncoding]),
+            ("https://example.com:/", vec![EmptyPort]),
+            ("https://example.com:99999/", vec![Port]),
+            ("https://example.com:65536/", vec![Port]),
+            ("https://example.com:a/", vec![Port]),
+            ("https://example.com:80:80/", vec![Port]),
+            ("https://[::1/", vec![IpLiteral]),
+            ("https://[::g]/", vec![IpLiteral]),
+            ("https://[127.0.0.1]/", vec![IpLiteral]),
+            ("https://a@b@example.com/", vec![Syntax]),
+            ("https://example.com/#a#b", vec![Syntax]),
+            ("https://ex%61mple.com/", vec![EncodedHost]),
             ("https:///logo.png", vec![EmptyHost]),
             ("https:logo.png", vec![EmptyHost]),
             ("http://example.com/", vec![SchemeNotAllowed]),

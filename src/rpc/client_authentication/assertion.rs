@@ -26,6 +26,14 @@ pub(super) async fn authenticate(
         let detail = "must have at least one name of the authorization server";
         return Err(Failure::field(ErrorReason::InvalidField, "clientAssertion.audiences", detail).into());
     }
+    if let Some(blank) = credential
+        .audiences
+        .iter()
+        .position(|name| name.trim().is_empty())
+    {
+        let field = format!("clientAssertion.audiences[{blank}]");
+        return Err(Failure::field(ErrorReason::InvalidField, field, "must not be blank").into());
+    }
     let assertion = ClientAssertion::parse(&credential.jwt)?;
     record_client(assertion.client_id());
     if !client_id.is_empty() && client_id != assertion.client_id().as_str() {

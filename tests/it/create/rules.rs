@@ -17,6 +17,7 @@ on_each_database![
     private_key_material_is_refused_on_both_transports,
     an_invalid_client_is_not_stored,
     a_client_has_at_most_256_kib,
+    an_error_says_what_is_wrong_with_a_uri,
 ];
 
 const FIELD: &str = "INVALID_FIELD";
@@ -49,7 +50,9 @@ async fn a_violation_names_its_member(server: TestServer) {
         (json!({"clientName": " \u{3000}"}), "clientName"),
         (json!({"clientName": "é".repeat(257)}), "clientName"),
         (json!({"clientName": "a\u{7}b"}), "clientName"),
+        (json!({"clientName": "\u{200b}\u{2800}"}), "clientName"),
         (json!({"clientName": "a\u{202e}b"}), "clientName"),
+        (json!({"clientName": "a\u{200f}b"}), "clientName"),
         (json!({"clientName": "a\u{2066}b"}), "clientName"),
         (json!({"description": "é".repeat(2_049)}), "description"),
         (json!({"logoUri": "http://a.example/"}), "logoUri"),
@@ -99,6 +102,10 @@ async fn a_violation_names_its_member(server: TestServer) {
         ),
         (
             json!({"allowedOrigins": ["https://a.example/"]}),
+            "allowedOrigins[0]",
+        ),
+        (
+            json!({"allowedOrigins": ["https://A.example"]}),
             "allowedOrigins[0]",
         ),
         (json!({"allowedOrigins": ["null"]}), "allowedOrigins[0]"),
@@ -329,6 +336,52 @@ async fn an_invalid_client_is_not_stored(server: TestServer) {
     let list = server.admin().list(Transport::Rest, json!({})).await.unwrap();
     assert_eq!(list["data"], json!([]));
     assert_eq!(server.db.number("SELECT count(*) FROM oauth_clients").await, 0);
+}
+
+async fn an_error_says_what_is_wrong_with_a_uri(server: TestServer) {
+    let admin = server.admin();
+    for (member, uri, detail) in [
+        (
+            "redirectUris",
+            "https://example.com:/cb",
+            "must have a port number after the colon, or no colon",
+        ),
+        (
+            "redirectUris",
+            "https://example.com:65536/cb",
+            "must have a port of 0 to 65535",
+        ),
+        (
+            "redirectUris",
+            "https://a%62c.example/cb",
+            "must not have a percent-encoded host",
+        ),
+        (
+            "redirectUris",
+            "https://example.com/%zz",
+            "must have two hexadecimal digits after each %",
+        ),
+        (
+            "redirectUris",
+            "example.com/cb",
+            "must be an absolute URI, which begins with a scheme such as https://",
+        ),
+        (
+            "allowedOrigins",
+            "https://Qlik.com:443",
+            "must have the form that browsers send: https://qlik.com",
+        ),
+    ] {
+        for transport in Transport::BOTH {
+            let client = with(web(), json!({member: [uri]}));
+            let refused = admin
+                .call(transport, "CreateOAuthClient", client)
+                .await
+                .unwrap_err();
+            let expected = (FIELD.to_owned(), format!("{member}[0]: {detail}"));
+            assert_eq!(refused.errors, [expected], "{uri}");
+        }
+    }
 }
 
 /// Returns redirect URIs of 2,048 characters.
