@@ -221,7 +221,9 @@ async fn fill(url: &DatabaseUrl, clients: u64, tenants: u64) -> Outcome<Measured
                 let batch: Outcome<Vec<Client>> = (start..share.min(start + BATCH))
                     .map(|index| client(&tenant, number, index))
                     .collect();
-                store.insert_clients(&tenant, &batch?).await?;
+                store
+                    .insert_clients(&tenant, &batch?, &Subject::parse("measuring")?)
+                    .await?;
             }
         }
     }

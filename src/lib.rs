@@ -40,5 +40,5 @@ pub mod rpc;
 pub mod server;
 mod single_header;
 pub mod store;
-mod telemetry;
+pub mod telemetry;
 mod tls;

@@ -2,6 +2,12 @@
 
 use std::{process::ExitCode, time::Duration};
 
+use mimalloc::MiMalloc;
+
+/// A request makes many short-lived allocations on several threads, which the system's allocator is slow at.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
 /// The maximum time that the end of the process waits for blocking work, such as a read from a network file system that is
 /// gone.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);

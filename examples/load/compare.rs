@@ -2,6 +2,8 @@
 
 use std::{num::NonZeroU64, sync::Arc, time::Duration};
 
+use oauth_clients::store::MemoryReads;
+
 use crate::{
     connection::{Connection, Transport},
     no_op::{self, NoOp},
@@ -32,6 +34,8 @@ pub(crate) struct Plan {
 pub(crate) struct Compared {
     pub(crate) operation: Measured,
     pub(crate) no_op: Measured,
+    /// The share of the operation's reads that memory answered; `None` if it read nothing that memory could answer.
+    pub(crate) hit_rate: Option<f64>,
 }
 
 /// Measures an operation and the no-op, slice by slice.
@@ -70,7 +74,9 @@ pub(crate) async fn compare(
     let mut compared = Compared {
         operation: Measured::default(),
         no_op: Measured::default(),
+        hit_rate: None,
     };
+    let before = registry.serving.memory_reads();
     for _ in 0..SLICES {
         compared
             .operation
@@ -78,6 +84,7 @@ pub(crate) async fn compare(
         let measured = run(&bare, &same, |_| true, plan.how, lasts).await?;
         compared.no_op.add(measured);
     }
+    compared.hit_rate = hit_rate(before, registry.serving.memory_reads());
     Ok(compared)
 }
 
@@ -88,6 +95,12 @@ fn same_call(operation: Operation, world: &Arc<World>) -> Outcome<Calls> {
         call.path = no_op::PATH.parse()?;
     }
     Ok(Arc::new(move |_| Some(call.clone())))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "the share is rounded in the table")]
+fn hit_rate(before: MemoryReads, after: MemoryReads) -> Option<f64> {
+    let (hits, all) = (after.hits - before.hits, after.all - before.all);
+    (all > 0).then(|| hits as f64 / all as f64)
 }
 
 fn rate_of(measured: &Measured) -> u64 {

@@ -29,6 +29,7 @@ mod world;
 use std::{num::NonZeroU64, sync::Arc, time::Duration};
 
 use clap::{Parser, ValueEnum as _, value_parser};
+use mimalloc::MiMalloc;
 use oauth_clients::store::DatabaseUrl;
 use tokio::runtime::Runtime;
 
@@ -41,6 +42,10 @@ use self::{
     world::World,
 };
 
+/// The allocator of the binary.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
 /// Measures throughput and latency under load.
 #[derive(Debug, Parser)]
 struct Args {
@@ -50,6 +55,9 @@ struct Args {
     /// Number of clients of the tenant.
     #[arg(long, default_value_t = 1_000, value_parser = value_parser!(u32).range(1..))]
     clients: u32,
+    /// Number of clients that the requests are about [default: all].
+    #[arg(long, value_parser = value_parser!(u32).range(1..))]
+    hot: Option<u32>,
     /// Number of connections.
     #[arg(long, default_value_t = 4, value_parser = value_parser!(u16).range(1..))]
     connections: u16,
@@ -81,7 +89,9 @@ fn main() -> Outcome<()> {
 }
 
 async fn measure(args: &Args, registry: &Registry, no_op: &NoOp) -> Outcome<()> {
-    let world = Arc::new(World::create(registry, usize::try_from(args.clients)?).await?);
+    let hot = args.hot.unwrap_or(args.clients);
+    let world = World::create(registry, usize::try_from(args.clients)?, usize::try_from(hot)?).await?;
+    let world = Arc::new(world);
     let plan = plan(args);
     print(&title(args, registry));
     print(table::HEAD);
@@ -114,9 +124,10 @@ fn title(args: &Args, registry: &Registry) -> String {
         format!("open loop of {rate} calls a second")
     });
     format!(
-        "{}, {} clients, {how}, {} connections with {} calls in flight each, {} s\n",
+        "{}, {} clients, {} hot, {how}, {} connections with {} calls in flight each, {} s\n",
         registry.database_name(),
         args.clients,
+        args.hot.unwrap_or(args.clients),
         args.connections,
         args.in_flight,
         args.seconds,

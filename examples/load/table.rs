@@ -5,16 +5,19 @@ use std::time::Duration;
 use crate::{compare::Compared, run::Measured, support::Outcome};
 
 pub(crate) const HEAD: &str = "\
-| operation | calls/s | p50 | p90 | p99 | p99.9 | max | no-op calls/s | no-op p50 | ratio of calls/s | ratio of p50 |
-| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |";
+| operation | calls/s | p50 | p90 | p99 | p99.9 | max | no-op calls/s | no-op p50 | ratio of calls/s | ratio of p50 | from memory |
+| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |";
 
 /// Returns a row of the table.
 pub(crate) fn row(name: &str, compared: Compared) -> Outcome<String> {
     let (real, bare) = (Figures::of(compared.operation)?, Figures::of(compared.no_op)?);
     let percentiles = real.percentiles.map(milliseconds).join(" | ");
+    let hit_rate = compared
+        .hit_rate
+        .map_or("-".to_owned(), |rate| format!("{:.1} %", rate * 100.0));
     let ([median, ..], [bare_median, ..]) = (real.percentiles, bare.percentiles);
     Ok(format!(
-        "| {name} | {:.0} | {percentiles} | {:.0} | {} | {:.2} | {:.1} |",
+        "| {name} | {:.0} | {percentiles} | {:.0} | {} | {:.2} | {:.1} | {hit_rate} |",
         real.calls_a_second,
         bare.calls_a_second,
         milliseconds(bare_median),

@@ -10,7 +10,8 @@ use crate::{
 /// A tenant and its clients.
 pub(crate) struct World {
     pub(crate) tenant: TenantId,
-    clients: Vec<Seeded>,
+    /// Those that requests are about.
+    hot: Vec<Seeded>,
     /// The id of the client whose key is `signer`.
     pub(crate) signing_client: String,
     pub(crate) signer: Signer,
@@ -23,34 +24,40 @@ pub(crate) struct Seeded {
 }
 
 impl World {
-    /// Fills the database with a new tenant.
-    pub(crate) async fn create(registry: &Registry, clients: usize) -> Outcome<Self> {
+    /// Fills the database with a new tenant, whose first clients are `hot`.
+    pub(crate) async fn create(registry: &Registry, clients: usize, hot: usize) -> Outcome<Self> {
         let tenant = support::new_tenant()?;
         let signer = Signer::generate()?;
         let signing = signing_client(&tenant, &signer)?;
         let signing_client = signing.id.to_string();
+        let store = &registry.serving;
         let (mut rows, mut seeded) = (vec![signing], Vec::new());
         for number in 0..clients {
             let (client, secret) = seed::register(&tenant, seed::draft(number))?;
             let id = client.id.to_string();
-            seeded.push(Seeded { id, secret });
+            if number < hot {
+                seeded.push(Seeded { id, secret });
+            }
             rows.push(client);
+            if rows.len() == seed::BATCH {
+                seed::insert(store, &tenant, &rows).await?;
+                rows.clear();
+            }
         }
-        let store = registry.store().await?;
-        seed::insert(&store, &tenant, &rows).await?;
-        store.close().await;
+        seed::insert(store, &tenant, &rows).await?;
+        store.analyze().await?;
         Ok(Self {
             tenant,
-            clients: seeded,
+            hot: seeded,
             signing_client,
             signer,
         })
     }
 
-    /// Returns the clients in turn.
+    /// Returns the hot clients in turn.
     pub(crate) fn client(&self, number: u64) -> Option<&Seeded> {
-        let place = number % u64::try_from(self.clients.len()).ok()?.max(1);
-        self.clients.get(usize::try_from(place).ok()?)
+        let place = number % u64::try_from(self.hot.len()).ok()?.max(1);
+        self.hot.get(usize::try_from(place).ok()?)
     }
 }
 

@@ -118,10 +118,10 @@ pub(crate) async fn cases(registry: &Registry, clients: u32) -> Outcome<(Vec<Cas
             }
         }
     }
-    let store = registry.store().await?;
-    seed::insert(&store, &tenant, &rows).await?;
-    seed::insert(&store, &other, &other_rows).await?;
-    store.close().await;
+    let store = &registry.serving;
+    seed::insert(store, &tenant, &rows).await?;
+    seed::insert(store, &other, &other_rows).await?;
+    store.analyze().await?;
     Ok((cases, tenant))
 }
 

@@ -16,9 +16,13 @@ use oauth_clients::{
     limits::Quotas,
     server::Server,
     store::{DatabaseUrl, Store},
+    telemetry::json_lines,
 };
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
+use tracing_subscriber::{
+    Layer as _, filter::LevelFilter, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
 use uuid::Uuid;
 
 pub(crate) use self::output::{Outcome, print};
@@ -31,6 +35,8 @@ pub(crate) const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOC
 pub(crate) struct Registry {
     /// The addresses of the gRPC and the REST transport.
     pub(crate) transports: [SocketAddr; 2],
+    /// The store of the server, with its memory.
+    pub(crate) serving: Store,
     database: DatabaseUrl,
     key: DevKey,
     _files: TempDir,
@@ -47,10 +53,8 @@ pub(crate) fn server_threads() -> io::Result<Runtime> {
 
 /// Formats log lines as in production and discards them, so that no terminal or disk is measured.
 fn discard_log() {
-    tracing_subscriber::fmt()
-        .json()
-        .with_max_level(tracing::Level::INFO)
-        .with_writer(io::sink)
+    tracing_subscriber::registry()
+        .with(json_lines(io::sink).with_filter(LevelFilter::INFO))
         .init();
 }
 
@@ -73,18 +77,15 @@ impl Registry {
         .await?;
         let rest = server.rest_addr().ok_or("the REST transport is closed")?;
         let transports = [server.grpc_addr(), rest];
+        let serving = server.store().clone();
         tokio::spawn(server.run(std::future::pending()));
         Ok(Self {
             transports,
+            serving,
             database,
             key,
             _files: files,
         })
-    }
-
-    /// Opens the database, for filling it.
-    pub(crate) async fn store(&self) -> Outcome<Store> {
-        Ok(Store::connect(&self.database, None).await?)
     }
 
     /// Returns the name of the database in a table.

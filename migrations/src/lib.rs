@@ -6,6 +6,7 @@ use sea_orm_migration::{async_trait::async_trait, prelude::ColumnDef, sea_orm::D
 mod m20261123_000001_create_clients;
 mod m20261123_000002_index_clients;
 mod m20261123_000003_create_used_assertions;
+mod m20261125_000004_create_changes;
 
 /// All steps, in order.
 #[derive(Debug)]
@@ -18,6 +19,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000001_create_clients::Migration),
             Box::new(m20261123_000002_index_clients::Migration),
             Box::new(m20261123_000003_create_used_assertions::Migration),
+            Box::new(m20261125_000004_create_changes::Migration),
         ]
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     auth::dev_key::DevKeyError,
     config::{MAX_ASSERTION_LIFETIMES, MIN_JWKS_REFRESH},
     server::ServerError,
-    store::{ClaimError, StoreError},
+    store::{ClaimError, FenceError, StoreError},
     telemetry::TelemetryError,
     tls::TlsError,
 };
@@ -31,6 +31,8 @@ pub(super) enum CliError {
     Server(#[from] ServerError),
     #[error("the database cannot be used")]
     Store(#[from] StoreError),
+    #[error("the database cannot be used")]
+    Fence(#[from] FenceError),
     #[error("the database cannot be used")]
     Claim(#[from] ClaimError),
     #[error(transparent)]

@@ -9,7 +9,7 @@ use super::{
     CliError,
     args::{ConfigArgs, DataDirArgs, DatabaseArgs},
 };
-use crate::store::{Claim, ClaimError, DatabaseUrl, MigrationState, Store};
+use crate::store::{Claim, ClaimError, DatabaseUrl, Fence, MigrationState, Store};
 
 /// The time that the command waits for another process that uses the database before it says so.
 const QUIET_WAIT: Duration = Duration::from_secs(1);
@@ -22,6 +22,10 @@ pub(super) struct Migrate {
     data_dir: DataDirArgs,
     #[command(flatten)]
     database: DatabaseArgs,
+    /// Time for which servers may answer from memory, and for which they hold back the acknowledgement of a change: 0 to
+    /// 2s, and 0 for no memory. Set it with `up` while no server runs [initially 100ms, or 0 if there are clients already].
+    #[arg(long, env = "OAUTH_CLIENTS_CACHE_FENCE", value_name = "DURATION")]
+    cache_fence: Option<Fence>,
     #[arg(value_enum, default_value = "up")]
     action: Action,
 }
@@ -42,6 +46,9 @@ impl Migrate {
                 let claim = claim(&url).await?;
                 let store = Store::connect(&url, None).await?;
                 store.migrate(&claim).await?;
+                if let Some(fence) = self.cache_fence {
+                    store.set_fence(fence, &claim).await?;
+                }
                 store
             }
             Action::Status => Store::connect(&url, None).await?,

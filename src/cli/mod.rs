@@ -51,7 +51,7 @@ enum Command {
 
 /// Runs the command that the arguments name.
 pub async fn run(args: Vec<OsString>) -> ExitCode {
-    match parse_and_run(args).await {
+    match Box::pin(parse_and_run(args)).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(CliError::Usage(error)) => {
             let code = u8::try_from(error.exit_code()).unwrap_or(2);

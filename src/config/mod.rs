@@ -11,6 +11,8 @@ use std::{
     time::Duration,
 };
 
+use bytesize::ByteSize;
+
 pub(crate) use self::issuer::{DEFAULT_JWKS_REFRESH, MIN_JWKS_REFRESH};
 pub use self::{
     issuer::{ExternalIssuer, Issuer},
@@ -27,6 +29,8 @@ use crate::{
 pub(crate) const DEFAULT_GRPC_ADDR: SocketAddr = loopback(50051);
 /// The default of [`ServerConfig::rest_addr`].
 pub(crate) const DEFAULT_REST_ADDR: SocketAddr = loopback(8080);
+/// The default of [`ServerConfig::cache_size`].
+pub(crate) const DEFAULT_CACHE_SIZE: ByteSize = ByteSize::mib(256);
 /// The default of [`ServerConfig::call_timeout`].
 pub(crate) const DEFAULT_CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// The default of [`ServerConfig::max_assertion_lifetime`].
@@ -59,6 +63,8 @@ pub struct ServerConfig {
     /// The maximum number of database connections: on PostgreSQL of all, on SQLite of those that read. `None` for a
     /// number that suits the kind of database.
     pub database_connections: Option<NonZeroU32>,
+    /// The maximum size of the clients in memory; 0 for none.
+    pub cache_size: ByteSize,
     /// Migrates a PostgreSQL schema at startup. A SQLite file is always migrated.
     pub migrate: bool,
     /// The issuer whose bearer tokens are accepted.
@@ -89,6 +95,7 @@ impl ServerConfig {
             public_url: None,
             database_url,
             database_connections: None,
+            cache_size: DEFAULT_CACHE_SIZE,
             migrate: false,
             quotas: Quotas::default(),
             redis_url: None,

@@ -6,7 +6,7 @@
 //! 1. values: identifiers, texts, URIs, keys, JWTs and closed sets, each with the rules for it
 //! 2. `violation`: the broken rules of a request
 //! 3. `metadata` and `patch`: the part of a client that an administrator maintains, and changes of it
-//! 4. `client`: a client as a whole
+//! 4. `client`: a client as a whole, and `change_type`
 //! 5. `filter`, `sort`, `page` and `cursor`: lists of clients
 
 mod closed_set;
@@ -37,6 +37,8 @@ pub mod patch;
 
 pub mod assertion;
 pub mod client;
+
+pub mod change_type;
 
 pub mod cursor;
 pub mod filter;

@@ -62,19 +62,6 @@ pub struct PageRequest {
     pub count: bool,
 }
 
-/// A page of a list.
-#[derive(Debug, Clone, Default)]
-pub struct Page {
-    /// The clients.
-    pub clients: Vec<Client>,
-    /// The start of the next page, if a client follows.
-    pub next: Option<Position>,
-    /// The end of the previous page, if a client precedes.
-    pub prev: Option<Position>,
-    /// The number of clients of the whole list, if it was requested.
-    pub total: Option<u64>,
-}
-
 impl List {
     /// Returns the position of a client in this list, which excludes the client itself.
     pub fn position(&self, client: &Client) -> Position {

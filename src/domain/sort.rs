@@ -51,7 +51,7 @@ pub struct Sort {
 pub struct InvalidSort;
 
 /// The value by which a client is sorted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SortValue {
     /// Compared by code point.
     Text(String),

@@ -23,11 +23,13 @@ mod transcode;
 
 use std::{
     convert::Infallible,
+    fmt,
+    pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
-use futures_util::{FutureExt as _, future::BoxFuture};
+use futures_util::future::BoxFuture;
 use http::{Request, Response, Uri};
 use tonic::{Status, body::Body};
 use tower::Service;
@@ -37,7 +39,7 @@ pub(crate) use self::host::require_host;
 use self::{
     drain::DrainOnDrop,
     matched::{MatchOutcome, Matched, RequireMatch},
-    transcode::{BoxRouter, Transcode},
+    transcode::{BoxRouter, transcoder},
 };
 use crate::{
     pb::Protos,
@@ -68,7 +70,7 @@ impl Gateway {
         Ok(Self {
             protos,
             bindings: Arc::new(Bindings::read(protos)?),
-            stack: stack(config, RequireMatch, Transcode::new(router)),
+            stack: stack(config, RequireMatch, transcoder(router)),
         })
     }
 
@@ -102,19 +104,39 @@ impl Gateway {
 impl Service<Request<axum::body::Body>> for Gateway {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+    type Future = ResponseFuture;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.stack.poll_ready(cx)
     }
 
     fn call(&mut self, request: Request<axum::body::Body>) -> Self::Future {
-        let protos = self.protos;
         let matched = self.matched(request);
-        self.stack
-            .call(matched)
-            .map(|Ok(response)| Ok(response::finish(protos, response)))
-            .boxed()
+        ResponseFuture {
+            protos: self.protos,
+            inner: self.stack.call(matched),
+        }
+    }
+}
+
+/// The future of a response, which becomes one of REST.
+pub struct ResponseFuture {
+    protos: &'static Protos,
+    inner: BoxFuture<'static, Result<Response<Body>, Infallible>>,
+}
+
+impl fmt::Debug for ResponseFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}
+
+impl Future for ResponseFuture {
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Ok(response) = ready!(self.inner.as_mut().poll(cx));
+        Poll::Ready(Ok(response::finish(self.protos, response)))
     }
 }
 

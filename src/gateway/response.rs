@@ -13,7 +13,7 @@ use tonic::{Status, body::Body};
 use super::{envelope, headers};
 use crate::{
     pb::{Method, Protos},
-    rpc::frame,
+    rpc::{encoded::EncodedResponse, frame},
 };
 
 /// An invalid response of the gRPC router, which is a bug.
@@ -36,10 +36,7 @@ pub(super) fn success(
     metadata: &HeaderMap,
     body: Bytes,
 ) -> Result<Response<Body>, InvalidResponse> {
-    let message = DynamicMessage::decode(
-        method.descriptor.output(),
-        frame::decode(body).ok_or(InvalidResponse::Frame)?,
-    )?;
+    let message = decode(method, body)?;
     let policy = &method.policy;
     let is_empty = message.fields().next().is_none();
     let mut response =
@@ -48,12 +45,42 @@ pub(super) fn success(
             *response.status_mut() = StatusCode::NO_CONTENT;
             response
         } else {
-            let mut json = serde_json::Serializer::new(Vec::new());
-            message.serialize_with_options(&mut json, &SerializeOptions::new().skip_default_fields(false))?;
-            json_response(policy.success_status, Bytes::from(json.into_inner()))
+            json_response(policy.success_status, json(&message)?)
         };
     response.headers_mut().extend(headers::headers(metadata));
     Ok(response)
+}
+
+/// Returns the response of a successful method whose message is encoded already. Its JSON is made once.
+pub(super) fn encoded(
+    method: &Method,
+    metadata: &HeaderMap,
+    encoded: &EncodedResponse,
+) -> Result<Response<Body>, InvalidResponse> {
+    let EncodedResponse::Client(client) = encoded else {
+        return success(method, metadata, encoded.frame().clone());
+    };
+    let json = if let Some(json) = client.json.get() {
+        json.clone()
+    } else {
+        let json = json(&decode(method, client.frame.clone())?)?;
+        client.json.get_or_init(|| json).clone()
+    };
+    let mut response = json_response(method.policy.success_status, json);
+    response.headers_mut().extend(headers::headers(metadata));
+    Ok(response)
+}
+
+fn decode(method: &Method, body: Bytes) -> Result<DynamicMessage, InvalidResponse> {
+    let message = frame::decode(body).ok_or(InvalidResponse::Frame)?;
+    Ok(DynamicMessage::decode(method.descriptor.output(), message)?)
+}
+
+fn json(message: &DynamicMessage) -> Result<Bytes, InvalidResponse> {
+    let mut json = serde_json::Serializer::new(Vec::new());
+    message.serialize_with_options(&mut json, &SerializeOptions::new().skip_default_fields(false))?;
+    // Memory may keep it, so it takes no more room than it needs.
+    Ok(Bytes::from(json.into_inner().into_boxed_slice()))
 }
 
 fn json_response(status: StatusCode, json: Bytes) -> Response<Body> {

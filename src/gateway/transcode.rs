@@ -1,18 +1,12 @@
 //! The innermost service of the REST transport: reads the message of a request, calls the gRPC router with it, and
 //! translates the response.
 
-use std::{
-    convert::Infallible,
-    mem,
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::{convert::Infallible, sync::Arc};
 
-use futures_util::{FutureExt as _, future::BoxFuture};
 use http::{HeaderValue, Method as HttpMethod, Request, Response, header};
 use http_body_util::{BodyExt as _, Full};
 use tonic::{Code, Status, body::Body};
-use tower::{Service, ServiceExt as _, util::BoxCloneSyncService};
+use tower::{ServiceExt as _, util::BoxCloneSyncService};
 
 use super::{
     body,
@@ -21,40 +15,21 @@ use super::{
     request,
     response::{self, InvalidResponse},
 };
-use crate::rpc::{failure::Failure, frame};
+use crate::rpc::{failure::Failure, frame, stack::HttpService};
 
 /// The gRPC router.
 pub(super) type BoxRouter = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
 
-/// Responds to matched requests by calling the gRPC router. Errors stay gRPC errors.
-#[derive(Debug, Clone)]
-pub(super) struct Transcode {
-    router: BoxRouter,
-}
-
-impl Transcode {
-    pub(super) fn new(router: BoxRouter) -> Self {
-        Self { router }
-    }
-}
-
-impl Service<Request<DrainOnDrop>> for Transcode {
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.router.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request<DrainOnDrop>) -> Self::Future {
-        // Only the original was polled ready, so the clone stays behind.
-        let clone = self.router.clone();
-        let router = mem::replace(&mut self.router, clone);
-        transcode(router, request)
-            .map(|result| Ok(result.unwrap_or_else(|failure| Status::from(failure).into_http())))
-            .boxed()
-    }
+/// Returns the service that responds to matched requests by calling the gRPC router. Errors stay gRPC errors.
+pub(super) fn transcoder(router: BoxRouter) -> impl HttpService<DrainOnDrop> + Clone + Sync {
+    tower::service_fn(move |request| {
+        let response = transcode(router.clone(), request);
+        async {
+            Ok(response
+                .await
+                .unwrap_or_else(|failure| Status::from(failure).into_http()))
+        }
+    })
 }
 
 async fn transcode(router: BoxRouter, request: Request<DrainOnDrop>) -> Result<Response<Body>, Failure> {
@@ -79,6 +54,10 @@ async fn transcode(router: BoxRouter, request: Request<DrainOnDrop>) -> Result<R
 
 async fn respond(matched: &Matched, response: Response<Body>) -> Result<Response<Body>, InvalidResponse> {
     let (parts, body) = response.into_parts();
+    let method = matched.binding.method;
+    if let Some(encoded) = parts.extensions.get() {
+        return response::encoded(method, &parts.headers, encoded);
+    }
     let body = body.collect().await?;
     // An error after the headers is in the trailers.
     if let Some(status) = body.trailers().and_then(Status::from_header_map)
@@ -86,5 +65,5 @@ async fn respond(matched: &Matched, response: Response<Body>) -> Result<Response
     {
         return Ok(status.into_http());
     }
-    response::success(matched.binding.method, &parts.headers, body.to_bytes())
+    response::success(method, &parts.headers, body.to_bytes())
 }

@@ -16,8 +16,14 @@ pub(crate) fn encode(message: &impl Message) -> Bytes {
     frame.put_u8(0);
     // Messages are made from bodies of about 1 MiB at most, so the length fits.
     frame.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
-    frame.put_slice(&message.encode_to_vec());
+    // The buffer has the room and would grow, so this never fails.
+    let _encoded = message.encode(&mut frame);
     frame.freeze()
+}
+
+/// Returns the message of a frame of this server.
+pub(crate) fn message(frame: &Bytes) -> Option<Bytes> {
+    (frame.len() >= HEADER_BYTES).then(|| frame.slice(HEADER_BYTES..))
 }
 
 /// Returns the message of a body, or `None` if the body is not exactly one uncompressed frame.

@@ -2,6 +2,7 @@
 
 pub mod client_authentication;
 pub mod convert;
+pub(crate) mod encoded;
 mod environment;
 pub mod failure;
 pub(crate) mod frame;

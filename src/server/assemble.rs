@@ -33,7 +33,7 @@ struct Api {
 
 impl Server {
     /// Starts the transports and the background tasks.
-    pub(super) async fn assemble(self) -> Result<Running, ServerError> {
+    pub(super) async fn assemble(mut self) -> Result<Running, ServerError> {
         let (health, health_service) = tonic_health::server::health_reporter();
         let routes = self.routes(health_service)?;
         let tls = self.tls.as_ref();
@@ -58,6 +58,7 @@ impl Server {
         };
         let upkeep = Upkeep {
             store: self.database.store.clone(),
+            watch: self.database.watch.take(),
             keys,
             keeper,
             readiness: readiness.clone(),

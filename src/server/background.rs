@@ -9,7 +9,7 @@ use super::{
 use crate::{
     auth::{IssuerKeys, KeyKeeper},
     limits::RateLimiter,
-    store::Store,
+    store::{Store, Watch},
     tls::ListenerTls,
 };
 
@@ -17,6 +17,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Upkeep {
     pub(super) store: Store,
+    pub(super) watch: Option<Watch>,
     pub(super) keys: IssuerKeys,
     pub(super) keeper: Option<KeyKeeper>,
     pub(super) readiness: Readiness,
@@ -39,6 +40,9 @@ impl Upkeep {
         let mut upkeep = JoinSet::new();
         upkeep.spawn(purge_assertions(self.store));
         upkeep.spawn(self.limiter.purge_full());
+        if let Some(watch) = self.watch {
+            upkeep.spawn(watch.run());
+        }
         if let Some(keeper) = self.keeper {
             upkeep.spawn(keeper.run());
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::ServerError;
 use crate::{
     config::ServerConfig,
-    store::{Claim, MigrationState, Store},
+    store::{Claim, MigrationState, Store, Watch},
 };
 
 /// The maximum time that a server waits for another process that uses its SQLite file, such as its predecessor.
@@ -15,6 +15,8 @@ const CLAIM_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Database {
     pub(super) store: Store,
+    /// Keeps the memory of the store coherent; taken when the server runs.
+    pub(super) watch: Option<Watch>,
     claim: Claim,
 }
 
@@ -44,12 +46,24 @@ impl Database {
             tracing::info!(migrations = newer, "schema newer than this version");
         }
         match schema.count(MigrationState::Missing) {
-            0 => Ok(Self { store, claim }),
-            missing => Err(ServerError::NotMigrated {
-                url: url.to_string(),
-                missing,
-            }),
+            0 => {}
+            missing => {
+                return Err(ServerError::NotMigrated {
+                    url: url.to_string(),
+                    missing,
+                });
+            }
         }
+        let cached = Box::pin(store.with_cache(config.cache_size.as_u64())).await;
+        let (store, watch) = cached.map_err(|source| ServerError::Fence {
+            url: url.to_string(),
+            source,
+        })?;
+        Ok(Self {
+            store,
+            watch: Some(watch),
+            claim,
+        })
     }
 
     /// Closes the connections, and then releases the claim.

@@ -9,7 +9,7 @@ use crate::{
     auth::{SourceError, dev_key::DevKeyError},
     gateway::BindingError,
     pb::PolicyError,
-    store::{ClaimError, StoreError},
+    store::{ClaimError, FenceError, StoreError},
     tls::TlsError,
 };
 
@@ -66,6 +66,14 @@ pub enum ServerError {
         url: String,
         /// The cause.
         source: ClaimError,
+    },
+    /// The fence of the database cannot be read.
+    #[error("the database {url} cannot be used")]
+    Fence {
+        /// The URL, without user and password.
+        url: String,
+        /// The cause.
+        source: FenceError,
     },
     /// The schema lacks migrations of this version.
     #[error(

@@ -28,6 +28,7 @@ pub use crate::tls::TlsError;
 use crate::{
     config::{DEFAULT_REST_ADDR, ServerConfig},
     pb::{self, Protos},
+    store::Store,
     tls::ListenerTls,
 };
 
@@ -91,6 +92,11 @@ impl Server {
     /// Returns the address of the REST transport, or `None` if it is closed.
     pub fn rest_addr(&self) -> Option<SocketAddr> {
         self.rest.as_ref().map(|socket| socket.addr)
+    }
+
+    /// Returns the store that requests read from.
+    pub fn store(&self) -> &Store {
+        &self.database.store
     }
 
     /// Serves requests until `shutdown` completes, and drains.

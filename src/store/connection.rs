@@ -55,6 +55,20 @@ impl Connection {
         }
     }
 
+    /// Queries with a statement that is prepared for as long as this says, whatever holds for other statements.
+    pub(super) async fn query_all(
+        &self,
+        statement: Statement,
+        prepared: Prepared,
+    ) -> Result<Vec<QueryResult>, DbErr> {
+        let mut held = self.held.lock().await;
+        let state = held.state;
+        let session = held.begin_statement(None)?;
+        let rows = session.query_all(statement, prepared).await?;
+        held.end_statement(state)?;
+        Ok(rows)
+    }
+
     /// Begins a transaction with a statement.
     pub(super) async fn begin(&self, sql: &'static str) -> Result<(), DbErr> {
         self.transition(State::Idle, sql, State::InTransaction).await
@@ -166,11 +180,6 @@ impl ConnectionTrait for Connection {
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        let mut held = self.held.lock().await;
-        let state = held.state;
-        let session = held.begin_statement(None)?;
-        let rows = session.query_all(statement, self.prepared).await?;
-        held.end_statement(state)?;
-        Ok(rows)
+        self.query_all(statement, self.prepared).await
     }
 }

@@ -1,19 +1,21 @@
 //! The stored credential of a client: one query, which takes as long, but for microseconds, whatever it finds.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use sea_orm::{
     ConnectionTrait as _, DbErr, FromQueryResult as _, IdenStatic as _, Iterable as _, QueryResult, Statement,
 };
 
 use super::{
-    Store, detached,
-    entity::{client, secret},
-    error::{Corrupt, StoreError},
-    read::{ClientRecord, tenant},
+    Store,
+    cache::{Cache, Fill, StoredClient},
+    detached,
+    entity::client,
+    error::StoreError,
+    read::tenant,
+    secrets,
 };
 use crate::domain::{
-    client::Client,
     ids::{ClientId, TenantId},
     secret::{Hint, SecretHash},
 };
@@ -29,6 +31,8 @@ pub struct StoredCredential {
     /// The hash of the secret with the presented hint, if there is one.
     pub hash: Option<SecretHash>,
     row: QueryResult,
+    cache: Arc<Cache>,
+    fill: Fill,
 }
 
 /// The state of a client.
@@ -48,6 +52,7 @@ impl Store {
     /// # Errors
     /// If the database cannot be reached.
     pub async fn find_credential(&self, id: &ClientId, hint: &Hint) -> Result<StoredCredential, StoreError> {
+        let fill = self.cache.begin_fill(id);
         let (store, id, hint) = (self.clone(), id.clone(), hint.clone());
         detached(|_| async move {
             let values = [id.as_str().into(), hint.as_str().into()];
@@ -55,14 +60,14 @@ impl Store {
             let query = Statement::from_sql_and_values(store.dialect.backend, query, values);
             let row = store.reader().await?.query_one_raw(query).await?;
             let always = || DbErr::RecordNotFound("a row that is always there".to_owned());
-            StoredCredential::read(&id, row.ok_or_else(always)?)
+            StoredCredential::read(&store, &id, row.ok_or_else(always)?, fill)
         })
         .await
     }
 }
 
-/// Returns the query for a credential, with an aggregate that makes the secrets of a client a JSON array of `[hint, hash in
-/// hexadecimal, created_at, created_by]`. The query always finds one row, whose columns of the client and list of secrets,
+/// Returns the query for a credential, with an aggregate that makes the secrets of a client [JSON](secrets::from_json). The
+/// query always finds one row, whose columns of the client and list of secrets,
 /// which take long to read, are empty unless the client has a secret with the hint.
 pub(super) fn query(secrets_as_json: &str) -> String {
     let client = client::Column::iter().map(|column| {
@@ -84,7 +89,7 @@ pub(super) fn query(secrets_as_json: &str) -> String {
 }
 
 impl StoredCredential {
-    fn read(id: &ClientId, row: QueryResult) -> Result<Self, StoreError> {
+    fn read(store: &Store, id: &ClientId, row: QueryResult, fill: Fill) -> Result<Self, StoreError> {
         let owner: Option<String> = row.try_get("", "tenant_id")?;
         let owner = owner.map(|name| {
             Ok::<_, StoreError>(Owner {
@@ -99,41 +104,22 @@ impl StoredCredential {
             owner: owner.transpose()?,
             hash: hash.map(SecretHash::from_bytes),
             row,
+            cache: store.cache.clone(),
+            fill,
         })
     }
 
-    /// Returns the client, whose secret has been compared by now.
+    /// Returns the client, whose secret has been compared by now. Memory then holds it.
     ///
     /// # Errors
     /// If its rows are corrupt.
-    pub fn into_client(self) -> Result<Client, StoreError> {
+    pub fn into_client(self) -> Result<Arc<StoredClient>, StoreError> {
         let client = client::Model::from_query_result(&self.row, CLIENT)?;
-        let secrets: String = self.row.try_get("", "secrets")?;
-        let corrupt = || Corrupt {
-            table: "oauth_client_secrets",
-            column: "hash",
-            client_id: client.client_id.clone(),
-        };
-        let secrets = read_secrets(&client, &secrets).ok_or_else(corrupt)?;
-        ClientRecord::new(client, secrets).into_client()
+        let secrets = secrets::from_json(&client, self.row.try_get("", secrets::AS_JSON)?)?;
+        let client = Arc::new(StoredClient::from_rows(client, &secrets)?);
+        self.cache.fill(self.fill, &client);
+        Ok(client)
     }
-}
-
-fn read_secrets(client: &client::Model, json: &str) -> Option<Vec<secret::Model>> {
-    let rows: Vec<(String, String, i64, String)> = serde_json::from_str(json).ok()?;
-    let secrets = rows.into_iter().map(|(hint, hash, created_at, created_by)| {
-        Some(secret::Model {
-            tenant_id: client.tenant_id.clone(),
-            client_id: client.client_id.clone(),
-            hint,
-            hash: hex::decode(hash).ok()?,
-            created_at,
-            created_by,
-        })
-    });
-    let mut secrets: Vec<secret::Model> = secrets.collect::<Option<_>>()?;
-    secrets.sort_by_key(|secret| secret.created_at);
-    Some(secrets)
 }
 
 /// Omits the row, which holds hashes.

@@ -16,6 +16,8 @@ pub(super) struct Dialect {
     pub(super) statement_time: &'static str,
     /// Finds a [stored credential](super::StoredCredential).
     pub(super) find_credential: LazyLock<String>,
+    /// Finds the secrets of a row of `oauth_clients` as [JSON](super::secrets::from_json).
+    pub(super) secrets_of_client: LazyLock<String>,
     /// Returns `true` if there is a table of migrations.
     pub(super) has_migrations: &'static str,
     /// Counts the rows for the query planner, where that makes better plans.

@@ -40,6 +40,12 @@ pub enum Unsuitable {
         /// The encoding, by the name that the database gives it.
         encoding: String,
     },
+    /// Its version has no `xid8` and no `pg_snapshot`, by which changes are found.
+    #[error("its version is {major}, and must be 13 or later")]
+    Version {
+        /// The number of the major version.
+        major: u32,
+    },
     /// Connections share sessions, with prepared statements and time limits of one another.
     #[error(
         "it is behind a connection pooler that shares sessions between connections: in PgBouncer, set pool_mode = session \
@@ -69,6 +75,19 @@ pub enum UpdateError<E> {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl<E> UpdateError<E> {
+    /// Returns `true` if the transaction certainly wrote nothing.
+    pub(super) fn nothing_was_written(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused(_)
+                | Self::Store(
+                    StoreError::ClientNotFound | StoreError::ConcurrentChange | StoreError::Corrupt(_)
+                )
+        )
+    }
 }
 
 impl<E> From<DbErr> for UpdateError<E> {

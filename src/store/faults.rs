@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::{AssertionUse, Claim, DatabaseUrl, Store};
 use crate::domain::{
     assertion::UsedAssertion,
+    change_type::ChangeType,
     client::{ChangeContext, ChangeError, Client},
     ids::{ClientId, Subject, TenantId},
     metadata::ClientDraft,
@@ -193,7 +194,8 @@ impl World {
     async fn create(&mut self, fault: Fault) {
         let name = format!("{} {}", fault.name(), self.serial);
         let client = client(&self.tenant, &name, self.serial);
-        let insert = self.store.insert_client(&self.tenant, &client);
+        let actor = actor();
+        let insert = self.store.insert_client(&self.tenant, &client, &actor);
         if let Some(Ok(())) = waiting(fault, insert).await {
             self.clients.insert(client.id, vec![name]);
         }
@@ -214,7 +216,11 @@ impl World {
             client.metadata = metadata.verify().unwrap();
             Ok::<_, ChangeError>(())
         };
-        let outcome = waiting(fault, self.store.update_client(&self.tenant, id, change)).await;
+        let actor = actor();
+        let update = self
+            .store
+            .update_client(&self.tenant, id, ChangeType::Updated, &actor, change);
+        let outcome = waiting(fault, update).await;
         let names = self.clients.get_mut(id).unwrap();
         match outcome {
             Some(Ok(())) => *names = vec![name],
@@ -291,7 +297,7 @@ async fn other(dir: &Path) -> SqliteConnection {
 fn client(tenant: &TenantId, name: &str, serial: u32) -> Client {
     let change = ChangeContext {
         tenant: tenant.clone(),
-        actor: Subject::parse("somebody").unwrap(),
+        actor: actor(),
         now: Timestamp::from_micros(i64::from(serial)),
         seed: SecretSeed::from_bytes([7; SecretSeed::LEN]),
     };
@@ -389,4 +395,8 @@ async fn a_connection_that_lost_its_transaction_is_dropped() {
     );
     let transaction = world.store.begin_write().await.unwrap();
     transaction.end(Ok::<_, super::StoreError>(())).await.unwrap();
+}
+
+fn actor() -> Subject {
+    Subject::parse("somebody").unwrap()
 }

@@ -2,6 +2,8 @@
 //! first condition, except `find_client` and `find_credential`, which are for authorization servers.
 
 mod assertions;
+mod cache;
+mod changes;
 mod connection;
 mod credential;
 mod dialect;
@@ -9,8 +11,11 @@ mod entity;
 mod error;
 #[cfg(test)]
 mod faults;
+mod fence;
 mod filter;
 mod list;
+#[cfg(test)]
+mod looks;
 mod migrate;
 mod pool;
 mod pooler;
@@ -37,15 +42,25 @@ use tracing::Instrument as _;
 
 pub use self::{
     assertions::AssertionUse,
+    cache::{Encoded, Fence, InvalidFence, MemoryReads, StoredClient, Watch},
     credential::{Owner, StoredCredential},
     error::{Corrupt, StoreError, Unsuitable, UpdateError},
+    fence::FenceError,
+    list::Page,
     migrate::{MigrationState, Schema},
-    read::ClientRecord,
     sqlite::{Claim, ClaimError},
     url::{DatabaseUrl, InvalidDatabaseUrl},
 };
-use self::{connection::Connection, dialect::Dialect, error::driver_error, pool::Pools};
+use self::{
+    cache::{Cache, HeldFence},
+    connection::Connection,
+    dialect::Dialect,
+    error::driver_error,
+    pool::Pools,
+};
 pub(crate) use self::{postgres::DEFAULT_CONNECTIONS, sqlite::DEFAULT_READERS};
+
+use crate::domain::ids::ClientId;
 
 /// The longest that a request waits for the database.
 const TIMEOUT: Duration = Duration::from_secs(4);
@@ -57,7 +72,7 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(4);
 const LOCK_TIMEOUT: Duration = Duration::from_secs(3);
 /// The most prepared statements that a connection keeps. There are fewer, as those whose text depends on a filter are not
 /// kept.
-const STATEMENTS_KEPT: usize = 64;
+const STATEMENTS_KEPT: usize = 128;
 /// The longest that the database may take to answer the readiness probe.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 /// The longest that the connections may take to end.
@@ -69,6 +84,8 @@ pub struct Store {
     url: DatabaseUrl,
     dialect: &'static Dialect,
     pools: Arc<Pools>,
+    fence: Arc<HeldFence>,
+    cache: Arc<Cache>,
 }
 
 /// A reason for which the database cannot be used at the moment.
@@ -89,7 +106,8 @@ pub enum NotReady {
 }
 
 impl Store {
-    /// Connects to a database, with at most `connections`, or as many as suit the kind of database.
+    /// Connects to a database, with at most `connections`, or as many as suit the kind of database. Until
+    /// [`with_cache`](Self::with_cache), changes do not wait for the fence: no client may be changed while servers run.
     ///
     /// # Errors
     /// If it cannot be reached, or is unsuitable.
@@ -98,6 +116,8 @@ impl Store {
             url: url.clone(),
             dialect: url.dialect(),
             pools: Arc::new(Pools::open(url, connections).await?),
+            fence: Arc::new(HeldFence::alone()),
+            cache: Arc::new(Cache::alone(0)),
         })
     }
 
@@ -135,6 +155,27 @@ impl Store {
                 tracing::warn!("database connection not closed in time");
             }
         }
+    }
+
+    /// Returns the time that passes between a change and its acknowledgement.
+    pub fn fence_wait(&self) -> Duration {
+        self.fence.wait()
+    }
+
+    /// Returns a client that memory holds, as it is after all changes that were acknowledged by now.
+    pub async fn remembered(&self, id: &ClientId) -> Option<Arc<StoredClient>> {
+        self.cache.get(id).await
+    }
+
+    /// Returns the numbers of reads that memory could answer, and did.
+    pub fn memory_reads(&self) -> MemoryReads {
+        self.cache.reads()
+    }
+
+    /// Waits until the transactions that write now have ended, whatever became of them.
+    async fn wait_for_writers(&self) -> Result<(), StoreError> {
+        let transaction = self.begin_write().await?;
+        transaction.end::<(), StoreError>(Ok(())).await
     }
 
     /// Takes a connection for reading.

@@ -65,6 +65,19 @@ impl Pools {
         }
     }
 
+    /// Opens a session beside the pools; `None` on SQLite.
+    pub(super) async fn session_apart(&self) -> Result<Option<Session>, DbErr> {
+        match self.readers.0.manager() {
+            connector @ Connector::Postgres(_) => {
+                let session = tokio::time::timeout(ACQUIRE_TIMEOUT, connector.create()).await;
+                session
+                    .unwrap_or(Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)))
+                    .map(Some)
+            }
+            Connector::Sqlite { .. } => Ok(None),
+        }
+    }
+
     /// Connects to a database, and checks that it is one that this service can keep its promises on.
     pub(super) async fn open(url: &DatabaseUrl, connections: Option<NonZeroU32>) -> Result<Self, StoreError> {
         let size = |default| connections.map_or(default, NonZeroU32::get) as usize;

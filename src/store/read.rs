@@ -2,53 +2,56 @@
 //! authorization servers. The latter and the query for a stored credential are the only ones that do not begin with a
 //! tenant.
 
+use std::sync::Arc;
+
 use sea_orm::{ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QueryOrder as _};
 
 use super::{
-    Store, detached,
+    Store,
+    cache::StoredClient,
+    detached,
     entity::{
-        client::{Column, Entity, Model},
+        client::{Column, Entity},
         secret,
     },
     error::{Corrupt, StoreError},
-    rows::{existing, from_row},
-    secrets,
+    rows::existing,
 };
-use crate::domain::{
-    client::Client,
-    ids::{ClientId, TenantId},
-};
-
-/// The rows of a client of some tenant, in some state.
-#[derive(Debug)]
-pub struct ClientRecord {
-    row: Model,
-    secrets: Vec<secret::Model>,
-}
+use crate::domain::ids::{ClientId, TenantId};
 
 impl Store {
     /// Reads a client that is not deleted.
     ///
     /// # Errors
     /// If the tenant has no client with this identifier, or the database cannot be reached.
-    pub async fn get_client(&self, tenant: &TenantId, id: &ClientId) -> Result<Client, StoreError> {
-        let found = self.read(existing(tenant, id)).await?;
-        found.ok_or(StoreError::ClientNotFound)?.into_client()
+    pub async fn get_client(
+        &self,
+        tenant: &TenantId,
+        id: &ClientId,
+    ) -> Result<Arc<StoredClient>, StoreError> {
+        let found = self.read(id, existing(tenant, id)).await?;
+        found.ok_or(StoreError::ClientNotFound)
     }
 
     /// Finds a client of any tenant, deleted or not.
     ///
     /// # Errors
     /// If the database cannot be reached.
-    pub async fn find_client(&self, id: &ClientId) -> Result<Option<ClientRecord>, StoreError> {
-        self.read(Condition::all().add(Column::ClientId.eq(id.as_str())))
+    pub async fn find_client(&self, id: &ClientId) -> Result<Option<Arc<StoredClient>>, StoreError> {
+        self.read(id, Condition::all().add(Column::ClientId.eq(id.as_str())))
             .await
     }
 
     /// Reads the one client that a condition selects, in one query, so that the client and its secrets are of one state.
-    async fn read(&self, condition: Condition) -> Result<Option<ClientRecord>, StoreError> {
+    /// Memory then holds it, unless it is deleted.
+    async fn read(
+        &self,
+        id: &ClientId,
+        condition: Condition,
+    ) -> Result<Option<Arc<StoredClient>>, StoreError> {
+        let fill = self.cache.begin_fill(id);
         let store = self.clone();
-        detached(|_| async move {
+        let found = detached(|_| async move {
             let connection = store.reader().await?;
             let mut found = Entity::find()
                 .filter(condition)
@@ -56,46 +59,15 @@ impl Store {
                 .order_by_asc(secret::Column::CreatedAt)
                 .all(&connection)
                 .await?;
-            Ok(found.pop().map(|(row, secrets)| ClientRecord { row, secrets }))
+            Ok::<_, StoreError>(found.pop())
         })
-        .await
-    }
-}
-
-impl ClientRecord {
-    pub(super) fn new(row: Model, secrets: Vec<secret::Model>) -> Self {
-        Self { row, secrets }
-    }
-
-    /// Returns the tenant that owns the client.
-    ///
-    /// # Errors
-    /// If the row is corrupt.
-    pub fn tenant(&self) -> Result<TenantId, StoreError> {
-        tenant(&self.row.tenant_id, &self.row.client_id)
-    }
-
-    /// Returns `true` if the client is deleted.
-    pub fn is_deleted(&self) -> bool {
-        self.row.deleted_at.is_some()
-    }
-
-    /// Returns `true` if the client is disabled.
-    pub fn is_disabled(&self) -> bool {
-        self.row.disable_tag.is_some()
-    }
-
-    /// Returns the client.
-    ///
-    /// # Errors
-    /// If its rows are corrupt.
-    pub fn into_client(self) -> Result<Client, StoreError> {
-        let secrets = self
-            .secrets
-            .iter()
-            .map(secrets::from_row)
-            .collect::<Result<_, _>>()?;
-        Ok(from_row(self.row, secrets)?)
+        .await?;
+        let Some((row, secrets)) = found else {
+            return Ok(None);
+        };
+        let client = Arc::new(StoredClient::from_rows(row, &secrets)?);
+        self.cache.fill(fill, &client);
+        Ok(Some(client))
     }
 }
 

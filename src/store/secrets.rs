@@ -7,7 +7,10 @@ use sea_orm::{
 };
 
 use super::{
-    entity::secret::{ActiveModel, Column, Entity, Model},
+    entity::{
+        client,
+        secret::{ActiveModel, Column, Entity, Model},
+    },
     error::{Corrupt, StoreError},
 };
 use crate::domain::{
@@ -100,6 +103,45 @@ fn to_row(tenant: &TenantId, client: &ClientId, secret: &StoredSecret) -> Active
         created_at: Set(secret.created_at.as_micros()),
         created_by: Set(secret.created_by.as_str().to_owned()),
     }
+}
+
+/// The column of secrets as JSON.
+pub(super) const AS_JSON: &str = "secrets";
+
+/// Returns a subquery for the secrets of a row of `oauth_clients`, with an aggregate that makes them
+/// [JSON](from_json).
+pub(super) fn of_client(aggregate: &str) -> String {
+    format!(
+        "(SELECT {aggregate} FROM oauth_client_secrets AS secret \
+         WHERE secret.tenant_id = oauth_clients.tenant_id AND secret.client_id = oauth_clients.client_id)"
+    )
+}
+
+/// Reads the secrets of a client, oldest first, from a JSON array of `[hint, hash in hexadecimal, created_at, created_by]`.
+/// PostgreSQL has null for an array of none.
+pub(super) fn from_json(client: &client::Model, json: Option<String>) -> Result<Vec<Model>, Corrupt> {
+    let corrupt = || Corrupt {
+        table: "oauth_client_secrets",
+        column: "hash",
+        client_id: client.client_id.clone(),
+    };
+    let Some(json) = json else {
+        return Ok(Vec::new());
+    };
+    let rows: Vec<(String, String, i64, String)> = serde_json::from_str(&json).map_err(|_| corrupt())?;
+    let secrets = rows.into_iter().map(|(hint, hash, created_at, created_by)| {
+        Ok(Model {
+            tenant_id: client.tenant_id.clone(),
+            client_id: client.client_id.clone(),
+            hint,
+            hash: hex::decode(hash).map_err(|_| corrupt())?,
+            created_at,
+            created_by,
+        })
+    });
+    let mut secrets: Vec<Model> = secrets.collect::<Result<_, Corrupt>>()?;
+    secrets.sort_by_key(|secret| secret.created_at);
+    Ok(secrets)
 }
 
 pub(super) fn from_row(row: &Model) -> Result<StoredSecret, Corrupt> {

@@ -26,6 +26,7 @@ use super::{
     dialect::Dialect,
     driver_error,
     error::{StoreError, Unsuitable},
+    secrets,
     session::connection_error,
     url::DatabaseUrl,
 };
@@ -35,6 +36,9 @@ pub(crate) const DEFAULT_READERS: u32 = 4;
 /// The interval at which a lock is tried that another process holds.
 const LOCK_POLL: Duration = Duration::from_millis(50);
 
+/// Aggregates secrets as JSON.
+const SECRETS_AS_JSON: &str = "json_group_array(json_array(hint, hex(hash), created_at, created_by))";
+
 /// The statements of SQLite.
 pub(super) static DIALECT: Dialect = Dialect {
     backend: DbBackend::Sqlite,
@@ -42,9 +46,8 @@ pub(super) static DIALECT: Dialect = Dialect {
     // Takes the write lock at once, so that no later statement waits for it.
     begin_write: "BEGIN IMMEDIATE",
     statement_time: "CAST(unixepoch('subsec') * 1000000 AS INTEGER)",
-    find_credential: LazyLock::new(|| {
-        credential::query("json_group_array(json_array(hint, hex(hash), created_at, created_by))")
-    }),
+    find_credential: LazyLock::new(|| credential::query(SECRETS_AS_JSON)),
+    secrets_of_client: LazyLock::new(|| secrets::of_client(SECRETS_AS_JSON)),
     has_migrations: "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'seaql_migrations')",
     // With statistics, SQLite may skip through the tenants instead of looking one up.
     analyze: None,

@@ -1,9 +1,14 @@
 //! Adding and changing clients.
 
+use std::sync::Arc;
+
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QuerySelect as _};
+use tokio::time::Instant;
 
 use super::{
     Store, Waiting,
+    cache::Cache,
+    changes::{self, Change},
     connection::Connection,
     detached,
     entity::client::{ActiveModel, Column, Entity},
@@ -12,35 +17,53 @@ use super::{
     secrets,
 };
 use crate::domain::{
+    change_type::ChangeType,
     client::Client,
-    ids::{ClientId, TenantId},
+    ids::{ClientId, Subject, TenantId},
 };
+
+/// The version of a new client.
+const FIRST_REVISION: i64 = 1;
 
 impl Store {
     /// Adds a client.
     ///
     /// # Errors
     /// If the database cannot be reached.
-    pub async fn insert_client(&self, tenant: &TenantId, client: &Client) -> Result<(), StoreError> {
-        self.insert_clients(tenant, std::slice::from_ref(client)).await
+    pub async fn insert_client(
+        &self,
+        tenant: &TenantId,
+        client: &Client,
+        actor: &Subject,
+    ) -> Result<(), StoreError> {
+        self.insert_clients(tenant, std::slice::from_ref(client), actor)
+            .await
     }
 
     /// Adds several clients, all or none. A database accepts about a thousand at once.
     ///
     /// # Errors
     /// If the database cannot be reached, or refuses so many.
-    pub async fn insert_clients(&self, tenant: &TenantId, clients: &[Client]) -> Result<(), StoreError> {
-        let (store, tenant, clients) = (self.clone(), tenant.clone(), clients.to_vec());
+    pub async fn insert_clients(
+        &self,
+        tenant: &TenantId,
+        clients: &[Client],
+        actor: &Subject,
+    ) -> Result<(), StoreError> {
+        let (store, tenant, clients, actor) = (self.clone(), tenant.clone(), clients.to_vec(), actor.clone());
         detached(|waiting| async move {
             let transaction = store.begin_write().await?;
-            let inserted = insert(&tenant, &clients, &transaction, &waiting).await;
+            let inserted = insert(&tenant, &clients, &actor, &transaction, &waiting).await;
             transaction.end(inserted).await
         })
         .await
     }
 
-    /// Changes a client: reads it, applies `change`, and writes the difference, in one transaction for which other changes
-    /// of the client wait. If `change` refuses, or changes nothing, nothing is written.
+    /// Changes a client: reads it, applies `change`, and writes the difference and a record of it, in one transaction for
+    /// which other changes of the client wait. If `change` refuses, or changes nothing, nothing is written.
+    ///
+    /// Whatever the outcome, it is returned only after the fence, when no server answers from a memory that is older. The
+    /// wait holds nothing.
     ///
     /// # Errors
     /// The error of `change`; or the tenant has no client with this identifier, or the database cannot be reached.
@@ -48,77 +71,155 @@ impl Store {
         &self,
         tenant: &TenantId,
         id: &ClientId,
+        change_type: ChangeType,
+        actor: &Subject,
         change: impl FnOnce(&mut Client) -> Result<T, E> + Send + 'static,
     ) -> Result<T, UpdateError<E>>
     where
         T: Send + 'static,
         E: Send + 'static,
     {
-        let (store, tenant, id) = (self.clone(), tenant.clone(), id.clone());
-        detached(|waiting| async move {
+        let update = Update {
+            tenant: tenant.clone(),
+            id: id.clone(),
+            change_type,
+            actor: actor.clone(),
+        };
+        let store = self.clone();
+        let (outcome, ended) = detached(|waiting| async move {
             let transaction = store.begin_write().await?;
-            let changed = change_locked(&tenant, &id, change, &transaction, &waiting).await;
-            transaction.end(changed).await
+            let mut drop_from_memory = DropFromMemory::new(&store, &update.id);
+            let changed = update.run(change, &transaction, &waiting).await;
+            let outcome = transaction.end(changed).await;
+            drop_from_memory.outcome_is_known = outcome
+                .as_ref()
+                .err()
+                .is_none_or(UpdateError::nothing_was_written);
+            drop(drop_from_memory);
+            Ok::<_, UpdateError<E>>((outcome, now()))
         })
-        .await
+        .await?;
+        tokio::time::sleep_until(ended + self.fence_wait()).await;
+        outcome
+    }
+}
+
+/// A change of one client.
+struct Update {
+    tenant: TenantId,
+    id: ClientId,
+    change_type: ChangeType,
+    actor: Subject,
+}
+
+impl Update {
+    async fn run<T, E>(
+        &self,
+        change: impl FnOnce(&mut Client) -> Result<T, E>,
+        transaction: &Connection,
+        waiting: &Waiting,
+    ) -> Result<T, UpdateError<E>> {
+        let found = Entity::find()
+            .filter(existing(&self.tenant, &self.id))
+            .lock_exclusive()
+            .one(transaction)
+            .await?;
+        let row = found.ok_or(StoreError::ClientNotFound)?;
+        let version = row.version;
+        let found = with_secrets(&self.tenant, vec![row], transaction).await?.pop();
+        let before = found.ok_or(StoreError::ClientNotFound)?;
+        let mut after = before.clone();
+        let outcome = change(&mut after).map_err(UpdateError::Refused)?;
+        if after != before {
+            self.write(&before, &after, version, transaction).await?;
+            waiting.check()?;
+        }
+        Ok(outcome)
+    }
+
+    async fn write(
+        &self,
+        before: &Client,
+        after: &Client,
+        version: i64,
+        transaction: &Connection,
+    ) -> Result<(), StoreError> {
+        let revision = version + 1;
+        let outcome = Entity::update_many()
+            .set(to_row(&self.tenant, after, revision)?)
+            .filter(existing(&self.tenant, &self.id))
+            .filter(Column::Version.eq(version))
+            .exec(transaction)
+            .await?;
+        if outcome.rows_affected == 0 {
+            return Err(StoreError::ConcurrentChange);
+        }
+        secrets::write_difference(&self.tenant, &before.secrets, after, transaction).await?;
+        let change = Change {
+            tenant: &self.tenant,
+            client: after,
+            revision,
+            kind: self.change_type.between(before, after),
+            actor: &self.actor,
+        };
+        Ok(changes::record([change], transaction).await?)
+    }
+}
+
+/// Drops a client from memory when this is dropped: after its transaction, or while it may still be committed.
+struct DropFromMemory {
+    cache: Arc<Cache>,
+    id: ClientId,
+    outcome_is_known: bool,
+}
+
+impl DropFromMemory {
+    fn new(store: &Store, id: &ClientId) -> Self {
+        Self {
+            cache: store.cache.clone(),
+            id: id.clone(),
+            outcome_is_known: false,
+        }
+    }
+}
+
+impl Drop for DropFromMemory {
+    fn drop(&mut self) {
+        self.cache.changed(&self.id, self.outcome_is_known);
     }
 }
 
 async fn insert(
     tenant: &TenantId,
     clients: &[Client],
+    actor: &Subject,
     transaction: &Connection,
     waiting: &Waiting,
 ) -> Result<(), StoreError> {
-    let rows = clients.iter().map(|client| to_row(tenant, client, 1));
+    let rows = clients
+        .iter()
+        .map(|client| to_row(tenant, client, FIRST_REVISION));
     let rows: Vec<ActiveModel> = rows.collect::<Result<_, _>>()?;
     Entity::insert_many(rows)
         .exec_without_returning(transaction)
         .await?;
     secrets::insert(tenant, clients, transaction).await?;
+    let created = clients.iter().map(|client| Change {
+        tenant,
+        client,
+        revision: FIRST_REVISION,
+        kind: ChangeType::Created,
+        actor,
+    });
+    changes::record(created, transaction).await?;
     waiting.check()
 }
 
-async fn change_locked<T, E>(
-    tenant: &TenantId,
-    id: &ClientId,
-    change: impl FnOnce(&mut Client) -> Result<T, E>,
-    transaction: &Connection,
-    waiting: &Waiting,
-) -> Result<T, UpdateError<E>> {
-    let found = Entity::find()
-        .filter(existing(tenant, id))
-        .lock_exclusive()
-        .one(transaction)
-        .await?;
-    let row = found.ok_or(StoreError::ClientNotFound)?;
-    let version = row.version;
-    let found = with_secrets(tenant, vec![row], transaction).await?.pop();
-    let before = found.ok_or(StoreError::ClientNotFound)?;
-    let mut after = before.clone();
-    let outcome = change(&mut after).map_err(UpdateError::Refused)?;
-    if after != before {
-        write(tenant, &before, &after, version, transaction).await?;
-        waiting.check()?;
-    }
-    Ok(outcome)
-}
-
-async fn write(
-    tenant: &TenantId,
-    before: &Client,
-    after: &Client,
-    version: i64,
-    transaction: &Connection,
-) -> Result<(), StoreError> {
-    let outcome = Entity::update_many()
-        .set(to_row(tenant, after, version + 1)?)
-        .filter(existing(tenant, &after.id))
-        .filter(Column::Version.eq(version))
-        .exec(transaction)
-        .await?;
-    if outcome.rows_affected == 0 {
-        return Err(StoreError::ConcurrentChange);
-    }
-    Ok(secrets::write_difference(tenant, &before.secrets, after, transaction).await?)
+/// Returns the time at which the database has answered.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the fence counts from the answer of the database"
+)]
+fn now() -> Instant {
+    Instant::now()
 }

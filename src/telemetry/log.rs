@@ -11,6 +11,8 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
+use super::json_lines;
+
 /// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
@@ -47,11 +49,13 @@ fn lines<S>(format: LogFormat, writer: NonBlocking) -> Box<dyn Layer<S> + Send +
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
 {
-    let lines = tracing_subscriber::fmt::layer().with_writer(writer);
     let terminal = io::stderr().is_terminal();
-    match format {
-        LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
-        LogFormat::Auto if !terminal => lines.json().flatten_event(true).with_span_list(false).boxed(),
-        LogFormat::Auto | LogFormat::Text => lines.with_ansi(terminal).with_target(false).boxed(),
+    if format == LogFormat::Json || format == LogFormat::Auto && !terminal {
+        return json_lines(writer).boxed();
     }
+    tracing_subscriber::fmt::layer()
+        .with_writer(writer)
+        .with_ansi(terminal)
+        .with_target(false)
+        .boxed()
 }

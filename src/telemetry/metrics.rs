@@ -25,7 +25,7 @@ struct Instruments {
     client_authentications: Counter<u64>,
 }
 
-/// Created at the first record, after the exporter is set up. Without an exporter they record nothing.
+/// Created at the first record, after the exporter is set up. Without an exporter nothing is recorded.
 static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| {
     let meter = opentelemetry::global::meter("oauth-clients");
     Instruments {
@@ -61,6 +61,9 @@ pub(crate) enum DecidedBy {
 /// Records a completed request: `rpc.server.call.duration` of the semantic conventions for gRPC. A request of a method that
 /// is not served has no `method`, so that callers cannot make up names.
 pub(crate) fn request_completed(method: Option<&'static str>, code: Code, duration: Duration) {
+    if !super::exports() {
+        return;
+    }
     let attributes = [
         KeyValue::new("rpc.system.name", "grpc"),
         KeyValue::new("rpc.method", method.unwrap_or("_OTHER")),
@@ -73,6 +76,9 @@ pub(crate) fn request_completed(method: Option<&'static str>, code: Code, durati
 
 /// Records a request that was counted against the quota of its tier.
 pub(crate) fn limit_decided(tier: RateTier, allowed: bool, by: DecidedBy) {
+    if !super::exports() {
+        return;
+    }
     let by = match by {
         DecidedBy::Process => "process",
         DecidedBy::Redis => "redis",
@@ -88,6 +94,9 @@ pub(crate) fn limit_decided(tier: RateTier, allowed: bool, by: DecidedBy) {
 
 /// Records a client that presented credentials, and the rejection if they were not accepted.
 pub(crate) fn client_authenticated(method: AuthMethod, rejection: Option<Rejection>) {
+    if !super::exports() {
+        return;
+    }
     let outcome = rejection.map_or("authenticated", Rejection::as_str);
     let attributes = [
         KeyValue::new("method", method.as_str()),
@@ -104,6 +113,46 @@ pub(crate) fn observe_lost_log_lines(count: impl Fn() -> u64 + Send + Sync + 'st
         .with_description("Log lines that were not written.")
         .with_unit("{line}")
         .with_callback(move |lost| lost.observe(count(), &[]))
+        .build();
+}
+
+/// The reads of clients that memory could answer, and what it holds.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Memory {
+    /// Reads that found their client.
+    pub(crate) hits: u64,
+    /// Reads that did not.
+    pub(crate) misses: u64,
+    /// Reads while memory was not known to be current.
+    pub(crate) stale: u64,
+    /// Bytes that the clients in memory may need.
+    pub(crate) bytes: u64,
+}
+
+/// Observes the clients in memory. `memory` is called at each collection.
+pub(crate) fn observe_memory(memory: impl Fn() -> Memory + Clone + Send + Sync + 'static) {
+    let meter = opentelemetry::global::meter("oauth-clients");
+    let reads = memory.clone();
+    let _reads = meter
+        .u64_observable_counter("oauth_clients.memory.reads")
+        .with_description("Reads of clients that memory could answer.")
+        .with_unit("{read}")
+        .with_callback(move |counter| {
+            let reads = reads();
+            for (outcome, count) in [
+                ("hit", reads.hits),
+                ("miss", reads.misses),
+                ("stale", reads.stale),
+            ] {
+                counter.observe(count, &[KeyValue::new("outcome", outcome)]);
+            }
+        })
+        .build();
+    let _bytes = meter
+        .u64_observable_gauge("oauth_clients.memory.size")
+        .with_description("Bytes that the clients in memory may need.")
+        .with_unit("By")
+        .with_callback(move |gauge| gauge.observe(memory().bytes, &[]))
         .build();
 }
 

@@ -1,12 +1,19 @@
 //! Logs, traces and metrics. Logs go to standard error; spans and metrics go to an OTLP collector if
 //! `OTEL_EXPORTER_OTLP_ENDPOINT` is set.
 
+mod json;
 mod log;
 mod log_writer;
 pub(crate) mod metrics;
 mod otlp;
 
-use std::{panic, sync::Arc};
+use std::{
+    panic,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use opentelemetry_otlp::ExporterBuildError;
 use thiserror::Error;
@@ -14,11 +21,20 @@ use tracing_subscriber::{
     Registry, filter::ParseError, layer::SubscriberExt as _, util::SubscriberInitExt as _,
 };
 
+pub use self::json::json_lines;
 pub(crate) use self::log::LogFormat;
 use self::{
     log_writer::{LogGuard, log_writer},
     otlp::Exporters,
 };
+
+/// Is `true` if spans and metrics are exported.
+static EXPORTS: AtomicBool = AtomicBool::new(false);
+
+/// Returns `true` if spans and metrics are exported. Otherwise nothing need be made for them.
+pub(crate) fn exports() -> bool {
+    EXPORTS.load(Ordering::Relaxed)
+}
 
 /// Telemetry cannot be set up.
 #[derive(Debug, Error)]
@@ -44,6 +60,7 @@ impl Telemetry {
     /// Sets up logs, traces and metrics for the whole process. It must be called inside the runtime.
     pub(crate) fn install(format: LogFormat, filter: &str) -> Result<Self, TelemetryError> {
         let exporters = otlp::is_enabled().then(Exporters::start).transpose()?;
+        EXPORTS.store(exporters.is_some(), Ordering::Relaxed);
         let (writer, log) = log_writer();
         let lost = Arc::clone(&log.lost);
         metrics::observe_lost_log_lines(move || lost.count());

@@ -57,9 +57,12 @@ class Version:
         self.admin = token(key, "RS256")
         self.authorization_server = token(key, "RS256", tenant_id="*", scope="oauth-clients:authenticate")
 
-    def migrate(self, action, url):
-        command = [self.binary, "migrate", action, "--database-url", url]
+    def migrate(self, action, url, *flags):
+        command = [self.binary, "migrate", action, "--database-url", url, *flags]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    def knows(self, flag):
+        return flag in subprocess.run([self.binary, "migrate", "--help"], check=True, capture_output=True, text=True).stdout
 
     def serve(self, url):
         return Server(self.binary, *self.trust, "--database-url", url)
@@ -95,7 +98,9 @@ def side_by_side(old, new, url, first):
         new.migrate("up", url)
         serving.append(new.serve(url))
     else:
-        new.migrate("up", url)
+        # A version that does not wait for the fence must not run beside one that relies on it.
+        fence = [] if old.knows("--cache-fence") else ["--cache-fence", "0"]
+        new.migrate("up", url, *fence)
         serving.append(new.serve(url))
         client = Client(new.api(serving[0]), "before the rollback")
         assert_newer(old, url)

@@ -23,6 +23,7 @@ mod support;
 mod architecture;
 mod authenticate;
 mod changes;
+mod coherence;
 mod create;
 mod database;
 mod limits;

@@ -9,6 +9,7 @@ mod tls;
 
 use std::{net::SocketAddr, num::NonZeroU32, pin::pin};
 
+use bytesize::ByteSize;
 use humantime::format_duration;
 
 use self::{
@@ -21,8 +22,8 @@ use super::{
 };
 use crate::{
     config::{
-        DEFAULT_CALL_TIMEOUT, DEFAULT_DRAIN_DELAY, DEFAULT_DRAIN_TIMEOUT, DEFAULT_GRPC_ADDR,
-        DEFAULT_REST_ADDR, DEV_DRAIN_DELAY, Issuer, PublicUrl, RestAddr, ServerConfig,
+        DEFAULT_CACHE_SIZE, DEFAULT_CALL_TIMEOUT, DEFAULT_DRAIN_DELAY, DEFAULT_DRAIN_TIMEOUT,
+        DEFAULT_GRPC_ADDR, DEFAULT_REST_ADDR, DEV_DRAIN_DELAY, Issuer, PublicUrl, RestAddr, ServerConfig,
     },
     server::Server,
     store::{DEFAULT_CONNECTIONS, DEFAULT_READERS},
@@ -104,6 +105,14 @@ struct SchemaArgs {
         )
     )]
     database_connections: Option<u32>,
+    /// Maximum size of the clients in memory, such as 64MiB; 0 for none.
+    #[arg(
+        long,
+        env = "OAUTH_CLIENTS_CACHE_SIZE",
+        value_name = "SIZE",
+        default_value_t = DEFAULT_CACHE_SIZE
+    )]
+    cache_size: ByteSize,
     /// Migrate a PostgreSQL schema at startup. A SQLite file is always migrated.
     #[arg(long, env = "OAUTH_CLIENTS_MIGRATE")]
     migrate: bool,
@@ -189,6 +198,7 @@ impl Serve {
             tls,
             allow_plaintext: self.tls.allow_plaintext,
             database_connections: self.schema.database_connections.and_then(NonZeroU32::new),
+            cache_size: self.schema.cache_size,
             migrate: self.schema.migrate,
             quotas: self.rate_limit.quotas(),
             redis_url,

@@ -1,17 +1,26 @@
 //! Responses: success, errors, and responses that are not valid.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, OnceLock},
+};
 
 use bytes::Bytes;
 use futures_util::stream;
 use http::{HeaderMap, Response};
 use http_body::Frame;
 use http_body_util::{Full, StreamBody};
+use prost_reflect::DynamicMessage;
 use serde_json::{Value, json};
 use tonic::{Code, Status, body::Body, metadata::MetadataMap};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
 use super::{RestResponse, exchange, framed, get, message, post, request};
+use crate::{
+    pb::Method,
+    rpc::{encoded::EncodedResponse, frame},
+    store::Encoded,
+};
 
 async fn received(json: Value) -> RestResponse {
     exchange(get("/v2/books/a"), move |method| message(method, json.clone()))
@@ -190,4 +199,58 @@ async fn an_invalid_response_is_an_internal_error_without_details() {
             ["INTERNAL an unexpected error occurred: the log says more under the request id"]
         );
     }
+}
+
+#[tokio::test]
+async fn the_json_of_an_encoded_resource_is_made_once() {
+    let frame = |method: &Method, name: &str| {
+        let message = DynamicMessage::deserialize(method.descriptor.output(), json!({ "name": name }));
+        frame::encode(&message.unwrap())
+    };
+    let encoded = Arc::new(Mutex::new(None));
+    let received = async || {
+        let encoded = Arc::clone(&encoded);
+        let (response, _) = exchange(get("/v2/books/a"), move |method| {
+            let mut encoded = encoded.lock().unwrap();
+            let book = encoded.get_or_insert_with(|| {
+                Arc::new(Encoded {
+                    frame: frame(method, "a"),
+                    json: OnceLock::new(),
+                })
+            });
+            // The message of the response is not used.
+            let mut response = framed(&frame(method, "b"));
+            response
+                .extensions_mut()
+                .insert(EncodedResponse::Client(Arc::clone(book)));
+            response
+        })
+        .await;
+        response
+    };
+    let first = received().await;
+    assert_eq!((first.status, &first.json()["name"]), (200, &json!("a")));
+    let book = encoded.lock().unwrap().clone().unwrap();
+    assert_eq!(book.json.get(), Some(&first.body));
+
+    let kept = Encoded {
+        frame: Bytes::from_static(b"not decoded"),
+        json: OnceLock::from(Bytes::from_static(b"{}")),
+    };
+    *encoded.lock().unwrap() = Some(Arc::new(kept));
+    assert_eq!(received().await.json(), json!({}));
+}
+
+#[tokio::test]
+async fn an_encoded_message_is_sent_as_one_that_is_not() {
+    let (response, _) = exchange(get("/v2/books/a"), |method| {
+        let message = DynamicMessage::deserialize(method.descriptor.output(), json!({ "name": "a" }));
+        let mut response = framed(b"");
+        response
+            .extensions_mut()
+            .insert(EncodedResponse::Frame(frame::encode(&message.unwrap())));
+        response
+    })
+    .await;
+    assert_eq!(response.json(), received(json!({"name": "a"})).await.json());
 }

@@ -1,18 +1,18 @@
 //! Authentication with a `private_key_jwt` (RFC 7523, OpenID Connect Core section 9).
 
-use super::{AuthenticationError, ClientAuthentication, can_see};
+use std::sync::Arc;
+
+use super::{Authenticated, AuthenticationError, ClientAuthentication, can_see};
 use crate::{
     auth::Caller,
     domain::{
         assertion::{AssertionRules, ClientAssertion},
         auth_method::AuthMethod,
-        client::Client,
-        ids::TenantId,
         rejection::Rejection,
     },
     pb::v1::{self, ErrorReason},
     rpc::{environment::now, failure::Failure, stack::request_log::record_client},
-    store::AssertionUse,
+    store::{AssertionUse, StoredClient},
 };
 
 /// Checks an assertion in the order of cost: its claims, its client, its signature, and that it was not used before.
@@ -21,7 +21,7 @@ pub(super) async fn authenticate(
     caller: &Caller,
     client_id: &str,
     credential: &v1::ClientAssertion,
-) -> Result<v1::AuthenticatedClient, AuthenticationError> {
+) -> Result<Authenticated, AuthenticationError> {
     if credential.audiences.is_empty() {
         let detail = "must have at least one name of the authorization server";
         return Err(Failure::field(ErrorReason::InvalidField, "clientAssertion.audiences", detail).into());
@@ -44,20 +44,37 @@ pub(super) async fn authenticate(
         max_lifetime: service.max_assertion_lifetime,
     };
     let used = assertion.check_claims(rules, now())?;
-    let (tenant, client) = find(service, caller, &assertion).await?;
-    let key = assertion.verify(&client.metadata.public_keys)?.kid.clone();
-    match service.store.use_assertion(&tenant, &client.id, &used).await? {
+    let (found, key) = find_and_verify(service, caller, &assertion).await?;
+    let StoredClient { tenant, client, .. } = &*found;
+    match service.store.use_assertion(tenant, &client.id, &used).await? {
         AssertionUse::First => {}
         AssertionUse::Replay => return Err(Rejection::Replayed.into()),
         AssertionUse::TooOld => return Err(Rejection::Expired.into()),
     }
-    Ok(v1::AuthenticatedClient {
-        tenant_id: tenant.as_str().to_owned(),
-        client: Some(client.into()),
-        auth_method: AuthMethod::PrivateKeyJwt.as_str().to_owned(),
+    Ok(Authenticated {
+        found,
         secret_hint: None,
         key_id: Some(key),
     })
+}
+
+/// Returns the client that the assertion names, and the identifier of the key that verifies it: from memory if it proves
+/// the assertion right, or else from the database.
+async fn find_and_verify(
+    service: &ClientAuthentication,
+    caller: &Caller,
+    assertion: &ClientAssertion,
+) -> Result<(Arc<StoredClient>, String), AuthenticationError> {
+    if let Some(found) = service.remembered(caller, assertion.client_id()).await
+        && found.client.metadata.allows(AuthMethod::PrivateKeyJwt)
+        && let Ok(key) = assertion.verify(&found.client.metadata.public_keys)
+    {
+        let key = key.kid.clone();
+        return Ok((found, key));
+    }
+    let found = find(service, caller, assertion).await?;
+    let key = assertion.verify(&found.client.metadata.public_keys)?.kid.clone();
+    Ok((found, key))
 }
 
 /// Returns the client that the assertion names, if it may authenticate with assertions.
@@ -65,22 +82,20 @@ async fn find(
     service: &ClientAuthentication,
     caller: &Caller,
     assertion: &ClientAssertion,
-) -> Result<(TenantId, Client), AuthenticationError> {
-    let record = service.store.find_client(assertion.client_id()).await?;
-    let record = record.ok_or(Rejection::UnknownClient)?;
-    let tenant = record.tenant()?;
-    if record.is_deleted() {
+) -> Result<Arc<StoredClient>, AuthenticationError> {
+    let found = service.store.find_client(assertion.client_id()).await?;
+    let found = found.ok_or(Rejection::UnknownClient)?;
+    if found.is_deleted() {
         return Err(Rejection::Deleted.into());
     }
-    if !can_see(caller, &tenant) {
+    if !can_see(caller, &found.tenant) {
         return Err(Rejection::OtherTenant.into());
     }
-    if record.is_disabled() {
+    if found.is_disabled() {
         return Err(Rejection::Disabled.into());
     }
-    let client = record.into_client()?;
-    if !client.metadata.allows(AuthMethod::PrivateKeyJwt) {
+    if !found.client.metadata.allows(AuthMethod::PrivateKeyJwt) {
         return Err(Rejection::MethodNotAllowed.into());
     }
-    Ok((tenant, client))
+    Ok(found)
 }

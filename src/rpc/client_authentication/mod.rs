@@ -5,16 +5,19 @@ mod authenticate;
 mod lookup;
 mod secret;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tonic::{Request, Response, Status};
 
 use super::{failure::Failure, request::caller_and_message};
 use crate::{
     auth::Caller,
-    domain::{ids::TenantId, rejection::Rejection},
+    domain::{
+        ids::{ClientId, TenantId},
+        rejection::Rejection,
+    },
     pb::v1::{self, client_authentication_service_server::ClientAuthenticationService},
-    store::{Store, StoreError},
+    store::{Store, StoreError, StoredClient},
 };
 
 /// The handlers of `ClientAuthenticationService`.
@@ -40,16 +43,23 @@ impl ClientAuthenticationService for ClientAuthentication {
         &self,
         request: Request<v1::LookupClientRequest>,
     ) -> Result<Response<v1::LookupClientResponse>, Status> {
-        Ok(lookup::lookup(self, request).await.map(Response::new)?)
+        Ok(lookup::lookup(self, request).await?)
     }
 
     async fn authenticate_client(
         &self,
         request: Request<v1::AuthenticateClientRequest>,
     ) -> Result<Response<v1::AuthenticateClientResponse>, Status> {
-        Ok(authenticate::authenticate(self, request)
-            .await
-            .map(Response::new)?)
+        Ok(authenticate::authenticate(self, request).await?)
+    }
+}
+
+impl ClientAuthentication {
+    /// Returns a client from memory that the caller can see and that is not disabled. Everything else is for the database
+    /// to tell, so that it takes as long for every client.
+    async fn remembered(&self, caller: &Caller, id: &ClientId) -> Option<Arc<StoredClient>> {
+        let found = self.store.remembered(id).await?;
+        (!found.is_disabled() && can_see(caller, &found.tenant)).then_some(found)
     }
 }
 
@@ -78,6 +88,14 @@ impl From<StoreError> for AuthenticationError {
     fn from(error: StoreError) -> Self {
         Self::Failed(error.into())
     }
+}
+
+/// A client that is authenticated, and with what.
+#[derive(Debug)]
+struct Authenticated {
+    found: Arc<StoredClient>,
+    secret_hint: Option<String>,
+    key_id: Option<String>,
 }
 
 /// Returns `true` if a caller can see the clients of a tenant: its own tenant, or any if its token is for every tenant.

@@ -1,41 +1,57 @@
 //! Authentication with a `client_secret` (RFC 6749 section 2.3.1).
 
-use super::{AuthenticationError, ClientAuthentication, can_see};
+use std::sync::Arc;
+
+use super::{Authenticated, AuthenticationError, ClientAuthentication, can_see};
 use crate::{
     auth::Caller,
-    domain::{auth_method::AuthMethod, ids::ClientId, rejection::Rejection, secret::ClientSecret},
-    pb::v1,
+    domain::{
+        auth_method::AuthMethod,
+        ids::ClientId,
+        rejection::Rejection,
+        secret::{ClientSecret, Hint},
+    },
     rpc::stack::request_log::record_client,
-    store::Owner,
+    store::{Owner, StoredClient},
 };
 
-/// Checks a secret with one query and one hash, whether the client is unknown or the secret is wrong. The other columns
-/// are not read before the secret has turned out to be right, so that the time does not tell the cases apart.
+/// Checks a secret that memory proves right, or else with one query and one hash, whether the client is unknown or the
+/// secret is wrong. The other columns are not read before the secret has turned out to be right, so that the time does not
+/// tell the cases apart.
 pub(super) async fn authenticate(
     service: &ClientAuthentication,
     caller: &Caller,
     client_id: &str,
     secret: &str,
-) -> Result<v1::AuthenticatedClient, AuthenticationError> {
+) -> Result<Authenticated, AuthenticationError> {
     let (hint, secret) = ClientSecret::parse(secret).ok_or(Rejection::MalformedSecret)?;
     let id = ClientId::parse(client_id).map_err(|_| Rejection::UnknownClient)?;
     record_client(&id);
+    if let Some(found) = service.remembered(caller, &id).await
+        && let Some(stored) = found.client.secrets.iter().find(|stored| stored.hint == hint)
+        && secret.matches(&found.tenant, &id, &hint, Some(&stored.hash))
+        && found.client.metadata.allows(AuthMethod::ClientSecret)
+    {
+        return Ok(authenticated(found, &hint));
+    }
     let found = service.store.find_credential(&id, &hint).await?;
     let owner = found.owner.as_ref();
     let tenant = owner.map_or(caller.tenant(), |owner| &owner.tenant).clone();
     let matches = secret.matches(&tenant, &id, &hint, found.hash.as_ref());
     check(caller, owner, matches)?;
-    let client = found.into_client()?;
-    if !client.metadata.allows(AuthMethod::ClientSecret) {
+    let found = found.into_client()?;
+    if !found.client.metadata.allows(AuthMethod::ClientSecret) {
         return Err(Rejection::MethodNotAllowed.into());
     }
-    Ok(v1::AuthenticatedClient {
-        tenant_id: tenant.as_str().to_owned(),
-        client: Some(client.into()),
-        auth_method: AuthMethod::ClientSecret.as_str().to_owned(),
+    Ok(authenticated(found, &hint))
+}
+
+fn authenticated(found: Arc<StoredClient>, hint: &Hint) -> Authenticated {
+    Authenticated {
+        found,
         secret_hint: Some(hint.as_str().to_owned()),
         key_id: None,
-    })
+    }
 }
 
 fn check(caller: &Caller, owner: Option<&Owner>, matches: bool) -> Result<(), Rejection> {

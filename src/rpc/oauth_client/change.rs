@@ -6,6 +6,7 @@ use super::OAuthClients;
 use crate::{
     auth::Caller,
     domain::{
+        change_type::ChangeType,
         client::{ChangeContext, ChangeError, Client},
         ids::ClientId,
     },
@@ -14,6 +15,7 @@ use crate::{
         environment::{now, secret_seed},
         failure::Failure,
         request::caller_and_message,
+        stack::deadline::{EndsAt, deadline_exceeded},
     },
 };
 
@@ -51,17 +53,28 @@ impl OAuthClients {
     pub(super) async fn change<M, R>(
         &self,
         request: Request<M>,
+        change_type: ChangeType,
         apply: impl FnOnce(&mut Client, M, &ChangeContext) -> Result<R, ChangeError> + Send + 'static,
     ) -> Result<R, Failure>
     where
         M: ChangeRequest,
         R: Send + 'static,
     {
+        let wait = self.store.fence_wait();
+        if request
+            .extensions()
+            .get::<EndsAt>()
+            .is_some_and(|ends| ends.left() < wait)
+        {
+            return Err(deadline_exceeded());
+        }
         let (caller, message) = caller_and_message(request)?;
         let id = ClientId::parse(message.client_id())?;
         let context = change_context(&caller)?;
         let apply = move |client: &mut Client| apply(client, message, &context);
-        Ok(self.store.update_client(caller.tenant(), &id, apply).await?)
+        let store = &self.store;
+        let changed = store.update_client(caller.tenant(), &id, change_type, caller.subject(), apply);
+        Ok(changed.await?)
     }
 }
 

@@ -17,7 +17,10 @@ pub(super) async fn create(
     let context = change_context(&caller)?;
     let (client, secret) = Client::register(new_client_id(), ClientDraft::from(message), &context)?;
     size::check(&client)?;
-    clients.store.insert_client(caller.tenant(), &client).await?;
+    clients
+        .store
+        .insert_client(caller.tenant(), &client, caller.subject())
+        .await?;
     Ok(v1::OAuthClient {
         client_secret: Some(secret.map(|new| new.secret.reveal()).unwrap_or_default()),
         ..client.into()

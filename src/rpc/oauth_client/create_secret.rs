@@ -4,6 +4,7 @@ use tonic::Request;
 
 use super::OAuthClients;
 use crate::{
+    domain::change_type::ChangeType,
     pb::v1,
     rpc::{convert, failure::Failure},
 };
@@ -13,7 +14,7 @@ pub(super) async fn create_secret(
     request: Request<v1::CreateClientSecretRequest>,
 ) -> Result<v1::ClientSecret, Failure> {
     clients
-        .change(request, |client, _, context| {
+        .change(request, ChangeType::SecretCreated, |client, _, context| {
             let new = client.create_secret(context)?;
             Ok(convert::client_secret(&client.id, new))
         })

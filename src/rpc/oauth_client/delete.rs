@@ -4,6 +4,7 @@ use tonic::Request;
 
 use super::OAuthClients;
 use crate::{
+    domain::change_type::ChangeType,
     pb::{
         Method,
         v1::{self, ErrorReason},
@@ -21,7 +22,7 @@ pub(super) async fn delete(
         return Err(not_confirmed(method));
     }
     clients
-        .change(request, |client, _, context| {
+        .change(request, ChangeType::Deleted, |client, _, context| {
             client.delete(context.now);
             Ok(())
         })

@@ -3,14 +3,14 @@
 use tonic::Request;
 
 use super::OAuthClients;
-use crate::{pb::v1, rpc::failure::Failure};
+use crate::{domain::change_type::ChangeType, pb::v1, rpc::failure::Failure};
 
 pub(super) async fn delete_secret(
     clients: &OAuthClients,
     request: Request<v1::DeleteClientSecretRequest>,
 ) -> Result<(), Failure> {
     clients
-        .change(request, |client, message, context| {
+        .change(request, ChangeType::SecretDeleted, |client, message, context| {
             client.delete_secret(&message.hint, context.now)
         })
         .await

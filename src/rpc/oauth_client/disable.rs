@@ -3,14 +3,14 @@
 use tonic::Request;
 
 use super::OAuthClients;
-use crate::{pb::v1, rpc::failure::Failure};
+use crate::{domain::change_type::ChangeType, pb::v1, rpc::failure::Failure};
 
 pub(super) async fn disable(
     clients: &OAuthClients,
     request: Request<v1::DisableOAuthClientRequest>,
 ) -> Result<v1::OAuthClient, Failure> {
     clients
-        .change(request, |client, message, context| {
+        .change(request, ChangeType::Disabled, |client, message, context| {
             client.disable(&message.reason, context.now)?;
             Ok(client.clone().into())
         })

@@ -3,14 +3,14 @@
 use tonic::Request;
 
 use super::OAuthClients;
-use crate::{pb::v1, rpc::failure::Failure};
+use crate::{domain::change_type::ChangeType, pb::v1, rpc::failure::Failure};
 
 pub(super) async fn enable(
     clients: &OAuthClients,
     request: Request<v1::EnableOAuthClientRequest>,
 ) -> Result<v1::OAuthClient, Failure> {
     clients
-        .change(request, |client, _, context| {
+        .change(request, ChangeType::Enabled, |client, _, context| {
             client.enable(context.now);
             Ok(client.clone().into())
         })

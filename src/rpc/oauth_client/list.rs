@@ -1,14 +1,16 @@
 //! `ListOAuthClients`.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use prost::Message as _;
 use thiserror::Error;
 use tonic::Request;
 
 use super::{OAuthClients, caller_and_message};
 use crate::{
-    domain::page::{Page, PageRequest, Position},
+    domain::page::{PageRequest, Position},
     pb::{Method, v1},
     rpc::{convert::page_request, failure::Failure, request::called_method},
+    store::Page,
 };
 
 /// The characters of a query that are percent-encoded: all but `unreserved` (RFC 3986 section 2.3).
@@ -17,6 +19,9 @@ const QUERY: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
+
+/// The greatest size of the clients of a page. Callers accept messages of 4 MiB by default.
+const MAX_PAGE_BYTES: usize = 2 * 1024 * 1024;
 
 #[derive(Debug, Error)]
 #[error("the method has no REST path without variables to link to")]
@@ -29,13 +34,33 @@ pub(super) async fn list(
     let collection_url = collection_url(clients, called_method(&request)?)?;
     let (caller, message) = caller_and_message(request)?;
     let page_request = page_request(&message)?;
-    let page = clients.store.list_clients(caller.tenant(), &page_request).await?;
+    let mut page = clients.store.list_clients(caller.tenant(), &page_request).await?;
+    let mut data = messages(&page);
+    if data.iter().map(encoded_len).sum::<usize>() > MAX_PAGE_BYTES {
+        page.end_at(MAX_PAGE_BYTES, &page_request, |client| {
+            encoded_len(&client.client.clone().into())
+        });
+        data = messages(&page);
+    }
     Ok(v1::ListOAuthClientsResponse {
         links: Some(links(&collection_url, &message, &page_request, &page)),
-        data: page.clients.into_iter().map(v1::OAuthClient::from).collect(),
+        data,
         // The field is 32 bits wide: a greater total becomes the greatest number.
         total_results: page.total.map(|total| i32::try_from(total).unwrap_or(i32::MAX)),
     })
+}
+
+fn messages(page: &Page) -> Vec<v1::OAuthClient> {
+    page.clients
+        .iter()
+        .map(|client| client.client.clone().into())
+        .collect()
+}
+
+/// Returns the bytes that a client takes in the response: a tag, a length, and its message.
+fn encoded_len(client: &v1::OAuthClient) -> usize {
+    let len = client.encoded_len();
+    1 + prost::length_delimiter_len(len) + len
 }
 
 /// Returns the URL of the first page with the default parameters.

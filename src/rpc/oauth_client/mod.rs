@@ -58,7 +58,7 @@ impl OAuthClientService for OAuthClients {
         &self,
         request: Request<v1::GetOAuthClientRequest>,
     ) -> Result<Response<v1::OAuthClient>, Status> {
-        Ok(get::get(self, request).await.map(Response::new)?)
+        Ok(get::get(self, request).await?)
     }
 
     async fn patch_o_auth_client(

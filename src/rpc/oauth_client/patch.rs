@@ -3,14 +3,18 @@
 use tonic::Request;
 
 use super::{OAuthClients, size};
-use crate::{domain::patch::Patch, pb::v1, rpc::failure::Failure};
+use crate::{
+    domain::{change_type::ChangeType, patch::Patch},
+    pb::v1,
+    rpc::failure::Failure,
+};
 
 pub(super) async fn patch(
     clients: &OAuthClients,
     request: Request<v1::PatchOAuthClientRequest>,
 ) -> Result<v1::PatchOAuthClientResponse, Failure> {
     clients
-        .change(request, |client, message, context| {
+        .change(request, ChangeType::Updated, |client, message, context| {
             let secret = client.patch(&Patch::from(message.operations), context)?;
             size::check(client)?;
             Ok(v1::PatchOAuthClientResponse {

@@ -2,12 +2,17 @@
 
 use std::{
     convert::Infallible,
+    pin::Pin,
     task::{Context, Poll},
     time::Duration,
 };
 
-use futures_util::future::BoxFuture;
 use http::{HeaderMap, Request, Response};
+use pin_project_lite::pin_project;
+use tokio::{
+    task::coop::{Unconstrained, unconstrained},
+    time::{Instant, Sleep, sleep_until},
+};
 use tonic::{Status, body::Body};
 use tower::Service;
 
@@ -19,6 +24,25 @@ const GRPC_TIMEOUT: &str = "grpc-timeout";
 /// The response has to be on its way before the caller's own timer ends, and before tonic's, which would respond with
 /// CANCELLED.
 const RESPONSE_MARGIN: Duration = Duration::from_millis(5);
+
+/// The time at which a request ends, in its extensions.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct EndsAt(Instant);
+
+impl EndsAt {
+    /// Returns the time that is left.
+    pub(crate) fn left(self) -> Duration {
+        self.0.saturating_duration_since(now())
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a deadline counts from the receipt of the request"
+)]
+fn now() -> Instant {
+    Instant::now()
+}
 
 /// Responds with `DEADLINE_EXCEEDED` and drops the work of the inner service if that takes too long.
 #[derive(Debug, Clone)]
@@ -39,26 +63,56 @@ where
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+    type Future = ResponseFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let allowed = grpc_timeout(request.headers())
             .map(|timeout| timeout.saturating_sub(RESPONSE_MARGIN.min(timeout / 2)));
         let limit = allowed.map_or(self.limit, |allowed| allowed.min(self.limit));
-        let response = self.inner.call(request);
-        Box::pin(async move {
-            tokio::time::timeout(limit, response).await.unwrap_or_else(|_| {
-                let failure = Failure::new(
-                    ErrorReason::DeadlineExceeded,
-                    "the request did not complete before its deadline",
-                );
-                Ok(Status::from(failure).into_http())
-            })
-        })
+        let ends_at = now() + limit;
+        request.extensions_mut().insert(EndsAt(ends_at));
+        ResponseFuture {
+            inner: self.inner.call(request),
+            ends_at,
+            timer: None,
+        }
+    }
+}
+
+pin_project! {
+    /// The future of a response, which ends at a time. There is no timer for a response that is there at once.
+    pub(super) struct ResponseFuture<F> {
+        #[pin]
+        inner: F,
+        ends_at: Instant,
+        // Not constrained, as inner work that uses up the budget of its task must not keep the timer from ending it.
+        #[pin]
+        timer: Option<Unconstrained<Sleep>>,
+    }
+}
+
+impl<F> Future for ResponseFuture<F>
+where
+    F: Future<Output = Result<Response<Body>, Infallible>>,
+{
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        if let Poll::Ready(response) = this.inner.poll(cx) {
+            return Poll::Ready(response);
+        }
+        if this.timer.is_none() {
+            this.timer.set(Some(unconstrained(sleep_until(*this.ends_at))));
+        }
+        match this.timer.as_pin_mut().map(|timer| timer.poll(cx)) {
+            Some(Poll::Ready(())) => Poll::Ready(Ok(Status::from(deadline_exceeded()).into_http())),
+            Some(Poll::Pending) | None => Poll::Pending,
+        }
     }
 }
 
@@ -78,6 +132,13 @@ impl Predicate for RequireOneTimeout {
             )),
         }
     }
+}
+
+pub(crate) fn deadline_exceeded() -> Failure {
+    Failure::new(
+        ErrorReason::DeadlineExceeded,
+        "the request did not complete before its deadline",
+    )
 }
 
 /// Returns the timeout of the gRPC protocol, up to eight digits and a unit, or `None` if it is malformed.
@@ -101,6 +162,8 @@ fn grpc_timeout(headers: &HeaderMap) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
 
     fn parse(text: &str) -> Option<Duration> {
@@ -129,7 +192,7 @@ mod tests {
             tower::service_fn(|_: Request<()>| std::future::pending::<Result<Response<Body>, Infallible>>());
         let mut service = Deadline::new(Duration::from_mins(1), never);
         for (timeout, limit) in [("100m", 95), ("4m", 2), ("5M", 60_000)] {
-            let started = tokio::time::Instant::now();
+            let started = Instant::now();
             let request = Request::builder()
                 .header("grpc-timeout", timeout)
                 .body(())
@@ -139,5 +202,27 @@ mod tests {
             let status = Status::from_header_map(response.headers()).unwrap();
             assert_eq!(status.code(), tonic::Code::DeadlineExceeded);
         }
+    }
+    #[test]
+    fn a_response_that_is_there_at_once_needs_no_timer() {
+        let ready = tower::service_fn(async |_: Request<()>| Ok(Response::new(Body::empty())));
+        let response = Deadline::new(Duration::from_mins(1), ready).call(Request::new(()));
+        // Outside of a runtime, making a timer panics.
+        response.now_or_never().unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_request_that_uses_up_the_budget_of_its_task_ends_too() {
+        let greedy = tower::service_fn(async |_: Request<()>| {
+            let started = Instant::now();
+            while started.elapsed() < Duration::from_secs(5) {
+                tokio::task::coop::consume_budget().await;
+            }
+            Ok(Response::new(Body::empty()))
+        });
+        let Ok(response) = Deadline::new(Duration::from_millis(10), greedy)
+            .call(Request::new(()))
+            .await;
+        assert!(Status::from_header_map(response.headers()).is_some());
     }
 }

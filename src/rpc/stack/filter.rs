@@ -4,14 +4,13 @@
 use std::{
     convert::Infallible,
     future::{Ready, ready},
-    mem,
     task::{Context, Poll},
 };
 
-use futures_util::future::{BoxFuture, Either};
+use futures_util::future::Either;
 use http::{Request, Response};
 use tonic::{Status, body::Body};
-use tower::Service;
+use tower::{Service, ServiceExt as _};
 
 use super::HttpService;
 use crate::rpc::failure::Failure;
@@ -41,20 +40,7 @@ pub(super) struct Filter<S, P> {
     predicate: P,
 }
 
-/// Admits the requests that an [`AsyncPredicate`] admits.
-#[derive(Debug, Clone)]
-pub(super) struct AsyncFilter<S, P> {
-    inner: S,
-    predicate: P,
-}
-
 impl<S, P> Filter<S, P> {
-    pub(super) fn new(predicate: P, inner: S) -> Self {
-        Self { inner, predicate }
-    }
-}
-
-impl<S, P> AsyncFilter<S, P> {
     pub(super) fn new(predicate: P, inner: S) -> Self {
         Self { inner, predicate }
     }
@@ -83,30 +69,20 @@ where
     }
 }
 
-impl<S, P, B> Service<Request<B>> for AsyncFilter<S, P>
+/// Admits the requests that an [`AsyncPredicate`] admits. The future is part of the one of the whole stack: it is not boxed.
+pub(super) fn async_filter<P, S, B>(predicate: P, inner: S) -> impl HttpService<B> + Clone + Sync
 where
-    S: HttpService<B> + Clone,
     P: AsyncPredicate,
+    S: HttpService<B> + Clone + Sync,
     B: Send + 'static,
 {
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = BoxFuture<'static, Outcome>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let predicate = self.predicate.clone();
-        // The service that was polled ready is the one to call, not its clone.
-        let clone = self.inner.clone();
-        let mut inner = mem::replace(&mut self.inner, clone);
-        Box::pin(async move {
+    tower::service_fn(move |mut request: Request<B>| {
+        let (predicate, inner) = (predicate.clone(), inner.clone());
+        async move {
             match predicate.check(&mut request).await {
-                Ok(()) => inner.call(request).await,
+                Ok(()) => inner.oneshot(request).await,
                 Err(failure) => Ok(Status::from(failure).into_http()),
             }
-        })
-    }
+        }
+    })
 }

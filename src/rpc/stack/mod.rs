@@ -4,7 +4,7 @@ mod authenticate;
 mod authorize;
 mod catch_panic;
 mod compression;
-mod deadline;
+pub(crate) mod deadline;
 pub mod filter;
 mod header_fields;
 mod http_errors;
@@ -22,23 +22,21 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 use http::{Request, Response};
 use tonic::{body::Body, service::Routes};
 use tower::{Service, ServiceBuilder, util::BoxCloneSyncService};
-use tower_http::{
-    catch_panic::CatchPanicLayer,
-    request_id::{PropagateRequestIdLayer, SetRequestIdLayer},
-};
 
 use self::{
     authenticate::Authenticate,
     authorize::Authorize,
+    catch_panic::CatchPanic,
     deadline::{Deadline, RequireOneTimeout},
-    filter::{AsyncFilter, Filter, Predicate},
+    filter::{Filter, Predicate, async_filter},
     header_fields::FillHeaderFields,
     rate_limit::RateLimit,
     rate_limit_headers::RateLimitHeaders,
-    request_id::NewRequestId,
+    request_id::SetRequestId,
     resolve::ResolveMethod,
     trace::Trace,
 };
+use super::encoded;
 use crate::{auth::TokenVerifier, limits::RateLimiter, pb::Protos};
 
 /// The parts that the layers work with.
@@ -70,7 +68,7 @@ pub type Stack<B> = BoxCloneSyncService<Request<B>, Response<Body>, Infallible>;
 
 /// Puts the layers before a transport, from the outermost to the innermost. Their order is stated here and nowhere else.
 ///
-/// None of them reads the body. `resolve` is the transport's own: it finds the method of a request, and puts it into the
+/// None of them reads the body, and none boxes its future: only that of the whole stack is boxed. `resolve` is the transport's own: it finds the method of a request, and puts it into the
 /// extensions as a [`CalledMethod`](resolve::CalledMethod). `inner` is the gRPC router on one transport, and what
 /// transcodes requests for it on the other.
 pub fn stack<P, S, B>(config: StackConfig, resolve: P, inner: S) -> Stack<B>
@@ -85,18 +83,15 @@ where
         request_timeout,
     } = config;
     let stack = ServiceBuilder::new()
-        .map_request(request_id::drop_malformed)
-        .layer(SetRequestIdLayer::x_request_id(NewRequestId))
-        .layer(PropagateRequestIdLayer::x_request_id())
+        .layer_fn(SetRequestId::new)
         .layer_fn(Trace::new)
         .layer_fn(RateLimitHeaders::new)
-        .map_response(catch_panic::tonic_body)
-        .layer(CatchPanicLayer::custom(catch_panic::internal_error))
+        .layer_fn(CatchPanic::new)
         .layer_fn(move |inner| Filter::new(resolve.clone(), inner))
         .layer_fn(|inner| Deadline::new(request_timeout, inner))
-        .layer_fn(|inner| AsyncFilter::new(Authenticate::new(tokens.clone()), inner))
+        .layer_fn(|inner| async_filter(Authenticate::new(tokens.clone()), inner))
         .layer_fn(|inner| Filter::new(Authorize, inner))
-        .layer_fn(|inner| AsyncFilter::new(RateLimit::new(limiter.clone()), inner))
+        .layer_fn(|inner| async_filter(RateLimit::new(limiter.clone()), inner))
         .service(inner);
     BoxCloneSyncService::new(stack)
 }
@@ -117,6 +112,7 @@ pub fn grpc_stack(
 pub fn grpc_router(routes: Routes) -> impl HttpService<Body> + Clone + Sync {
     ServiceBuilder::new()
         .map_response(tonic_errors::translate)
+        .map_response(encoded::send)
         .layer_fn(|inner| Filter::new(RequireOneTimeout, inner))
         .map_request(compression::follow_the_request)
         .layer_fn(FillHeaderFields::new)

@@ -2,7 +2,7 @@
 
 use http::{Extensions, Request};
 
-use super::{filter::AsyncPredicate, rate_limit_headers::DecisionSlot, resolve::CalledMethod};
+use super::{filter::AsyncPredicate, rate_limit_headers::record_decision, resolve::CalledMethod};
 use crate::{
     auth::Caller,
     limits::{Decision, RateLimiter},
@@ -31,9 +31,7 @@ impl AsyncPredicate for RateLimit {
         let Some(decision) = self.decide(request.extensions()).await else {
             return Ok(());
         };
-        if let Some(slot) = request.extensions().get::<DecisionSlot>() {
-            slot.fill(decision);
-        }
+        record_decision(decision);
         match decision.retry_after() {
             None => Ok(()),
             Some(delay) => Err(Failure::new(

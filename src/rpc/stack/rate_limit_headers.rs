@@ -1,13 +1,15 @@
 //! The headers `RateLimit` and `RateLimit-Policy` of draft-ietf-httpapi-ratelimit-headers-10.
 
 use std::{
+    cell::OnceCell,
     convert::Infallible,
-    sync::{Arc, OnceLock},
-    task::{Context, Poll},
+    pin::Pin,
+    task::{Context, Poll, ready},
 };
 
-use futures_util::{FutureExt as _, future::BoxFuture};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use pin_project_lite::pin_project;
+use tokio::task::futures::TaskLocalFuture;
 use tonic::body::Body;
 use tower::Service;
 
@@ -24,14 +26,14 @@ pub(super) struct RateLimitHeaders<S> {
     inner: S,
 }
 
-/// The place in a request's extensions that takes the decision of the rate limiter.
-#[derive(Debug, Clone, Default)]
-pub(super) struct DecisionSlot(Arc<OnceLock<Decision>>);
+tokio::task_local! {
+    static DECISION: OnceCell<Decision>;
+}
 
-impl DecisionSlot {
-    pub(super) fn fill(&self, decision: Decision) {
-        self.0.get_or_init(|| decision);
-    }
+/// Tells this layer what the rate limiter decided about the current request.
+pub(super) fn record_decision(decision: Decision) {
+    // A request is counted once, and always passes this layer.
+    let _recorded = DECISION.try_with(|slot| slot.set(decision));
 }
 
 impl<S> RateLimitHeaders<S> {
@@ -46,24 +48,40 @@ where
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+    type Future = ResponseFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let slot = DecisionSlot::default();
-        request.extensions_mut().insert(slot.clone());
-        let response = self.inner.call(request);
-        response
-            .map(move |Ok(mut response)| {
-                if let Some(decision) = slot.0.get() {
-                    insert(response.headers_mut(), decision);
-                }
-                Ok(response)
-            })
-            .boxed()
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        ResponseFuture {
+            inner: DECISION.scope(OnceCell::new(), self.inner.call(request)),
+        }
+    }
+}
+
+pin_project! {
+    /// The future of a response, within which the decision is recorded.
+    pub(super) struct ResponseFuture<F> {
+        #[pin]
+        inner: TaskLocalFuture<OnceCell<Decision>, F>,
+    }
+}
+
+impl<F> Future for ResponseFuture<F>
+where
+    F: Future<Output = Result<Response<Body>, Infallible>>,
+{
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut inner = self.project().inner;
+        let Ok(mut response) = ready!(inner.as_mut().poll(cx));
+        if let Some(decision) = inner.take_value().and_then(OnceCell::into_inner) {
+            insert(response.headers_mut(), &decision);
+        }
+        Poll::Ready(Ok(response))
     }
 }
 

@@ -11,8 +11,9 @@ use std::{
     time::Instant,
 };
 
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Request, Response, uri::PathAndQuery};
 use opentelemetry::trace::{Status as SpanStatus, TraceContextExt as _};
+use tokio::task::futures::TaskLocalFuture;
 use tonic::{Code, Status, body::Body};
 use tonic_types::StatusExt as _;
 use tracing::{Level, Span};
@@ -20,8 +21,12 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use super::request_id::X_REQUEST_ID;
 use crate::{
-    auth::Caller, domain::ids::ClientId, error_chain::error_chain, pb::Target, rpc::failure::Cause,
-    telemetry::metrics,
+    auth::Caller,
+    domain::ids::ClientId,
+    error_chain::error_chain,
+    pb::Target,
+    rpc::failure::Cause,
+    telemetry::{self, metrics},
 };
 
 /// The longest path that is logged whole. No method's path is that long, but a path may have 64 KiB, and the memory of the
@@ -34,11 +39,14 @@ tokio::task_local! {
 
 /// The facts about a request that layers and handlers have learned.
 #[derive(Debug, Default)]
-struct Learned {
+pub(super) struct Learned {
     method: OnceLock<Target<'static>>,
     caller: OnceLock<Caller>,
     client_id: OnceLock<ClientId>,
 }
+
+/// A future within which facts about its request are recorded.
+pub(super) type Collect<F> = TaskLocalFuture<Arc<Learned>, F>;
 
 /// Records which method the current request calls.
 pub(super) fn record_method(target: Target<'static>) {
@@ -69,7 +77,7 @@ pub(crate) fn client_id() -> Option<ClientId> {
 #[derive(Debug)]
 pub(super) struct RequestLog {
     started: Instant,
-    method: String,
+    path: Option<PathAndQuery>,
     request_id: Option<HeaderValue>,
     learned: Arc<Learned>,
 }
@@ -123,11 +131,9 @@ macro_rules! event {
 impl RequestLog {
     #[expect(clippy::disallowed_methods, reason = "it measures the time of a request")]
     pub(super) fn new<B>(request: &Request<B>) -> Self {
-        let path = request.uri().path();
-        let method = path.get(..path.floor_char_boundary(MAX_PATH_BYTES));
         Self {
             started: Instant::now(),
-            method: method.unwrap_or_default().to_owned(),
+            path: request.uri().path_and_query().cloned(),
             request_id: request.headers().get(X_REQUEST_ID).cloned(),
             learned: Arc::default(),
         }
@@ -135,7 +141,9 @@ impl RequestLog {
 
     /// The path of the method, shortened if it is long.
     pub(super) fn method(&self) -> &str {
-        &self.method
+        let path = self.path.as_ref().map_or("", PathAndQuery::path);
+        path.get(..path.floor_char_boundary(MAX_PATH_BYTES))
+            .unwrap_or_default()
     }
 
     pub(super) fn request_id(&self) -> Option<&str> {
@@ -148,7 +156,7 @@ impl RequestLog {
     }
 
     /// Collects what is recorded while the response is made.
-    pub(super) fn collect<F: Future>(&self, response: F) -> impl Future<Output = F::Output> + use<F> {
+    pub(super) fn collect<F: Future>(&self, response: F) -> Collect<F> {
         LEARNED.scope(self.learned.clone(), response)
     }
 
@@ -161,7 +169,7 @@ impl RequestLog {
         let info = status.as_deref().and_then(Status::get_details_error_info);
         let caller = self.learned.caller.get();
         let line = Line {
-            method: &self.method,
+            method: self.method(),
             code: metrics::code_name(code),
             reason: info.map(|info| info.reason),
             duration_ms: duration.as_secs_f64() * 1_000.0,
@@ -229,6 +237,9 @@ fn cause(status: &Status) -> Option<&Cause> {
 
 /// Returns the id of the trace that the span is exported with.
 fn trace_id(span: &Span) -> Option<String> {
+    if !telemetry::exports() {
+        return None;
+    }
     let context = span.context();
     let span = context.span();
     let exported = span.span_context();
@@ -240,22 +251,21 @@ mod tests {
     use std::io::{self, Seek as _};
 
     use serde_json::Value;
+    use tracing_subscriber::layer::SubscriberExt as _;
 
     use super::*;
     use crate::{
         pb::v1::ErrorReason,
         rpc::failure::Failure,
         store::{Corrupt, StoreError},
+        telemetry::json_lines,
     };
 
     /// Returns the line of a request, in JSON.
     async fn line(response: Response<Body>) -> Value {
         let mut file = tempfile::tempfile().unwrap();
-        let subscriber = tracing_subscriber::fmt()
-            .json()
-            .flatten_event(true)
-            .with_writer(Arc::new(file.try_clone().unwrap()))
-            .finish();
+        let writer = Arc::new(file.try_clone().unwrap());
+        let subscriber = tracing_subscriber::registry().with(json_lines(writer));
         let _default = tracing::subscriber::set_default(subscriber);
         let request = Request::builder()
             .uri("/a.Service/Method")

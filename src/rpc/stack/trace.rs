@@ -2,19 +2,23 @@
 
 use std::{
     convert::Infallible,
-    task::{Context, Poll},
+    pin::Pin,
+    task::{Context, Poll, ready},
 };
 
-use futures_util::future::BoxFuture;
 use http::{HeaderMap, Request, Response};
 use opentelemetry::propagation::Extractor;
+use pin_project_lite::pin_project;
 use tonic::body::Body;
 use tower::Service;
-use tracing::{Instrument as _, Span};
+use tracing::{Instrument as _, Span, instrument::Instrumented};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-use super::{HttpService, request_log::RequestLog};
-use crate::single_header::single_header;
+use super::{
+    HttpService,
+    request_log::{Collect, RequestLog},
+};
+use crate::{single_header::single_header, telemetry};
 
 const TRACESTATE: &str = "tracestate";
 
@@ -36,7 +40,7 @@ where
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+    type Future = ResponseFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(cx)
@@ -46,11 +50,33 @@ where
         let log = RequestLog::new(&request);
         let span = request_span(&log, request.headers());
         let response = log.enter(|| span.in_scope(|| self.inner.call(request)));
-        Box::pin(async move {
-            let Ok(response) = log.collect(response).instrument(span.clone()).await;
-            log.finish(&span, &response);
-            Ok(response)
-        })
+        ResponseFuture {
+            inner: log.collect(response).instrument(span),
+            log,
+        }
+    }
+}
+
+pin_project! {
+    /// The future of a response, which is logged when it is there.
+    pub(super) struct ResponseFuture<F> {
+        #[pin]
+        inner: Instrumented<Collect<F>>,
+        log: RequestLog,
+    }
+}
+
+impl<F> Future for ResponseFuture<F>
+where
+    F: Future<Output = Result<Response<Body>, Infallible>>,
+{
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let Ok(response) = ready!(this.inner.as_mut().poll(cx));
+        this.log.finish(this.inner.span(), &response);
+        Poll::Ready(Ok(response))
     }
 }
 
@@ -62,9 +88,12 @@ fn request_span(log: &RequestLog, headers: &HeaderMap) -> Span {
         otel.kind = "server",
         request_id = log.request_id(),
     );
+    if !telemetry::exports() {
+        return span;
+    }
     let headers = TraceHeaders::new(headers);
     let parent = opentelemetry::global::get_text_map_propagator(|propagator| propagator.extract(&headers));
-    // Without an exporter there is no trace to continue.
+    // A span that is filtered out continues no trace.
     let _not_traced = span.set_parent(parent);
     span
 }

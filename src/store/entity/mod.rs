@@ -2,5 +2,6 @@
 
 #![expect(unreachable_pub, reason = "the derives of SeaORM ask for it")]
 
+pub(super) mod change;
 pub(super) mod client;
 pub(super) mod secret;

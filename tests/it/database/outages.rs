@@ -13,6 +13,8 @@ use crate::support::{
 };
 
 const RENAME: &str = "renamed";
+/// The fence of a new database.
+const FENCE: Duration = Duration::from_millis(100);
 
 /// More requests than there are connections, so that each connection meets the outage.
 const CALLS: usize = 20;
@@ -67,6 +69,8 @@ async fn fails_and_recovers(network: Network) {
     join_all((0..CALLS).map(|_| admin.get(Transport::Grpc, &id))).await;
 
     proxy.set(network).await;
+    // Until then, memory may answer.
+    tokio::time::sleep(FENCE).await;
     let reads = (0..CALLS).map(|n| assert_unavailable(admin.get(Transport::BOTH[n % 2], &id)));
     join_all(reads).await;
     join_all(Transport::BOTH.map(|transport| assert_unavailable(rename(&server, transport, &id)))).await;

@@ -2,12 +2,16 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use oauth_clients::domain::{
-    client::Client,
-    filter::{Attribute, Comparison, Connective, Filter},
-    page::{List, Page, Position, Start},
-    sort::{Direction, SortValue},
-    timestamp::Timestamp,
+use oauth_clients::{
+    domain::{
+        change_type::ChangeType,
+        client::Client,
+        filter::{Attribute, Comparison, Connective, Filter},
+        page::{List, Position, Start},
+        sort::{Direction, SortValue},
+        timestamp::Timestamp,
+    },
+    store::Page,
 };
 use proptest::{
     prelude::*,
@@ -17,7 +21,7 @@ use proptest::{
 
 use crate::support::{
     Db,
-    registry::{Registry, list, tenant},
+    registry::{Registry, actor, list, tenant},
 };
 
 on_each_database![
@@ -151,7 +155,7 @@ fn expected(list: &List, clients: &[Client]) -> Vec<String> {
 fn ids(page: &Page) -> Vec<String> {
     page.clients
         .iter()
-        .map(|client| client.id.as_str().to_owned())
+        .map(|client| client.id().as_str().to_owned())
         .collect()
 }
 
@@ -319,7 +323,13 @@ async fn disturb(registry: &Registry, stop: &AtomicBool) {
             };
             registry
                 .store
-                .update_client(&registry.tenant, &client.id, change)
+                .update_client(
+                    &registry.tenant,
+                    &client.id,
+                    ChangeType::Updated,
+                    &actor(),
+                    change,
+                )
                 .await
                 .unwrap();
         }

@@ -5,6 +5,7 @@ mod invalid;
 mod pages;
 mod parameters;
 mod plans;
+mod states;
 mod walk;
 
 use serde_json::{Value, json};

@@ -3,11 +3,15 @@
 use serde_json::{Value, json};
 
 use super::{create_many, ids, link_names};
-use crate::support::{Db, TestServer, Transport};
+use crate::support::{
+    Db, TestServer, Transport,
+    samples::{spa, with},
+};
 
 on_each_database![
     the_newest_twenty_clients_come_first,
     a_page_holds_one_to_a_hundred,
+    a_page_ends_at_2_mib,
     links_exist_only_if_a_page_follows_or_precedes,
     an_empty_list_links_only_to_itself,
     an_empty_page_links_to_its_neighbours,
@@ -45,6 +49,44 @@ async fn a_page_holds_one_to_a_hundred(server: TestServer) {
             assert_eq!(refused.fields(), [("INVALID_LIMIT", "limit")], "{limit}");
         }
     }
+}
+
+/// A client takes 100 * (2,048 + 3) bytes for its redirect URIs and less than 1,000 for the rest, so that ten fit.
+async fn a_page_ends_at_2_mib(server: TestServer) {
+    let admin = server.admin();
+    let uris: Vec<String> = (100..200)
+        .map(|number| format!("https://a.example/{number}{}", "x".repeat(2_048 - 21)))
+        .collect();
+    let mut all = Vec::new();
+    for _ in 0..21 {
+        let client = with(spa(), json!({"redirectUris": uris}));
+        all.insert(0, admin.created(client).await);
+    }
+    let [first, second, third] = [&all[..10], &all[10..20], &all[20..]];
+    for transport in Transport::BOTH {
+        let list = async |link: &str, page: &Value| {
+            let request = json!({"limit": 100, link: page["links"][link]["cursor"]});
+            admin.list(transport, request).await.unwrap()
+        };
+        let mut page = admin.list(transport, json!({"limit": 100})).await.unwrap();
+        assert_eq!(
+            (link_names(&page).as_slice(), ids(&page)),
+            (["next", "self"].as_slice(), strs(first))
+        );
+        for (link, links, clients) in [
+            ("next", ["next", "prev", "self"].as_slice(), second),
+            ("next", &["prev", "self"], third),
+            ("prev", &["next", "prev", "self"], second),
+            ("prev", &["next", "self"], first),
+        ] {
+            page = list(link, &page).await;
+            assert_eq!((link_names(&page).as_slice(), ids(&page)), (links, strs(clients)));
+        }
+    }
+}
+
+fn strs(ids: &[String]) -> Vec<&str> {
+    ids.iter().map(String::as_str).collect()
 }
 
 async fn links_exist_only_if_a_page_follows_or_precedes(server: TestServer) {

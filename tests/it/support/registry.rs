@@ -6,12 +6,12 @@ use oauth_clients::{
         filter::Filter,
         ids::{ClientId, Subject, TenantId},
         metadata::ClientDraft,
-        page::{Limit, List, Page, PageRequest, Start},
+        page::{Limit, List, PageRequest, Start},
         secret::SecretSeed,
         sort::Sort,
         timestamp::Timestamp,
     },
-    store::{Claim, Store},
+    store::{Claim, Page, Store},
 };
 use uuid::Uuid;
 
@@ -52,7 +52,7 @@ impl Registry {
             .map(|((name, app_type), index)| client(tenant, name, app_type, index))
             .collect();
         for batch in all.chunks(500) {
-            self.store.insert_clients(tenant, batch).await.unwrap();
+            self.store.insert_clients(tenant, batch, &actor()).await.unwrap();
         }
         all
     }
@@ -92,7 +92,7 @@ fn id(tenant: &TenantId, index: usize) -> ClientId {
 }
 
 fn client(tenant: &TenantId, name: &str, app_type: &str, index: usize) -> Client {
-    let by = Subject::parse("seed").unwrap();
+    let by = actor();
     // Several share a time, so that the id has to break ties.
     let micros = 1_700_000_000_000_000 + i64::try_from(index / 2).unwrap();
     let change = ChangeContext {
@@ -109,4 +109,9 @@ fn client(tenant: &TenantId, name: &str, app_type: &str, index: usize) -> Client
     let (mut client, _) = Client::register(id(tenant, index), draft, &change).unwrap();
     client.updated_at = Timestamp::from_micros(micros + i64::try_from(index * 7 % 10).unwrap());
     client
+}
+
+/// Returns the subject that makes all changes.
+pub(crate) fn actor() -> Subject {
+    Subject::parse("seed").unwrap()
 }

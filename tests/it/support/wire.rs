@@ -41,9 +41,13 @@ impl RoundTrip {
 
     /// Returns `true` if the server does this in the background.
     pub(crate) fn is_background(&self) -> bool {
-        ["seaql_migrations", "DELETE FROM used_assertions"]
-            .iter()
-            .any(|statement| self.sql.contains(statement))
+        [
+            "seaql_migrations",
+            "DELETE FROM used_assertions",
+            "pg_current_snapshot",
+        ]
+        .iter()
+        .any(|statement| self.sql.contains(statement))
     }
 }
 

@@ -11,6 +11,7 @@ use crate::support::{
     http::COLLECTION,
     process::Served,
     redis::Redis,
+    samples::spa,
 };
 
 /// The binary, exporting its metrics ten times a second, and a caller.
@@ -227,5 +228,27 @@ async fn the_certificate_of_a_redis_is_verified() {
         let env = [("SSL_CERT_FILE", file.to_str().unwrap())];
         let measured = Measured::start(&["--redis-url", &url], &env).await;
         measured.decided_by(who).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reads_that_memory_answers_are_counted() {
+    let mut measured = Measured::start(&[], &[]).await;
+    let create = measured
+        .http
+        .post(format!("{}{COLLECTION}", measured.served.rest))
+        .json(&spa());
+    let created = Answer::to(create.bearer_auth(&measured.served.token)).await;
+    let path = format!("{COLLECTION}/{}", created.json()["clientId"].as_str().unwrap());
+    // The first read fills memory.
+    for _ in 0..3 {
+        assert_eq!(measured.get(&path).await, 200);
+    }
+    measured.served.terminate().await;
+    assert_eq!(measured.served.exit_code().await, Some(0));
+    let reads = measured.collector.series("oauth_clients.memory.reads");
+    for (outcome, count) in [("hit", 2), ("miss", 1), ("stale", 0)] {
+        let counted = series(&[("outcome", outcome)], count);
+        assert!(reads.contains(&counted), "{counted:?} {reads:?}");
     }
 }

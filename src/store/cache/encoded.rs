@@ -1,0 +1,14 @@
+//! What is sent of a client, so that memory encodes it once.
+
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+
+/// The encoded forms of a client. Neither of them depends on a request.
+#[derive(Debug)]
+pub struct Encoded {
+    /// The client as a message, in the frame of gRPC.
+    pub frame: Bytes,
+    /// The client as JSON, once it has been sent on REST.
+    pub json: OnceLock<Bytes>,
+}
