@@ -18,6 +18,7 @@ pub(super) fn check(text: &str) -> Vec<UriRule> {
         Some(canonical) if !has_more && canonical != text && check_parts(&canonical).is_empty() => {
             vec![UriRule::NotCanonical { canonical }]
         }
+        None if rules.is_empty() => vec![UriRule::UnusableHost],
         _ => rules,
     }
 }
@@ -84,6 +85,14 @@ mod tests {
             assert_eq!(check(text), rules, "{text}");
         }
     }
+
+    #[test]
+    fn an_origin_has_a_host_that_browsers_accept() {
+        for text in ["https://256.1.1.1", "https://1.2.3.4.5", "https://[v1.a]"] {
+            assert_eq!(check(text), [UriRule::UnusableHost], "{text}");
+        }
+    }
+
     #[test]
     fn an_origin_has_the_form_that_browsers_send() {
         for (text, canonical) in [

@@ -1,5 +1,7 @@
 //! URIs (RFC 3986), in particular those of a client's logo and home page.
 
+use std::net::Ipv6Addr;
+
 use fluent_uri::{Uri, pct_enc::EStr};
 use thiserror::Error;
 
@@ -15,7 +17,7 @@ pub enum UriRule {
     #[error("must be an absolute URI, which begins with a scheme such as https://")]
     NotAbsolute,
     /// The text has a character that no URI has in that place.
-    #[error("must not contain {0:?}: percent-encode it, or use Punycode in a host")]
+    #[error("must not contain {0:?}: percent-encode it, unless it is in the host, which may be in Punycode")]
     Character(char),
     /// A percent sign begins no escape.
     #[error("must have two hexadecimal digits after each %")]
@@ -29,6 +31,12 @@ pub enum UriRule {
     /// The host is percent-encoded. Browsers decode it and other software does not.
     #[error("must not have a percent-encoded host")]
     EncodedHost,
+    /// The host has no brackets around its colons.
+    #[error("must have one colon before a port, and brackets around an IPv6 address")]
+    Colons,
+    /// Browsers do not accept the host, so they send no such origin.
+    #[error("must have a host that browsers accept")]
+    UnusableHost,
     /// The address in brackets is not one.
     #[error("must have an IPv6 address between the brackets")]
     IpLiteral,
@@ -139,13 +147,20 @@ fn broken_syntax(text: &str) -> UriRule {
     let authority = rest.strip_prefix("//").unwrap_or_default();
     let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
     let host_and_port = authority.rsplit('@').next().unwrap_or_default();
-    if host_and_port.starts_with('[') {
-        return UriRule::IpLiteral;
+    if let Some(literal) = host_and_port.strip_prefix('[') {
+        let address = literal
+            .split_once(']')
+            .map(|(address, _)| address.parse::<Ipv6Addr>());
+        return match address {
+            Some(Ok(_)) => UriRule::Port,
+            Some(Err(_)) | None => UriRule::IpLiteral,
+        };
     }
     if let Some(bracket) = text.chars().find(|character| matches!(character, '[' | ']')) {
         return UriRule::Character(bracket);
     }
     match host_and_port.split_once(':') {
+        Some((_, port)) if port.contains(':') => UriRule::Colons,
         Some((_, port)) if port.parse::<u16>().is_err() => UriRule::Port,
         _ => UriRule::Syntax,
     }
@@ -210,8 +225,8 @@ mod tests {
     #[test]
     fn any_other_uri_is_rejected_with_every_rule_it_breaks() {
         use UriRule::{
-            Character, EmptyHost, EmptyPort, EncodedHost, IpLiteral, NotAbsolute, PercentEncoding, Port,
-            SchemeNotAllowed, Syntax, TooLong, UserInfo,
+            Character, Colons, EmptyHost, EmptyPort, EncodedHost, IpLiteral, NotAbsolute, PercentEncoding,
+            Port, SchemeNotAllowed, Syntax, TooLong, UserInfo,
         };
         let long = format!("https://example.com/{}", "a".repeat(2_029));
         for (text, rules) in [
@@ -233,7 +248,10 @@ mod tests {
             ("https://example.com:99999/", vec![Port]),
             ("https://example.com:65536/", vec![Port]),
             ("https://example.com:a/", vec![Port]),
-            ("https://example.com:80:80/", vec![Port]),
+            ("https://example.com:80:80/", vec![Colons]),
+            ("https://::1/", vec![Colons]),
+            ("https://2001:db8::1/", vec![Colons]),
+            ("https://[::1]:x/", vec![Port]),
             ("https://[::1/", vec![IpLiteral]),
             ("https://[::g]/", vec![IpLiteral]),
             ("https://[127.0.0.1]/", vec![IpLiteral]),
