@@ -1,6 +1,6 @@
 //! The media types in JOSE headers.
 
-/// What a media type without a `/` is short for.
+/// The prefix that a media type without a `/` stands for.
 const PREFIX: &str = "application/";
 
 /// Returns `true` if a `typ` is a media type, which is given without `application/`. Both forms are the same type, in any

@@ -1,4 +1,4 @@
-//! What is sent of a client, so that memory encodes it once.
+//! The encoded forms of a client in memory, each made once.
 
 use std::sync::OnceLock;
 

@@ -1,4 +1,4 @@
-//! How long ago a server last looked for the changes of all servers.
+//! The age of the last look for the changes of all servers.
 
 use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering},

@@ -37,7 +37,7 @@ struct History {
     acknowledged: usize,
 }
 
-/// What readers and the writer share.
+/// The state that the readers and the writer share.
 struct World {
     id: String,
     replicas: [TestServer; 2],

@@ -17,7 +17,7 @@ pub(super) fn fence() -> Fence {
     Fence::new(Duration::from_millis(100)).unwrap()
 }
 
-/// What all servers share, and the checker.
+/// The state that all servers share, and the checker.
 pub(super) struct Shared {
     pub(super) broken: Option<Rule>,
     pub(super) random: Random,
