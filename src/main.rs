@@ -4,7 +4,8 @@ use std::{process::ExitCode, time::Duration};
 
 use mimalloc::MiMalloc;
 
-/// A request makes many short-lived allocations on several threads, which the system's allocator is slow at.
+/// A request makes many short-lived allocations, some of which another thread frees. It takes no huge pages, as an idle
+/// server would hold one that it hardly uses.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 

@@ -6,14 +6,19 @@ use http::{
     header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS},
 };
 use http_body_util::Full;
-use prost_reflect::{DynamicMessage, SerializeOptions};
+use prost::Message as _;
+use prost_reflect::{DynamicMessage, Kind, MessageDescriptor, SerializeOptions};
 use thiserror::Error;
 use tonic::{Status, body::Body};
 
 use super::{envelope, headers};
 use crate::{
     pb::{Method, Protos},
-    rpc::{encoded::EncodedResponse, frame},
+    rpc::{
+        encoded::{EncodedPage, EncodedResponse},
+        frame,
+    },
+    store::Encoded,
 };
 
 /// An invalid response of the gRPC router, which is a bug.
@@ -27,6 +32,8 @@ pub(super) enum InvalidResponse {
     Message(#[from] prost::DecodeError),
     #[error("the message of the response cannot be written as JSON")]
     Json(#[from] serde_json::Error),
+    #[error("the message of the response does not begin with an empty list")]
+    Page,
 }
 
 /// Returns the response of a successful method: the message as canonical proto JSON. Fields with presence are omitted if
@@ -51,24 +58,44 @@ pub(super) fn success(
     Ok(response)
 }
 
-/// Returns the response of a successful method whose message is encoded already. Its JSON is made once.
+/// Returns the response of a successful method whose message is encoded already. The JSON of a client is made once.
 pub(super) fn encoded(
     method: &Method,
     metadata: &HeaderMap,
     encoded: &EncodedResponse,
 ) -> Result<Response<Body>, InvalidResponse> {
-    let EncodedResponse::Client(client) = encoded else {
-        return success(method, metadata, encoded.frame().clone());
-    };
-    let json = if let Some(json) = client.json.get() {
-        json.clone()
-    } else {
-        let json = json(&decode(method, client.frame.clone())?)?;
-        client.json.get_or_init(|| json).clone()
+    let json = match encoded {
+        EncodedResponse::Client(client) => client_json(client, method.descriptor.output())?,
+        EncodedResponse::Page(page) => page_json(page, method)?,
+        EncodedResponse::Frame(frame) => return success(method, metadata, frame.clone()),
     };
     let mut response = json_response(method.policy.success_status, json);
     response.headers_mut().extend(headers::headers(metadata));
     Ok(response)
+}
+
+fn client_json(client: &Encoded, descriptor: MessageDescriptor) -> Result<Bytes, InvalidResponse> {
+    if let Some(json) = client.json.get() {
+        return Ok(json.clone());
+    }
+    let message = frame::decode(client.frame.clone()).ok_or(InvalidResponse::Frame)?;
+    let json = json(&DynamicMessage::decode(descriptor, message)?)?;
+    Ok(client.json.get_or_init(|| json).clone())
+}
+
+/// Returns the JSON of a page: that of the page without clients, with the clients written into its first member, the list.
+fn page_json(page: &EncodedPage, method: &Method) -> Result<Bytes, InvalidResponse> {
+    let descriptor = method.descriptor.output();
+    let list = descriptor.fields().next().ok_or(InvalidResponse::Page)?;
+    let Kind::Message(client) = list.kind() else {
+        return Err(InvalidResponse::Page);
+    };
+    let rest = json(&DynamicMessage::decode(descriptor.clone(), page.rest.encode_to_vec().as_slice())?)?;
+    let start = format!("{{\"{}\":[", list.json_name());
+    let rest = rest.strip_prefix(start.as_bytes()).ok_or(InvalidResponse::Page)?;
+    let clients = page.clients.iter().map(|encoded| client_json(encoded, client.clone()));
+    let clients: Vec<Bytes> = clients.collect::<Result<_, _>>()?;
+    Ok([start.as_bytes(), &clients.join(&b','), rest].concat().into())
 }
 
 fn decode(method: &Method, body: Bytes) -> Result<DynamicMessage, InvalidResponse> {

@@ -1,7 +1,7 @@
 //! Responses that are sent as they were encoded before, instead of being made and encoded again.
 //!
 //! A handler puts an [`EncodedResponse`] into the extensions of a response whose message is empty. The gRPC router then
-//! sends the frame in place of the message. The REST transport sends the JSON, if it has been made before.
+//! sends the frame in place of the message. The REST transport sends the JSON of clients, if it has been made before.
 
 use std::{
     mem,
@@ -28,8 +28,29 @@ use crate::{
 pub(crate) enum EncodedResponse {
     /// A client alone.
     Client(Arc<Encoded>),
+    /// A page of clients.
+    Page(Arc<EncodedPage>),
     /// A message with a client in it.
     Frame(Bytes),
+}
+
+/// A page whose clients are encoded already.
+#[derive(Debug)]
+pub(crate) struct EncodedPage {
+    pub(crate) clients: Vec<Arc<Encoded>>,
+    /// The page without its clients.
+    pub(crate) rest: v1::ListOAuthClientsResponse,
+}
+
+/// `v1::ListOAuthClientsResponse`, in which the clients are encoded already.
+#[derive(Clone, PartialEq, Message)]
+struct ClientList {
+    #[prost(bytes = "bytes", repeated, tag = "1")]
+    data: Vec<Bytes>,
+    #[prost(message, optional, tag = "2")]
+    links: Option<v1::Links>,
+    #[prost(int32, optional, tag = "3")]
+    total_results: Option<i32>,
 }
 
 /// `v1::LookupClientResponse`, in which the client is encoded already.
@@ -68,6 +89,21 @@ pub(super) fn client(found: &StoredClient) -> Response<v1::OAuthClient> {
     respond(EncodedResponse::Client(Arc::clone(encoded(found))))
 }
 
+/// Returns a response that is a page of clients.
+pub(super) fn page(
+    clients: &[Arc<StoredClient>],
+    rest: v1::ListOAuthClientsResponse,
+) -> Response<v1::ListOAuthClientsResponse> {
+    let clients = clients.iter().map(|client| Arc::clone(encoded(client))).collect();
+    respond(EncodedResponse::Page(Arc::new(EncodedPage { clients, rest })))
+}
+
+/// Returns the bytes that a client takes in a page: a tag, a length, and its message.
+pub(super) fn size_in_page(found: &StoredClient) -> usize {
+    let len = client_field(found).map_or(0, |message| message.len());
+    1 + prost::length_delimiter_len(len) + len
+}
+
 /// Returns a client as the field of another message.
 pub(super) fn client_field(found: &StoredClient) -> Option<Bytes> {
     frame::message(&encoded(found).frame)
@@ -89,11 +125,25 @@ fn respond<T: Default>(encoded: EncodedResponse) -> Response<T> {
 }
 
 impl EncodedResponse {
-    pub(crate) fn frame(&self) -> &Bytes {
+    pub(crate) fn frame(&self) -> Bytes {
         match self {
-            Self::Client(encoded) => &encoded.frame,
-            Self::Frame(frame) => frame,
+            Self::Client(encoded) => encoded.frame.clone(),
+            Self::Page(page) => page.frame(),
+            Self::Frame(frame) => frame.clone(),
         }
+    }
+}
+
+impl EncodedPage {
+    fn frame(&self) -> Bytes {
+        let clients = self.clients.iter();
+        frame::encode(&ClientList {
+            data: clients
+                .filter_map(|client| frame::message(&client.frame))
+                .collect(),
+            links: self.rest.links.clone(),
+            total_results: self.rest.total_results,
+        })
     }
 }
 
@@ -101,7 +151,7 @@ impl EncodedResponse {
 /// any encoding allows each of its messages.
 pub(super) fn send(mut response: http::Response<Body>) -> http::Response<Body> {
     if let Some(encoded) = response.extensions().get::<EncodedResponse>() {
-        *response.body_mut() = Body::new(OneFrame::Data(encoded.frame().clone()));
+        *response.body_mut() = Body::new(OneFrame::Data(encoded.clone()));
     }
     response
 }
@@ -109,7 +159,7 @@ pub(super) fn send(mut response: http::Response<Body>) -> http::Response<Body> {
 /// The body of a successful response with one message.
 #[derive(Debug)]
 enum OneFrame {
-    Data(Bytes),
+    Data(EncodedResponse),
     Trailers,
     End,
 }
@@ -123,9 +173,9 @@ impl http_body::Body for OneFrame {
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let frame = match mem::replace(&mut *self, Self::End) {
-            Self::Data(frame) => {
+            Self::Data(encoded) => {
                 *self = Self::Trailers;
-                Some(Ok(Frame::data(frame)))
+                Some(Ok(Frame::data(encoded.frame())))
             }
             Self::Trailers => {
                 let mut trailers = HeaderMap::with_capacity(1);
@@ -193,6 +243,34 @@ mod tests {
                 authenticated: Some(authenticated),
             };
             assert_eq!(authentication.encode_to_vec(), response.encode_to_vec());
+        }
+    }
+
+    #[test]
+    fn a_page_of_encoded_clients_is_encoded_as_the_message_that_it_stands_for() {
+        let (client, _) = encoded_client();
+        let encoded = Arc::new(Encoded {
+            frame: frame::encode(&client),
+            json: std::sync::OnceLock::new(),
+        });
+        let rest = v1::ListOAuthClientsResponse {
+            links: Some(v1::Links {
+                self_: Some(v1::Link::default()),
+                ..v1::Links::default()
+            }),
+            total_results: Some(3),
+            ..v1::ListOAuthClientsResponse::default()
+        };
+        for count in 0..3 {
+            let page = EncodedPage {
+                clients: vec![encoded.clone(); count],
+                rest: rest.clone(),
+            };
+            let message = v1::ListOAuthClientsResponse {
+                data: vec![client.clone(); count],
+                ..rest.clone()
+            };
+            assert_eq!(page.frame(), frame::encode(&message));
         }
     }
 

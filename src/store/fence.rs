@@ -79,12 +79,15 @@ impl Store {
         Ok((store, watch))
     }
 
-    /// Sets the fence of the database. On PostgreSQL, a fence that differs stays locked for three seconds first: a server
-    /// that runs on without the connection that kept it locked has noticed by then.
+    /// Sets the fence of the database, unless it is that already. On PostgreSQL, it first stays locked for three seconds: a
+    /// server that runs on without the connection that kept it locked has noticed by then.
     ///
     /// # Errors
-    /// If a server runs, or the database cannot be reached.
+    /// If a server runs that relies on another fence, or the database cannot be reached.
     pub async fn set_fence(&self, fence: Fence, _claim: &Claim) -> Result<(), FenceError> {
+        if self.fence_of_database().await.ok() == Some(fence) {
+            return Ok(());
+        }
         let set = Statement::from_sql_and_values(self.dialect.backend, SET, [fence.millis().into()]);
         let Some(mut session) = self.pools.session_apart().await? else {
             self.writer().await?.execute_raw(set).await?;
@@ -99,9 +102,7 @@ impl Store {
         tokio::time::timeout(LAST_SESSION, locked)
             .await
             .map_err(|_| FenceError::ServersRun)??;
-        if self.fence_of_database().await.ok() != Some(fence) {
-            tokio::time::sleep(Fence::CHANGE).await;
-        }
+        tokio::time::sleep(Fence::CHANGE).await;
         session.execute(set, Prepared::Once).await?;
         Ok(session.close().await?)
     }

@@ -1,15 +1,14 @@
 //! `ListOAuthClients`.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use prost::Message as _;
 use thiserror::Error;
-use tonic::Request;
+use tonic::{Request, Response};
 
 use super::{OAuthClients, caller_and_message};
 use crate::{
     domain::page::{PageRequest, Position},
     pb::{Method, v1},
-    rpc::{convert::page_request, failure::Failure, request::called_method},
+    rpc::{convert::page_request, encoded, failure::Failure, request::called_method},
     store::Page,
 };
 
@@ -30,37 +29,19 @@ struct NoRestPath;
 pub(super) async fn list(
     clients: &OAuthClients,
     request: Request<v1::ListOAuthClientsRequest>,
-) -> Result<v1::ListOAuthClientsResponse, Failure> {
+) -> Result<Response<v1::ListOAuthClientsResponse>, Failure> {
     let collection_url = collection_url(clients, called_method(&request)?)?;
     let (caller, message) = caller_and_message(request)?;
     let page_request = page_request(&message)?;
     let mut page = clients.store.list_clients(caller.tenant(), &page_request).await?;
-    let mut data = messages(&page);
-    if data.iter().map(encoded_len).sum::<usize>() > MAX_PAGE_BYTES {
-        page.end_at(MAX_PAGE_BYTES, &page_request, |client| {
-            encoded_len(&client.client.clone().into())
-        });
-        data = messages(&page);
-    }
-    Ok(v1::ListOAuthClientsResponse {
+    page.end_at(MAX_PAGE_BYTES, &page_request, encoded::size_in_page);
+    let rest = v1::ListOAuthClientsResponse {
+        data: Vec::new(),
         links: Some(links(&collection_url, &message, &page_request, &page)),
-        data,
         // The field is 32 bits wide: a greater total becomes the greatest number.
         total_results: page.total.map(|total| i32::try_from(total).unwrap_or(i32::MAX)),
-    })
-}
-
-fn messages(page: &Page) -> Vec<v1::OAuthClient> {
-    page.clients
-        .iter()
-        .map(|client| client.client.clone().into())
-        .collect()
-}
-
-/// Returns the bytes that a client takes in the response: a tag, a length, and its message.
-fn encoded_len(client: &v1::OAuthClient) -> usize {
-    let len = client.encoded_len();
-    1 + prost::length_delimiter_len(len) + len
+    };
+    Ok(encoded::page(&page.clients, rest))
 }
 
 /// Returns the URL of the first page with the default parameters.

@@ -44,7 +44,7 @@ impl OAuthClientService for OAuthClients {
         &self,
         request: Request<v1::ListOAuthClientsRequest>,
     ) -> Result<Response<v1::ListOAuthClientsResponse>, Status> {
-        Ok(list::list(self, request).await.map(Response::new)?)
+        Ok(list::list(self, request).await?)
     }
 
     async fn create_o_auth_client(

@@ -76,6 +76,8 @@ async fn the_fence_is_set_while_no_server_runs(server: TestServer) {
     assert_eq!(refused.code, Some(1), "{refused:?}");
     assert!(refused.stderr.contains("stop every server"), "{refused:?}");
     assert_eq!(server.db.number(FENCE).await, 100);
+    let same = set_fence(&server.db, "100ms").await;
+    assert_eq!(same.code, Some(0), "{same:?}");
 
     let db = server.stop().await;
     let set = set_fence(&db, "50ms").await;

@@ -2,4 +2,5 @@
 
 mod command_line;
 mod drain;
+mod footprint;
 mod health;

@@ -206,6 +206,15 @@ impl Served {
         terminate(&self.child).await;
     }
 
+    /// Returns the memory of the server that is not backed by files, in KiB.
+    pub(crate) fn anonymous_memory_kib(&self) -> u64 {
+        let pid = self.child.id().expect("it runs");
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let anonymous = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+        let number = anonymous.and_then(|text| text.trim().strip_suffix(" kB"));
+        number.unwrap().parse().unwrap()
+    }
+
     /// Lifts the limit on the size of its files.
     pub(crate) async fn lift_limit(&self) {
         let pid = self.child.id().expect("it runs").to_string();
