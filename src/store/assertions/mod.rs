@@ -1,16 +1,27 @@
 //! Used assertions, kept until no server could accept them any more. The clock of the database decides how long: it is one
 //! for all servers, whose own clocks may differ, or jump.
 
+mod group;
+mod queue;
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
-use sea_orm::{ConnectionTrait as _, Statement, Value};
+use sea_orm::{ConnectionTrait as _, Statement};
+use tokio::sync::oneshot;
 
-use super::{Store, detached, error::StoreError};
+pub(super) use self::queue::Queue;
+use self::queue::{PendingUse, Turn};
+use super::{Store, TIMEOUT, connection::Connection, detached, dialect::Dialect, error::StoreError};
 use crate::domain::{
     assertion::UsedAssertion,
+    digest::Sha256,
     ids::{ClientId, TenantId},
 };
 
+/// The most statements at a time that record uses. More would each sync fewer uses to the disk.
+const MAX_WRITERS: usize = 4;
 /// The most rows that one statement deletes, so that none takes long.
 const BATCH: i64 = 1_000;
 /// The longest that an assertion can be used after its end: a server whose clock is that far behind still accepts it.
@@ -30,47 +41,47 @@ pub enum AssertionUse {
     TooOld,
 }
 
+/// The key of a used assertion, as different clients may choose the same `jti`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Key {
+    tenant: String,
+    client: String,
+    digest: Sha256,
+}
+
+/// Returns the queue of a store with so many connections for writing.
+pub(super) fn queue(writers: usize) -> Queue {
+    Queue::new(writers.min(MAX_WRITERS))
+}
+
 impl Store {
     /// Records the use of an assertion. Of several concurrent uses, on one replica or several, exactly one is the first.
     ///
+    /// A few uses are recorded at a time. Those that arrive meanwhile are recorded together, in one statement.
+    ///
     /// # Errors
-    /// If the database cannot be reached.
+    /// If the database cannot be reached, or does not answer in time.
     pub async fn use_assertion(
         &self,
         tenant: &TenantId,
         client: &ClientId,
         assertion: &UsedAssertion,
     ) -> Result<AssertionUse, StoreError> {
-        let key: [Value; 3] = [
-            tenant.as_str().into(),
-            client.as_str().into(),
-            assertion.digest.to_vec().into(),
-        ];
-        let store = self.clone();
-        let mut row = key.to_vec();
-        row.push(assertion.expires_at.as_micros().into());
-        row.push(micros(USABLE_AFTER_END).into());
-        detached(|_| async move {
-            let dialect = store.dialect;
-            let connection = store.writer().await?;
-            let insert = format!(
-                "INSERT INTO used_assertions (tenant_id, client_id, jti_digest, expires_at) \
-                 SELECT $1, $2, $3, $4 WHERE $4 > {now} - $5 ON CONFLICT DO NOTHING",
-                now = dialect.statement_time
-            );
-            let insert = Statement::from_sql_and_values(dialect.backend, insert, row);
-            if connection.execute_raw(insert).await?.rows_affected() == 1 {
-                return Ok(AssertionUse::First);
-            }
-            let find =
-                "SELECT 1 FROM used_assertions WHERE tenant_id = $1 AND client_id = $2 AND jti_digest = $3";
-            let find = Statement::from_sql_and_values(dialect.backend, find, key);
-            Ok(match connection.query_one_raw(find).await? {
-                Some(_) => AssertionUse::Replay,
-                None => AssertionUse::TooOld,
-            })
-        })
-        .await
+        let key = Key {
+            tenant: tenant.as_str().to_owned(),
+            client: client.as_str().to_owned(),
+            digest: assertion.digest,
+        };
+        let (outcome, recorded) = oneshot::channel();
+        let pending = PendingUse::new(key, assertion.expires_at, outcome);
+        if let Some(turn) = self.uses.push(pending)? {
+            // In a task of its own, as the other uses of a group do not depend on the request that came first.
+            tokio::spawn(record_in_turn(self.clone(), turn));
+        }
+        match tokio::time::timeout(TIMEOUT, recorded).await {
+            Ok(Ok(outcome)) => outcome,
+            _ => Err(StoreError::TimedOut),
+        }
     }
 
     /// Deletes up to a thousand used assertions that no server accepts any more, and returns their number.
@@ -94,6 +105,28 @@ impl Store {
             Ok(connection.execute_raw(delete).await?.rows_affected())
         })
         .await
+    }
+}
+
+/// Records the use that began the turn and those that wait, a group at a time, until none is left.
+async fn record_in_turn(store: Store, mut turn: Turn) {
+    while turn.goes_on() {
+        match store.writer().await {
+            // The group is taken only now, so that it has all uses that have arrived by then.
+            Ok(connection) => record_group(turn.take_group(), store.dialect, &connection).await,
+            Err(error) => turn
+                .take_all()
+                .into_iter()
+                .for_each(|pending| pending.fail(&error)),
+        }
+    }
+}
+
+async fn record_group(uses: Vec<PendingUse>, dialect: &Dialect, connection: &Connection) {
+    // After that time, no request waits for the group any more.
+    let recorded = tokio::time::timeout(TIMEOUT, group::record(uses, dialect, connection)).await;
+    if recorded.is_err() {
+        tracing::warn!("uses of assertions not recorded in time");
     }
 }
 
