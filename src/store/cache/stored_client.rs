@@ -43,8 +43,8 @@ pub struct StoredClient {
 const CLIENT_BYTES: u64 = 2_048;
 /// The bytes of a secret.
 const SECRET_BYTES: u64 = 512;
-/// The bytes of a key that is ready to verify signatures, beyond those of a copy of its text.
-const KEY_BYTES: u64 = 2_048;
+/// The bytes of a key that is ready to verify signatures. One of 4,096 bits has 3,500.
+const KEY_BYTES: u64 = 4_096;
 /// The copies of a client's texts in memory: the client with the overhead of its strings, its keys, and its encoded forms.
 const COPIES: u64 = 5;
 
