@@ -117,7 +117,7 @@ impl Store {
         Ok(Self {
             url: url.clone(),
             dialect: url.dialect(),
-            uses: Arc::new(assertions::queue(pools.writers.size())),
+            uses: Arc::new(assertions::queue(pools.writers.max_size())),
             pools: Arc::new(pools),
             fence: Arc::new(HeldFence::alone()),
             cache: Arc::new(Cache::alone(0)),

@@ -126,7 +126,7 @@ impl Pool {
     }
 
     /// Returns the most connections that there can be.
-    pub(super) fn size(&self) -> usize {
+    pub(super) fn max_size(&self) -> usize {
         self.0.status().max_size
     }
 
@@ -202,8 +202,8 @@ mod tests {
         for (connections, readers) in [(None, 4), (Some(1), 1), (Some(7), 7)] {
             let connections = connections.and_then(NonZeroU32::new);
             let pools = Pools::open(&url, connections).await.unwrap();
-            assert_eq!(pools.readers.size(), readers);
-            assert_eq!(pools.writers.size(), 1);
+            assert_eq!(pools.readers.max_size(), readers);
+            assert_eq!(pools.writers.max_size(), 1);
         }
     }
 }

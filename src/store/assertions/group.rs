@@ -16,15 +16,7 @@ pub(super) async fn record(mut uses: Vec<PendingUse>, dialect: &Dialect, connect
     if uses.is_empty() {
         return;
     }
-    // In the same order on all servers, which would otherwise wait for one another. The use with the latest end goes first:
-    // if the database refuses it as too old, it refuses the others with the same key.
-    uses.sort_by(|one, other| {
-        let by_key = one.key.cmp(&other.key);
-        by_key.then_with(|| other.expires_at.cmp(&one.expires_at))
-    });
-    let firsts = uses.chunk_by(|one, other| one.key == other.key);
-    let firsts: Vec<&PendingUse> = firsts.filter_map(<[PendingUse]>::first).collect();
-    let losers = match insert(&firsts, dialect, connection).await {
+    let losers = match insert(&sorted(&mut uses), dialect, connection).await {
         Ok(inserted) => tell_winners(uses, inserted),
         Err(error) => return fail(uses, &error.into()),
     };
@@ -36,6 +28,18 @@ pub(super) async fn record(mut uses: Vec<PendingUse>, dialect: &Dialect, connect
         Ok(found) => tell_losers(losers, &found),
         Err(error) => fail(losers, &error.into()),
     }
+}
+
+/// Sorts uses by key, and returns the first of each key. The order is the same in all statements, which would otherwise wait
+/// for one another in a circle.
+fn sorted(uses: &mut [PendingUse]) -> Vec<&PendingUse> {
+    // The use with the latest end goes first: if the database refuses it as too old, it refuses the others with the same key.
+    uses.sort_by(|one, other| {
+        let by_key = one.key.cmp(&other.key);
+        by_key.then_with(|| other.expires_at.cmp(&one.expires_at))
+    });
+    let by_key = uses.chunk_by(|one, other| one.key == other.key);
+    by_key.filter_map(<[PendingUse]>::first).collect()
 }
 
 /// Tells the first use of each key that was inserted, and returns the other uses.
@@ -161,5 +165,31 @@ impl Sent {
             rows: dialect.used_assertions,
             values: vec![rows.collect::<serde_json::Value>().to_string().into()],
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::domain::timestamp::Timestamp;
+
+    #[test]
+    fn a_statement_has_each_key_once_with_its_latest_end_in_the_order_of_the_keys() {
+        let pending = |(digest, end): (u8, i64)| {
+            let key = Key {
+                tenant: "acme".to_owned(),
+                client: "a".to_owned(),
+                digest: [digest; 32],
+            };
+            PendingUse::new(key, Timestamp::from_micros(end), oneshot::channel().0)
+        };
+        let mut uses = [(3, 1), (1, 1), (2, 7), (1, 9), (2, 7), (1, 5)].map(pending);
+        let sent = sorted(&mut uses).into_iter();
+        let sent: Vec<(u8, i64)> = sent
+            .map(|pending| (pending.key.digest[0], pending.expires_at.as_micros()))
+            .collect();
+        assert_eq!(sent, [(1, 9), (2, 7), (3, 1)]);
     }
 }

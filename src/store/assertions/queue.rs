@@ -19,16 +19,17 @@ const MAX_WAITING: usize = 8_192;
 /// The uses of assertions that wait to be recorded.
 #[derive(Debug)]
 pub(in crate::store) struct Queue {
-    /// The most turns at a time.
-    max_turns: usize,
+    /// The number of uses in hand from which on others wait.
+    max_apart: usize,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// Is empty unless there are as many turns as there may be.
+    /// Is empty while there is no turn.
     waiting: Vec<PendingUse>,
-    turns: usize,
+    /// The number of uses that turns have in hand, or are about to.
+    in_hand: usize,
 }
 
 /// A use of an assertion that waits to be recorded.
@@ -39,12 +40,14 @@ pub(super) struct PendingUse {
     outcome: oneshot::Sender<Result<AssertionUse, StoreError>>,
 }
 
-/// The right and the duty to record a use, and then what waits by that time, together.
+/// The right and the duty to record a use, and then what waits by that time, together. While other turns have many uses in
+/// hand, what waits is left to them, as fewer and larger groups take less time.
 #[derive(Debug)]
 pub(super) struct Turn {
     queue: Arc<Queue>,
     /// The use that began the turn, until it is taken.
     first: Option<PendingUse>,
+    in_hand: usize,
     has_ended: bool,
 }
 
@@ -78,24 +81,25 @@ impl PendingUse {
 }
 
 impl Queue {
-    pub(in crate::store) fn new(max_turns: usize) -> Self {
+    pub(in crate::store) fn new(max_apart: usize) -> Self {
         Self {
-            max_turns,
+            max_apart,
             state: Mutex::default(),
         }
     }
 
-    /// Begins a turn with a use, or has the use wait if there are enough turns.
+    /// Begins a turn with a use, or has the use wait if turns have enough uses in hand.
     ///
     /// # Errors
     /// If too many uses wait already.
     pub(super) fn push(self: &Arc<Self>, pending: PendingUse) -> Result<Option<Turn>, StoreError> {
         let mut state = self.lock();
-        if state.turns < self.max_turns {
-            state.turns += 1;
+        if state.in_hand < self.max_apart {
+            state.in_hand += 1;
             return Ok(Some(Turn {
                 queue: self.clone(),
                 first: Some(pending),
+                in_hand: 1,
                 has_ended: false,
             }));
         }
@@ -120,10 +124,11 @@ impl Turn {
         self.first.take_if(|first| first.is_abandoned());
         let mut state = self.queue.lock();
         state.forget_abandoned();
-        if self.first.is_none() && state.waiting.is_empty() {
-            state.turns -= 1;
-            self.has_ended = true;
-        }
+        let others = state.in_hand - self.in_hand;
+        let takes_waiting = !state.waiting.is_empty() && others < self.queue.max_apart;
+        self.has_ended = self.first.is_none() && !takes_waiting;
+        self.in_hand = usize::from(!self.has_ended);
+        state.in_hand = others + self.in_hand;
         !self.has_ended
     }
 
@@ -133,7 +138,10 @@ impl Turn {
         state.forget_abandoned();
         let count = state.waiting.len().min(MAX_GROUP - 1);
         let first = self.first.take().filter(|first| !first.is_abandoned());
-        first.into_iter().chain(state.waiting.drain(..count)).collect()
+        let group: Vec<PendingUse> = first.into_iter().chain(state.waiting.drain(..count)).collect();
+        state.in_hand += group.len();
+        state.in_hand -= mem::replace(&mut self.in_hand, group.len());
+        group
     }
 
     /// Takes all uses.
@@ -148,8 +156,10 @@ impl Drop for Turn {
     fn drop(&mut self) {
         if !self.has_ended {
             let mut state = self.queue.lock();
-            state.turns -= 1;
-            state.waiting.clear();
+            state.in_hand -= self.in_hand;
+            if state.in_hand == 0 {
+                state.waiting.clear();
+            }
         }
     }
 }
@@ -213,6 +223,27 @@ mod tests {
         assert_eq!(groups, [3, 1, 1]);
         assert!(turns.iter_mut().all(|turn| !turn.goes_on()));
         assert!(push(&queue).0.unwrap().is_some());
+    }
+
+    #[test]
+    fn what_waits_is_left_to_the_turns_with_many_uses_in_hand() {
+        let queue = Arc::new(Queue::new(2));
+        let pushed: Vec<_> = (0..4).map(|_| push(&queue)).collect();
+        let (turns, _outcomes): (Vec<_>, Vec<Outcome>) = pushed.into_iter().unzip();
+        let turns: Vec<Turn> = turns.into_iter().filter_map(Result::unwrap).collect();
+        let [mut large, mut small] = <[Turn; 2]>::try_from(turns).unwrap();
+        assert_eq!([large.take_group().len(), small.take_group().len()], [3, 1]);
+        let (none, _fifth) = push(&queue);
+        assert!(none.unwrap().is_none());
+        assert!(!small.goes_on());
+        assert!(large.goes_on());
+        // While it has not taken the group yet, another use begins.
+        let (turn, _sixth) = push(&queue);
+        let mut other = turn.unwrap().unwrap();
+        assert_eq!([other.take_group().len(), large.take_group().len()], [2, 0]);
+        assert!(!large.goes_on());
+        assert!(!other.goes_on());
+        assert_eq!(queue.lock().in_hand, 0);
     }
 
     #[test]
