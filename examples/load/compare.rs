@@ -11,6 +11,7 @@ use crate::{
     pace::{Loop, calls_within},
     run::{Calls, Measured, run},
     support::{Outcome, Registry},
+    verifying::verify_alone,
     world::World,
 };
 
@@ -36,6 +37,8 @@ pub(crate) struct Compared {
     pub(crate) no_op: Measured,
     /// The share of the operation's reads that memory answered; `None` if it read nothing that memory could answer.
     pub(crate) hit_rate: Option<f64>,
+    /// The signatures a second that all processors verify if they do nothing else; `None` if the operation verifies none.
+    pub(crate) verified_alone: Option<f64>,
 }
 
 /// Measures an operation and the no-op, slice by slice.
@@ -75,7 +78,9 @@ pub(crate) async fn compare(
         operation: Measured::default(),
         no_op: Measured::default(),
         hit_rate: None,
+        verified_alone: None,
     };
+    let mut verified = 0.0;
     let before = registry.serving.memory_reads();
     for _ in 0..SLICES {
         compared
@@ -83,7 +88,11 @@ pub(crate) async fn compare(
             .add(slice(lasts, most_calls(rate, lasts)?).await?);
         let measured = run(&bare, &same, |_| true, plan.how, lasts).await?;
         compared.no_op.add(measured);
+        if operation == Operation::AuthenticateAssertion {
+            verified += verify_alone(world.signer.key(), lasts)? / f64::from(SLICES);
+        }
     }
+    compared.verified_alone = (verified > 0.0).then_some(verified);
     compared.hit_rate = hit_rate(before, registry.serving.memory_reads());
     Ok(compared)
 }

@@ -21,9 +21,11 @@ mod operation;
 mod pace;
 mod run;
 mod signer;
+mod signing_key;
 #[path = "../support/mod.rs"]
 mod support;
 mod table;
+mod verifying;
 mod world;
 
 use std::{num::NonZeroU64, sync::Arc, time::Duration};
@@ -38,6 +40,8 @@ use self::{
     no_op::NoOp,
     operation::Operation,
     pace::Loop,
+    signer::Signer,
+    signing_key::KeyKind,
     support::{Outcome, Registry, print},
     world::World,
 };
@@ -74,6 +78,9 @@ struct Args {
     /// next request].
     #[arg(long)]
     rate: Option<NonZeroU64>,
+    /// Key that signs the assertions.
+    #[arg(long, value_enum, default_value_t = KeyKind::Es384)]
+    key: KeyKind,
     /// Operations to measure, in this order [default: all].
     #[arg(long, value_delimiter = ',')]
     operations: Vec<Operation>,
@@ -90,8 +97,9 @@ fn main() -> Outcome<()> {
 
 async fn measure(args: &Args, registry: &Registry, no_op: &NoOp) -> Outcome<()> {
     let hot = args.hot.unwrap_or(args.clients);
-    let world = World::create(registry, usize::try_from(args.clients)?, usize::try_from(hot)?).await?;
-    let world = Arc::new(world);
+    let signer = Signer::generate(args.key)?;
+    let (clients, hot) = (usize::try_from(args.clients)?, usize::try_from(hot)?);
+    let world = Arc::new(World::create(registry, signer, clients, hot).await?);
     let plan = plan(args);
     print(&title(args, registry));
     print(table::HEAD);

@@ -6,45 +6,40 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use aws_lc_rs::{
-    rand::SystemRandom,
-    signature::{ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _},
-};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use oauth_clients::domain::jwk::Jwk;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::support::Outcome;
+use crate::{
+    signing_key::{KeyKind, SigningKey},
+    support::Outcome,
+};
 
 pub(crate) const AUDIENCE: &str = "https://issuer.example.com";
 const KEY_ID: &str = "measured";
 /// Shorter than the maximum that the registry accepts.
 const LIFETIME_SECONDS: u64 = 540;
 
-/// A P-384 key.
-pub(crate) struct Signer(EcdsaKeyPair);
+pub(crate) struct Signer(SigningKey);
 
 impl Signer {
-    pub(crate) fn generate() -> Outcome<Self> {
-        Ok(Self(EcdsaKeyPair::generate(&ECDSA_P384_SHA384_FIXED_SIGNING)?))
+    pub(crate) fn generate(kind: KeyKind) -> Outcome<Self> {
+        Ok(Self(SigningKey::generate(kind)?))
     }
 
     /// Returns the public key, for registering it.
     pub(crate) fn public_key(&self) -> Jwk {
-        // The uncompressed form of a point: 4, x, y (SEC 1 section 2.3.3).
-        let point = self.0.public_key().as_ref().split_at(1).1;
-        let (x, y) = point.split_at(48);
         Jwk {
             kid: KEY_ID.to_owned(),
-            kty: "EC".to_owned(),
-            alg: "ES384".to_owned(),
             key_use: "sig".to_owned(),
-            crv: Some("P-384".to_owned()),
-            x: Some(encode(x)),
-            y: Some(encode(y)),
-            ..Jwk::default()
+            ..self.0.public()
         }
+    }
+
+    /// Returns the key itself.
+    pub(crate) fn key(&self) -> &SigningKey {
+        &self.0
     }
 
     /// Signs distinct assertions of a client, on all processors.
@@ -70,13 +65,13 @@ impl Signer {
     }
 
     fn sign_one(&self, client_id: &str, expires: u64) -> Outcome<String> {
-        let header = json!({"alg": "ES384", "typ": "JWT", "kid": KEY_ID});
+        let header = json!({"alg": self.0.algorithm(), "typ": "JWT", "kid": KEY_ID});
         let claims = json!({
             "iss": client_id, "sub": client_id, "aud": AUDIENCE, "exp": expires,
             "jti": Uuid::now_v7().simple().to_string(),
         });
         let signed = format!("{}.{}", encode(header.to_string()), encode(claims.to_string()));
-        let signature = self.0.sign(&SystemRandom::new(), signed.as_bytes())?;
+        let signature = self.0.sign(signed.as_bytes())?;
         Ok(format!("{signed}.{}", encode(signature)))
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::{compare::Compared, run::Measured, support::Outcome};
 
 pub(crate) const HEAD: &str = "\
-| operation | calls/s | p50 | p90 | p99 | p99.9 | max | no-op calls/s | no-op p50 | ratio of calls/s | ratio of p50 | from memory |
-| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |";
+| operation | calls/s | p50 | p90 | p99 | p99.9 | max | no-op calls/s | no-op p50 | ratio of calls/s | ratio of p50 | from memory | of verifying alone |
+| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |";
 
 /// Returns a row of the table.
 pub(crate) fn row(name: &str, compared: Compared) -> Outcome<String> {
@@ -15,9 +15,12 @@ pub(crate) fn row(name: &str, compared: Compared) -> Outcome<String> {
     let hit_rate = compared
         .hit_rate
         .map_or("-".to_owned(), |rate| format!("{:.1} %", rate * 100.0));
+    let share_of_verifying = compared.verified_alone.map_or("-".to_owned(), |alone| {
+        format!("{:.2}", real.calls_a_second / alone)
+    });
     let ([median, ..], [bare_median, ..]) = (real.percentiles, bare.percentiles);
     Ok(format!(
-        "| {name} | {:.0} | {percentiles} | {:.0} | {} | {:.2} | {:.1} | {hit_rate} |",
+        "| {name} | {:.0} | {percentiles} | {:.0} | {} | {:.2} | {:.1} | {hit_rate} | {share_of_verifying} |",
         real.calls_a_second,
         bare.calls_a_second,
         milliseconds(bare_median),

@@ -25,9 +25,13 @@ pub(crate) struct Seeded {
 
 impl World {
     /// Fills the database with a new tenant, whose first clients are `hot`.
-    pub(crate) async fn create(registry: &Registry, clients: usize, hot: usize) -> Outcome<Self> {
+    pub(crate) async fn create(
+        registry: &Registry,
+        signer: Signer,
+        clients: usize,
+        hot: usize,
+    ) -> Outcome<Self> {
         let tenant = support::new_tenant()?;
-        let signer = Signer::generate()?;
         let signing = signing_client(&tenant, &signer)?;
         let signing_client = signing.id.to_string();
         let store = &registry.serving;

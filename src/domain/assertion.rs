@@ -2,12 +2,12 @@
 
 use std::{fmt, str::FromStr as _, time::Duration};
 
-use jsonwebtoken::{Algorithm, DecodingKey};
+use jsonwebtoken::Algorithm;
 
 use super::{
     digest::{Sha256, sha256},
     ids::ClientId,
-    jwk::Jwk,
+    jwk::{Jwk, VerificationKeys},
     jwt::{InvalidJwt, Members, SignedJwt, WrongType, is_media_type},
     rejection::Rejection,
     timestamp::Timestamp,
@@ -130,23 +130,24 @@ impl ClientAssertion {
     }
 
     /// Verifies the signature with the key that the assertion names, or with the only key, and returns that key. The
-    /// algorithm has to be the key's.
+    /// algorithm has to be the key's. `ready` was made of the same keys.
     ///
     /// # Errors
     /// If none of the keys has the name, or the key did not sign the assertion.
-    pub fn verify<'a>(&self, keys: &'a [Jwk]) -> Result<&'a Jwk, Rejection> {
-        let key = match (self.jwt.key_id(), keys) {
-            (Some(id), keys) => keys.iter().find(|key| key.kid == id),
-            (None, [key]) => Some(key),
+    pub fn verify<'a>(&self, keys: &'a [Jwk], ready: &VerificationKeys) -> Result<&'a Jwk, Rejection> {
+        let mut numbered = keys.iter().enumerate();
+        let found = match (self.jwt.key_id(), keys) {
+            (Some(id), _) => numbered.find(|(_, key)| key.kid == id),
+            (None, [_]) => numbered.next(),
             (None, _) => None,
         };
-        let key = key.ok_or(Rejection::UnknownKey)?;
+        let (position, key) = found.ok_or(Rejection::UnknownKey)?;
         let algorithm = Algorithm::from_str(&key.alg).map_err(|_| Rejection::Algorithm)?;
         if self.jwt.algorithm() != Some(algorithm) {
             return Err(Rejection::Algorithm);
         }
-        let decoding = decoding_key(key).ok_or(Rejection::UnknownKey)?;
-        let is_signed = self.jwt.is_signed_with(&decoding, algorithm);
+        let ready = ready.get(position, key).ok_or(Rejection::UnknownKey)?;
+        let is_signed = self.jwt.is_signed_by(ready);
         is_signed.then_some(key).ok_or(Rejection::Signature)
     }
 }
@@ -182,14 +183,6 @@ impl From<WrongType> for Rejection {
 /// assertion.
 fn is_assertion_type(typ: &str) -> bool {
     is_media_type(typ, "JWT") || is_media_type(typ, "client-authentication+jwt")
-}
-
-fn decoding_key(key: &Jwk) -> Option<DecodingKey> {
-    match (&key.n, &key.e, &key.x, &key.y) {
-        (Some(n), Some(e), ..) if key.kty == "RSA" => DecodingKey::from_rsa_components(n, e).ok(),
-        (_, _, Some(x), Some(y)) if key.kty == "EC" => DecodingKey::from_ec_components(x, y).ok(),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

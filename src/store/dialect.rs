@@ -18,6 +18,8 @@ pub(super) struct Dialect {
     pub(super) find_credential: LazyLock<String>,
     /// Finds the secrets of a row of `oauth_clients` as [JSON](super::secrets::from_json).
     pub(super) secrets_of_client: LazyLock<String>,
+    /// The used assertions in a JSON text, an array of `[tenant, client, digest in hexadecimal, end]`, as rows.
+    pub(super) used_assertions: &'static str,
     /// Returns `true` if there is a table of migrations.
     pub(super) has_migrations: &'static str,
     /// Counts the rows for the query planner, where that makes better plans.

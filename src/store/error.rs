@@ -6,7 +6,7 @@ use sea_orm::{DbErr, RuntimeErr, sqlx};
 use thiserror::Error;
 
 /// An error of the store.
-#[derive(Debug, Error)]
+#[derive(Debug, Clone, Error)]
 pub enum StoreError {
     /// The tenant has no such client.
     #[error("the tenant has no such client")]
@@ -32,7 +32,7 @@ pub enum StoreError {
 }
 
 /// An unsuitable database.
-#[derive(Debug, Error)]
+#[derive(Debug, Clone, Error)]
 pub enum Unsuitable {
     /// Its text is not in UTF-8.
     #[error("its encoding is {encoding}, and must be UTF-8: create the database with that encoding")]
@@ -55,7 +55,7 @@ pub enum Unsuitable {
 }
 
 /// A row holds a value that this service never writes.
-#[derive(Debug, Error)]
+#[derive(Debug, Clone, Error)]
 #[error("{table}.{column} of the client {client_id} has a value that is never written")]
 pub struct Corrupt {
     /// The table.

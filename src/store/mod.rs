@@ -86,6 +86,7 @@ pub struct Store {
     pools: Arc<Pools>,
     fence: Arc<HeldFence>,
     cache: Arc<Cache>,
+    uses: Arc<assertions::Queue>,
 }
 
 /// A reason for which the database cannot be used at the moment.
@@ -112,10 +113,12 @@ impl Store {
     /// # Errors
     /// If it cannot be reached, or is unsuitable.
     pub async fn connect(url: &DatabaseUrl, connections: Option<NonZeroU32>) -> Result<Self, StoreError> {
+        let pools = Pools::open(url, connections).await?;
         Ok(Self {
             url: url.clone(),
             dialect: url.dialect(),
-            pools: Arc::new(Pools::open(url, connections).await?),
+            uses: Arc::new(assertions::queue(pools.writers.max_size())),
+            pools: Arc::new(pools),
             fence: Arc::new(HeldFence::alone()),
             cache: Arc::new(Cache::alone(0)),
         })

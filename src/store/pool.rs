@@ -125,6 +125,11 @@ impl Pool {
         Ok(Self(pool.map_err(io_error)?))
     }
 
+    /// Returns the most connections that there can be.
+    pub(super) fn max_size(&self) -> usize {
+        self.0.status().max_size
+    }
+
     /// Takes a connection, or waits in line for one.
     pub(super) async fn get(&self) -> Result<Connection, StoreError> {
         match self.0.get().await {
@@ -197,8 +202,8 @@ mod tests {
         for (connections, readers) in [(None, 4), (Some(1), 1), (Some(7), 7)] {
             let connections = connections.and_then(NonZeroU32::new);
             let pools = Pools::open(&url, connections).await.unwrap();
-            assert_eq!(pools.readers.0.status().max_size, readers);
-            assert_eq!(pools.writers.0.status().max_size, 1);
+            assert_eq!(pools.readers.max_size(), readers);
+            assert_eq!(pools.writers.max_size(), 1);
         }
     }
 }

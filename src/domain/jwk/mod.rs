@@ -7,10 +7,12 @@ mod rule;
 pub(crate) mod strength;
 #[cfg(test)]
 mod tests;
+mod verification;
 
 use serde::{Deserialize, Serialize};
 
 pub use rule::{BrokenMember, JwkRule};
+pub use verification::{VerificationKey, VerificationKeys};
 
 /// A public key for verifying signatures, member by member as it was sent.
 ///

@@ -9,6 +9,8 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use thiserror::Error;
 
+use super::jwk::VerificationKey;
+
 pub use self::{media_type::is_media_type, members::Members};
 
 /// The maximum length of a JWT.
@@ -108,6 +110,16 @@ impl SignedJwt {
     /// Returns the claims.
     pub fn claims(&self) -> &Members {
         &self.claims
+    }
+
+    /// Returns `true` if a key made the signature. The `alg` has to be the algorithm of the key.
+    pub fn is_signed_by(&self, key: &VerificationKey) -> bool {
+        let Some((message, signature)) = self.text.rsplit_once('.') else {
+            return false;
+        };
+        let signature = URL_SAFE_NO_PAD.decode(signature);
+        self.algorithm() == Some(key.algorithm())
+            && signature.is_ok_and(|signature| key.verifies(message.as_bytes(), &signature))
     }
 
     /// Returns `true` if a key made the signature with an algorithm, which has to be the `alg`.

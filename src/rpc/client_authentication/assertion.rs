@@ -67,13 +67,13 @@ async fn find_and_verify(
 ) -> Result<(Arc<StoredClient>, String), AuthenticationError> {
     if let Some(found) = service.remembered(caller, assertion.client_id()).await
         && found.client.metadata.allows(AuthMethod::PrivateKeyJwt)
-        && let Ok(key) = assertion.verify(&found.client.metadata.public_keys)
+        && let Ok(key) = found.verify(assertion)
     {
         let key = key.kid.clone();
         return Ok((found, key));
     }
     let found = find(service, caller, assertion).await?;
-    let key = assertion.verify(&found.client.metadata.public_keys)?.kid.clone();
+    let key = found.verify(assertion)?.kid.clone();
     Ok((found, key))
 }
 

@@ -7,8 +7,11 @@ use bytes::Bytes;
 use super::{encoded::Encoded, entries::Entry};
 use crate::{
     domain::{
+        assertion::ClientAssertion,
         client::Client,
         ids::{ClientId, TenantId},
+        jwk::{Jwk, VerificationKeys},
+        rejection::Rejection,
     },
     store::{
         entity::{client, secret},
@@ -28,6 +31,8 @@ pub struct StoredClient {
     pub client: Client,
     /// The version of the client, which grows with each change.
     pub(in crate::store) version: i64,
+    /// The client's keys for verifying signatures, each once it was needed.
+    keys: VerificationKeys,
     /// The bytes of memory that this and what is derived from it may come to need.
     weight: u64,
     /// The client as it is sent, once it has been.
@@ -38,6 +43,8 @@ pub struct StoredClient {
 const CLIENT_BYTES: u64 = 2_048;
 /// The bytes of a secret.
 const SECRET_BYTES: u64 = 512;
+/// The bytes of a key that is ready to verify signatures. One of 4,096 bits has 3,500.
+const KEY_BYTES: u64 = 4_096;
 /// The copies of a client's texts in memory: the client with the overhead of its strings, its keys, and its encoded forms.
 const COPIES: u64 = 5;
 
@@ -53,11 +60,14 @@ impl StoredClient {
         let tenant = tenant(&row.tenant_id, &row.client_id)?;
         let (version, weight) = (row.version, weight(&row, secrets));
         let secrets = secrets.iter().map(secrets::from_row).collect::<Result<_, _>>()?;
+        let client = from_row(row, secrets)?;
+        let keys = &client.metadata.public_keys;
         Ok(Self {
             tenant,
-            client: from_row(row, secrets)?,
             version,
-            weight,
+            weight: weight + KEY_BYTES * keys.len() as u64,
+            keys: VerificationKeys::of(keys),
+            client,
             encoded: OnceLock::new(),
         })
     }
@@ -65,6 +75,14 @@ impl StoredClient {
     /// Returns the identifier of the client.
     pub fn id(&self) -> &ClientId {
         &self.client.id
+    }
+
+    /// Verifies an assertion with one of the client's keys, and returns that key.
+    ///
+    /// # Errors
+    /// If none of the keys signed the assertion.
+    pub fn verify(&self, assertion: &ClientAssertion) -> Result<&Jwk, Rejection> {
+        assertion.verify(&self.client.metadata.public_keys, &self.keys)
     }
 
     /// Returns `true` if the client is deleted.

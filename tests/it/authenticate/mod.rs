@@ -3,3 +3,4 @@
 mod assertion;
 mod lookup;
 mod secret;
+mod uses;
