@@ -1,4 +1,4 @@
-//! What a server takes from its machine before it has a client in memory.
+//! The memory of a server that has no client in memory yet.
 
 use crate::support::process::Served;
 
