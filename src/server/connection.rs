@@ -11,7 +11,6 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     sync::watch,
 };
-use tonic::transport::server::Connected;
 
 /// The maximum time until a peer has sent enough to tell its version of HTTP. From then on, the limits of HTTP apply.
 const BEGIN_TIMEOUT: Duration = Duration::from_secs(15);
@@ -60,12 +59,6 @@ impl Connection {
             }),
         }
     }
-}
-
-impl Connected for Connection {
-    type ConnectInfo = ();
-
-    fn connect_info(&self) {}
 }
 
 impl AsyncRead for Connection {
