@@ -175,11 +175,8 @@ impl<S: RequestService<B>, B: AnyBody> Serving<S, B> {
             closing = Arc::new(AtomicBool::new(true));
         }
         let state = Arc::new(ConnectionState::new(closing));
-        let handshake = listener.begin(WriteTimeout::new(
-            socket,
-            lifetime.write_timeout,
-            Arc::clone(&state),
-        ));
+        let socket = WriteTimeout::new(socket, lifetime.write_timeout, Arc::clone(&state));
+        let handshake = listener.begin(socket, Arc::clone(&state));
         let builder = self.builder.clone();
         let stop = self.stop.clone();
         let service = Tracked {

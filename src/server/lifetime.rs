@@ -36,8 +36,8 @@ enum Retirement {
 /// Drives a connection to its end.
 ///
 /// A connection retires when it is old or idle, or the server stops. On HTTP/2 it sends GOAWAY then, and ends with its last
-/// request. On HTTP/1.1 an old connection ends with its next response, as closing it between two could lose a request; an
-/// idle one is closed by the HTTP library.
+/// request. On HTTP/1.1 an old connection ends with its next response, as closing it between two could lose a request; one
+/// that is idle, or sends nothing, is closed by other limits.
 pub(super) async fn drive<C: GracefulConnection>(
     connection: C,
     state: &ConnectionState,
@@ -54,7 +54,7 @@ pub(super) async fn drive<C: GracefulConnection>(
         }
     };
     state.retire();
-    let mut told = retirement == Retirement::Stopped || !state.is_http1();
+    let mut told = retirement == Retirement::Stopped || state.is_http2();
     if told {
         connection.as_mut().graceful_shutdown();
     }
@@ -92,7 +92,7 @@ async fn old_or_idle(state: &ConnectionState, lifetime: Lifetime) {
         let pause = left.min(lifetime.idle_timeout / 2);
         sleep(pause).await;
         left = left.saturating_sub(pause);
-        let is_idle = state.begun() == begun && !state.has_requests_in_flight() && !state.is_http1();
+        let is_idle = state.begun() == begun && !state.has_requests_in_flight() && state.is_http2();
         idle_halves = if is_idle { idle_halves + 1 } else { 0 };
     }
 }
@@ -108,7 +108,7 @@ async fn overdue(state: &ConnectionState, lifetime: Lifetime) {
         left = left.saturating_sub(pause);
         let is_idle = state.written() - written <= KEEP_ALIVE_BYTES
             && !state.has_requests_in_flight()
-            && !state.is_http1();
+            && state.is_http2();
         idle_quarters = if is_idle { idle_quarters + 1 } else { 0 };
     }
 }

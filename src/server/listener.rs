@@ -10,7 +10,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::{connection::Connection, write_timeout::WriteTimeout};
+use super::{connection::Connection, state::ConnectionState, write_timeout::WriteTimeout};
 use crate::tls::CurrentTls;
 
 /// The number of connections that may wait to be accepted, which the kernel limits too (`net.core.somaxconn`).
@@ -83,14 +83,15 @@ impl Listener {
     pub(super) fn begin(
         &self,
         socket: WriteTimeout<TcpStream>,
+        state: Arc<ConnectionState>,
     ) -> impl Future<Output = Option<Connection>> + Send + use<> {
         let config = self.tls.as_ref().map(|tls| tls.borrow().clone());
         let mut listening = self.listening.subscribe();
         async move {
             match config {
-                None => Some(Connection::new(socket, listening)),
+                None => Some(Connection::new(socket, state, listening)),
                 Some(config) => tokio::select! {
-                    connection = handshake(socket, config, listening.clone()) => connection,
+                    connection = handshake(socket, config, state, listening.clone()) => connection,
                     _ended = listening.changed() => None,
                 },
             }
@@ -107,11 +108,12 @@ fn is_exhaustion(error: &io::Error) -> bool {
 async fn handshake(
     socket: WriteTimeout<TcpStream>,
     config: Arc<ServerConfig>,
+    state: Arc<ConnectionState>,
     listening: watch::Receiver<()>,
 ) -> Option<Connection> {
     let accepted = TlsAcceptor::from(config).accept(socket);
     match tokio::time::timeout(HANDSHAKE_TIMEOUT, accepted).await {
-        Ok(Ok(stream)) => Some(Connection::new(stream, listening)),
+        Ok(Ok(stream)) => Some(Connection::new(stream, state, listening)),
         Ok(Err(error)) => {
             tracing::debug!(%error, "TLS handshake failed");
             None
@@ -143,6 +145,19 @@ mod tests {
             .unwrap()
     }
 
+    #[tokio::test]
+    async fn connections_wait_to_be_accepted() {
+        let tcp = listen("127.0.0.1:0".parse().unwrap()).unwrap();
+        let addr = tcp.local_addr().unwrap();
+        let mut waiting = Vec::new();
+        for number in 0..400 {
+            // The kernel lets the peers of a full queue retry after a second, to no avail.
+            let connecting = tokio::time::timeout(Duration::from_secs(5), TcpStream::connect(addr));
+            let socket = connecting.await.unwrap_or_else(|_| panic!("{number} wait"));
+            waiting.push(socket.unwrap());
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_slow_handshake_times_out() {
         let tcp = listen("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -154,7 +169,7 @@ mod tests {
         let started = tokio::time::Instant::now();
         let closed = async { client.read_to_end(&mut Vec::new()).await.map(drop) };
         let socket = WriteTimeout::new(listener.accept().await, HANDSHAKE_TIMEOUT * 2, Arc::default());
-        let (connection, _closed) = tokio::join!(listener.begin(socket), closed);
+        let (connection, _closed) = tokio::join!(listener.begin(socket, Arc::default()), closed);
         assert!(connection.is_none(), "there was no handshake");
         assert!(started.elapsed().abs_diff(HANDSHAKE_TIMEOUT) < Duration::from_millis(100));
     }

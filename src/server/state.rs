@@ -14,7 +14,7 @@ use tokio::sync::watch;
 /// The state of a connection.
 #[derive(Debug, Default)]
 pub(super) struct ConnectionState {
-    is_http1: AtomicBool,
+    is_http2: AtomicBool,
     begun: AtomicU64,
     ended: AtomicU64,
     written: AtomicU64,
@@ -50,17 +50,19 @@ impl ConnectionState {
     }
 
     /// Notes that a request begins.
-    pub(super) fn begin(self: &Arc<Self>, version: http::Version) -> InFlight {
+    pub(super) fn begin(self: &Arc<Self>) -> InFlight {
         self.begun.fetch_add(1, Ordering::Relaxed);
-        if version < http::Version::HTTP_2 && !self.is_http1() {
-            self.is_http1.store(true, Ordering::Relaxed);
-        }
         InFlight(Arc::clone(self))
     }
 
-    /// Returns `true` once a request of HTTP/1 has begun.
-    pub(super) fn is_http1(&self) -> bool {
-        self.is_http1.load(Ordering::Relaxed)
+    /// Notes that the connection speaks HTTP/2.
+    pub(super) fn speaks_http2(&self) {
+        self.is_http2.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns `true` once the peer has sent the preface of HTTP/2.
+    pub(super) fn is_http2(&self) -> bool {
+        self.is_http2.load(Ordering::Relaxed)
     }
 
     /// Returns the number of requests that have begun.
@@ -127,11 +129,11 @@ mod tests {
     #[test]
     fn a_request_is_in_flight_until_it_is_dropped() {
         let state = Arc::new(ConnectionState::default());
-        let request = state.begin(http::Version::HTTP_2);
-        assert!(state.has_requests_in_flight() && !state.is_http1());
+        let request = state.begin();
+        assert!(state.has_requests_in_flight());
         drop(request);
         assert!(!state.has_requests_in_flight());
-        let _request = state.begin(http::Version::HTTP_11);
-        assert!(state.has_requests_in_flight() && state.is_http1());
+        let _request = state.begin();
+        assert!(state.has_requests_in_flight());
     }
 }

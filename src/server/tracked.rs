@@ -85,7 +85,7 @@ where
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let version = request.version();
-        let in_flight = self.state.begin(version);
+        let in_flight = self.state.begin();
         let refused = self
             .probes_only
             .then(|| (self.transport.at_limit)(&request))
