@@ -123,7 +123,7 @@ mod tests {
                 hand_out(true);
                 sleep(Duration::from_secs(6)).await;
             }
-            std::future::pending().await
+            std::future::pending::<()>().await;
         };
         assert_eq!(seconds(stalled).await, 2 * 6 + 10);
     }

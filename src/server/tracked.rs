@@ -30,14 +30,17 @@ pub(super) enum Ends {
     WithResponses,
 }
 
+/// Returns the response to a request on a connection beyond the limit; `None` for a probe, which is served.
+pub(super) type AtLimit<B> = Box<dyn Fn(&Request<Incoming>) -> Option<Response<B>> + Send + Sync>;
+
 /// The service of a transport, and its rules for connections.
 pub(super) struct Transport<S, B> {
     /// The service of requests.
     pub(super) service: S,
     /// `true` if a connection speaks HTTP/2 only.
     pub(super) http2_only: bool,
-    /// Returns the response to a request on a connection beyond the limit; `None` for a probe, which is served.
-    pub(super) at_limit: Box<dyn Fn(&Request<Incoming>) -> Option<Response<B>> + Send + Sync>,
+    /// Serves probes alone on connections beyond the limit.
+    pub(super) at_limit: AtLimit<B>,
     /// Returns how the method at a path ends.
     pub(super) ends: Box<dyn Fn(&str) -> Ends + Send + Sync>,
 }

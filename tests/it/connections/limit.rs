@@ -103,13 +103,13 @@ async fn beyond_the_limit_only_probes_are_served() {
 
     drop(held);
     eventually("there is room again", async || {
-        let served = get(
+        let answer = get(
             server.rest_addr,
             COLLECTION,
             &format!("{authorized}connection: close\r\n"),
         )
         .await;
-        (served.0 == 200).then_some(())
+        (answer.0 == 200).then_some(())
     })
     .await;
     let transports = fresh();

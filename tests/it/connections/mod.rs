@@ -24,7 +24,7 @@ const LONG: Duration = Duration::from_secs(20);
 async fn serve(configure: impl FnOnce(&mut oauth_clients::config::ConnectionLimits)) -> TestServer {
     TestServer::start_with(Db::sqlite(), |config| {
         configure(&mut config.connections);
-        config.drain_timeout = Duration::from_secs(60);
+        config.drain_timeout = Duration::from_mins(1);
     })
     .await
 }
