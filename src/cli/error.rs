@@ -7,7 +7,7 @@ use thiserror::Error;
 use super::{config_file::ConfigFileError, healthcheck::NotReady};
 use crate::{
     auth::dev_key::DevKeyError,
-    config::{MAX_ASSERTION_LIFETIMES, MIN_JWKS_REFRESH},
+    config::{MAX_ASSERTION_LIFETIMES, MIN_JWKS_REFRESH, MIN_MAX_CONNECTION_AGE},
     server::ServerError,
     store::{ClaimError, FenceError, StoreError},
     telemetry::TelemetryError,
@@ -72,6 +72,11 @@ pub(super) enum FlagError {
         humantime::format_duration(*MAX_ASSERTION_LIFETIMES.end())
     )]
     MaxAssertionLifetime,
+    #[error(
+        "--max-connection-age must be {} or more",
+        humantime::format_duration(MIN_MAX_CONNECTION_AGE)
+    )]
+    MaxConnectionAge,
     #[error(
         "--dev accepts only tokens of its own key: --issuer, --audience, --jwks-file and --jwks-url cannot be given"
     )]

@@ -1,5 +1,6 @@
 //! The configuration of a server, and its defaults.
 
+mod connections;
 mod issuer;
 mod public_url;
 mod rest_addr;
@@ -13,8 +14,10 @@ use std::{
 
 use bytesize::ByteSize;
 
+pub(crate) use self::connections::{DEFAULT_MAX_CONNECTION_AGE, MIN_MAX_CONNECTION_AGE};
 pub(crate) use self::issuer::{DEFAULT_JWKS_REFRESH, MIN_JWKS_REFRESH};
 pub use self::{
+    connections::ConnectionLimits,
     issuer::{ExternalIssuer, Issuer},
     public_url::{InvalidPublicUrl, PublicUrl},
     rest_addr::{InvalidRestAddr, RestAddr},
@@ -73,6 +76,8 @@ pub struct ServerConfig {
     pub quotas: Quotas,
     /// The Redis through which replicas share the rate limits; `None` if each replica limits by itself.
     pub redis_url: Option<RedisUrl>,
+    /// The limits of connections.
+    pub connections: ConnectionLimits,
     /// The maximum duration of a request.
     pub call_timeout: Duration,
     /// The maximum time until an assertion of a client expires, without the leeway for clocks.
@@ -99,6 +104,7 @@ impl ServerConfig {
             migrate: false,
             quotas: Quotas::default(),
             redis_url: None,
+            connections: ConnectionLimits::default(),
             call_timeout: DEFAULT_CALL_TIMEOUT,
             max_assertion_lifetime: DEFAULT_MAX_ASSERTION_LIFETIME,
             drain_delay: match issuer {

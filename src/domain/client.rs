@@ -68,7 +68,7 @@ pub enum ChangeError {
     Invalid(#[from] Violations),
     /// The client would be too large.
     #[error(
-        "the client has {bytes} bytes encoded without its secrets: at most {MAX_CLIENT_BYTES} are allowed"
+        "the client has {bytes} bytes encoded without its state and secrets: at most {MAX_CLIENT_BYTES} are allowed"
     )]
     TooLarge {
         /// Its size in bytes.
@@ -89,7 +89,7 @@ pub enum ChangeError {
     SecretNotFound,
 }
 
-/// The maximum size of a client as an encoded message without its secrets, in bytes.
+/// The maximum size of a client as an encoded message without its state and secrets, in bytes.
 pub const MAX_CLIENT_BYTES: usize = 256 * 1024;
 /// The maximum number of secrets of a client.
 pub const MAX_SECRETS: usize = 5;

@@ -2,6 +2,7 @@
 
 mod assemble;
 mod background;
+mod body;
 mod connection;
 mod database;
 mod drain;
@@ -9,11 +10,17 @@ mod error;
 mod grpc;
 mod http;
 mod issuer;
+mod lifetime;
 mod listener;
+mod places;
 mod purge;
 mod readiness;
 mod rest;
+mod stalled_streams;
+mod state;
+mod tracked;
 mod transports;
+mod write_timeout;
 
 use std::{future::Future, net::SocketAddr};
 
@@ -23,6 +30,8 @@ pub use self::error::ServerError;
 use self::{
     database::Database,
     issuer::{TrustedIssuer, trusted_issuer},
+    listener::listen,
+    places::Places,
 };
 pub use crate::tls::TlsError;
 use crate::{
@@ -44,6 +53,7 @@ pub struct Server {
     database: Database,
     issuer: TrustedIssuer,
     tls: Option<ListenerTls>,
+    places: Places,
     grpc: Socket,
     rest: Option<Socket>,
 }
@@ -68,12 +78,13 @@ impl Server {
         let issuer = trusted_issuer(config.issuer.clone()).await?;
         let tls = config.tls.clone().map(ListenerTls::load).transpose()?;
         let database = Database::open(&config).await?;
-        let grpc = Socket::bind(config.grpc_addr).await?;
+        let grpc = Socket::bind(config.grpc_addr)?;
         let rest = match config.rest_addr.addr() {
-            Some(addr) => Some(Socket::bind(addr).await?),
+            Some(addr) => Some(Socket::bind(addr)?),
             None => None,
         };
         Ok(Self {
+            places: Places::new(&config),
             config,
             protos,
             database,
@@ -92,6 +103,11 @@ impl Server {
     /// Returns the address of the REST transport, or `None` if it is closed.
     pub fn rest_addr(&self) -> Option<SocketAddr> {
         self.rest.as_ref().map(|socket| socket.addr)
+    }
+
+    /// Returns the maximum number of open connections, over both transports.
+    pub fn max_connections(&self) -> usize {
+        self.places.max()
     }
 
     /// Returns the store that requests read from.
@@ -122,9 +138,9 @@ impl Server {
 }
 
 impl Socket {
-    async fn bind(addr: SocketAddr) -> Result<Self, ServerError> {
+    fn bind(addr: SocketAddr) -> Result<Self, ServerError> {
         let error = |source| ServerError::Listen { addr, source };
-        let tcp = TcpListener::bind(addr).await.map_err(error)?;
+        let tcp = listen(addr).map_err(error)?;
         let addr = tcp.local_addr().map_err(error)?;
         Ok(Self { tcp, addr })
     }

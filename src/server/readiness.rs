@@ -49,13 +49,6 @@ impl Readiness {
         }
     }
 
-    /// Ends the streams that watch the health of a service, which would not end by themselves.
-    pub(super) async fn close(&self) {
-        for service in &*self.services {
-            self.health.clone().clear_service_status(service).await;
-        }
-    }
-
     pub(super) fn get(&self) -> bool {
         self.ready.load(Ordering::Relaxed)
     }

@@ -24,6 +24,7 @@ mod architecture;
 mod authenticate;
 mod changes;
 mod coherence;
+mod connections;
 mod create;
 mod database;
 mod limits;

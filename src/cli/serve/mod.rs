@@ -1,6 +1,7 @@
 //! `oauth-clients serve`.
 
 mod assertion;
+mod connections;
 mod greeting;
 mod issuer;
 mod rate_limit;
@@ -13,8 +14,8 @@ use bytesize::ByteSize;
 use humantime::format_duration;
 
 use self::{
-    assertion::AssertionArgs, greeting::Greeting, issuer::IssuerArgs, rate_limit::RateLimitArgs,
-    signal::stop_signal, tls::TlsArgs,
+    assertion::AssertionArgs, connections::ConnectionArgs, greeting::Greeting, issuer::IssuerArgs,
+    rate_limit::RateLimitArgs, signal::stop_signal, tls::TlsArgs,
 };
 use super::{
     CliError, FlagError,
@@ -25,6 +26,7 @@ use crate::{
         DEFAULT_CACHE_SIZE, DEFAULT_CALL_TIMEOUT, DEFAULT_DRAIN_DELAY, DEFAULT_DRAIN_TIMEOUT,
         DEFAULT_GRPC_ADDR, DEFAULT_REST_ADDR, DEV_DRAIN_DELAY, Issuer, PublicUrl, RestAddr, ServerConfig,
     },
+    io::descriptors,
     server::Server,
     store::{DEFAULT_CONNECTIONS, DEFAULT_READERS},
     telemetry::{LogFormat, Telemetry},
@@ -41,6 +43,8 @@ pub(super) struct Serve {
     dev: bool,
     #[command(flatten)]
     transports: TransportArgs,
+    #[command(flatten)]
+    connections: ConnectionArgs,
     #[command(flatten)]
     tls: TlsArgs,
     #[command(flatten, next_help_heading = "Database")]
@@ -168,6 +172,7 @@ impl Serve {
         let _telemetry = Telemetry::install(self.log.log_format, &self.log.log)?;
         let mut stop = pin!(stop_signal()?);
         let config = self.config()?;
+        let descriptors = descriptors::raise_limit();
         let (issuer, tls) = (config.issuer.clone(), config.tls.clone());
         let server = tokio::select! {
             server = Server::bind(config) => server?,
@@ -176,7 +181,8 @@ impl Serve {
         let rest = server
             .rest_addr()
             .map_or("off".to_owned(), |addr| addr.to_string());
-        tracing::info!(grpc = %server.grpc_addr(), rest, "listening");
+        let max_connections = server.max_connections();
+        tracing::info!(grpc = %server.grpc_addr(), rest, descriptors, max_connections, "listening");
         if let Issuer::Development { data_dir } = issuer {
             Greeting::new(&server, tls, &data_dir)?.print()?;
         }
@@ -187,6 +193,7 @@ impl Serve {
         let issuer = self.issuer()?;
         let redis_url = self.rate_limit.redis_url()?;
         let tls = self.tls.files()?;
+        let connections = self.connections.limits()?;
         let max_assertion_lifetime = self.assertion.max_lifetime()?;
         let defaults = ServerConfig::new(self.database.url(&self.data_dir)?, issuer);
         let drain_delay = self.shutdown.drain_delay;
@@ -202,6 +209,7 @@ impl Serve {
             migrate: self.schema.migrate,
             quotas: self.rate_limit.quotas(),
             redis_url,
+            connections,
             max_assertion_lifetime,
             drain_delay: drain_delay.map_or(defaults.drain_delay, Into::into),
             drain_timeout: self.shutdown.drain_timeout.into(),

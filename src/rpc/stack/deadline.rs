@@ -21,8 +21,7 @@ use crate::{pb::v1::ErrorReason, rpc::failure::Failure, single_header::single_he
 
 const GRPC_TIMEOUT: &str = "grpc-timeout";
 
-/// The response has to be on its way before the caller's own timer ends, and before tonic's, which would respond with
-/// CANCELLED.
+/// The response has to be on its way before the caller's own timer ends.
 const RESPONSE_MARGIN: Duration = Duration::from_millis(5);
 
 /// The time at which a request ends, in its extensions.

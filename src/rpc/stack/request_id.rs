@@ -52,12 +52,8 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let id = id(&request);
         let headers = request.headers_mut();
-        let sent = single_header(headers, X_REQUEST_ID).ok().flatten();
-        let id = match sent.filter(|id| is_well_formed(id)).cloned() {
-            Some(id) => id,
-            None => new_id(),
-        };
         // One of several equal ones stays.
         headers.insert(X_REQUEST_ID, id.clone());
         ResponseFuture {
@@ -89,6 +85,21 @@ where
             response.headers_mut().insert(X_REQUEST_ID, id);
         }
         Poll::Ready(Ok(response))
+    }
+}
+
+/// Gives a response that does not come from the stack the id of its request.
+pub(crate) fn with_id<A, B>(request: &Request<A>, mut response: Response<B>) -> Response<B> {
+    response.headers_mut().insert(X_REQUEST_ID, id(request));
+    response
+}
+
+/// Returns the id of a request: its own if that is acceptable, or else a new one.
+fn id<B>(request: &Request<B>) -> HeaderValue {
+    let sent = single_header(request.headers(), X_REQUEST_ID).ok().flatten();
+    match sent.filter(|id| is_well_formed(id)).cloned() {
+        Some(id) => id,
+        None => new_id(),
     }
 }
 

@@ -129,7 +129,7 @@ async fn invalid_flags_are_refused_by_name() {
         with(&["--jwks-url", "http://issuer.example/jwks"]),
         with(&["--jwks-url", url, "--jwks-refresh", "9s"]),
     );
-    let cases: [(&[&str], &str); 26] = [
+    let cases: [(&[&str], &str); 29] = [
         (&both, "--jwks-url cannot both"),
         (&plain, "--jwks-url"),
         (&often, "--jwks-refresh must be 10s or more"),
@@ -145,6 +145,15 @@ async fn invalid_flags_are_refused_by_name() {
             &["serve", "--dev", "--max-assertion-lifetime", "long"],
             "--max-assertion-lifetime",
         ),
+        (
+            &["serve", "--dev", "--max-connection-age", "59s"],
+            "--max-connection-age must be 1m or more",
+        ),
+        (
+            &["serve", "--dev", "--max-connection-age", "old"],
+            "--max-connection-age",
+        ),
+        (&["serve", "--dev", "--max-connections", "0"], "--max-connections"),
         (&["serve", "--dev", "--jwks-url", url], "--dev"),
         (&["serve"], "--issuer"),
         (&["serve", "--issuer", "i"], "--audience"),

@@ -34,11 +34,16 @@ pub(crate) fn command(args: &[&str]) -> Command {
 
 /// Returns a command of the binary whose files are limited to so many KiB. The limit is soft: `prlimit` lifts it.
 fn limited_command(max_file_kib: u32, args: &[&str]) -> Command {
-    let mut shell = Command::new("/bin/sh");
     let blocks = max_file_kib * 2;
     // A write beyond the limit fails instead of ending the process.
-    let limit = format!("ulimit -S -f {blocks}; trap '' XFSZ; exec \"$0\" \"$@\"");
-    shell.args(["-c", limit.as_str(), BINARY]);
+    shell_command(&format!("ulimit -S -f {blocks}; trap '' XFSZ"), args)
+}
+
+/// Returns a command of the binary that a shell starts after some commands of its own.
+fn shell_command(before: &str, args: &[&str]) -> Command {
+    let mut shell = Command::new("/bin/sh");
+    let script = format!("{before}; exec \"$0\" \"$@\"");
+    shell.args(["-c", script.as_str(), BINARY]);
     alone(shell, args)
 }
 
@@ -125,6 +130,13 @@ impl Served {
         let log = File::create(data_dir.join("log")).unwrap();
         let args = [&serve_dev(data_dir), args].concat();
         Self::spawn(data_dir, limited_command(max_file_kib, &args), log.into()).await
+    }
+
+    /// Starts it after commands of a shell, which may set limits of the process.
+    pub(crate) async fn start_after(data_dir: &Path, before: &str, args: &[&str]) -> Self {
+        let log = File::create(data_dir.join("log")).unwrap();
+        let args = [&serve_dev(data_dir), args].concat();
+        Self::spawn(data_dir, shell_command(before, &args), log.into()).await
     }
 
     /// Starts the server with its log in a pipe, instead of the file that `log()` reads.
