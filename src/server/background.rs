@@ -1,5 +1,6 @@
 //! The tasks beside the transports.
 
+use futures_util::FutureExt as _;
 use tokio::task::JoinSet;
 
 use super::{
@@ -10,6 +11,7 @@ use crate::{
     auth::{IssuerKeys, KeyKeeper},
     limits::RateLimiter,
     store::{Store, Watch},
+    supervise::{Task, supervised},
     tls::ListenerTls,
 };
 
@@ -36,18 +38,27 @@ pub(super) struct Background {
 impl Upkeep {
     pub(super) fn start(self) -> Background {
         let mut probe = JoinSet::new();
-        probe.spawn(keep_ready(self.store.clone(), self.keys, self.readiness));
+        let probed = (self.store.clone(), self.keys, self.readiness);
+        probe.spawn(supervised(Task::Readiness, probed, |(store, keys, readiness)| {
+            keep_ready(store, keys, readiness).boxed()
+        }));
         let mut upkeep = JoinSet::new();
-        upkeep.spawn(purge_assertions(self.store));
-        upkeep.spawn(self.limiter.purge_full());
+        upkeep.spawn(supervised(Task::AssertionPurge, self.store, |store| {
+            purge_assertions(store).boxed()
+        }));
+        upkeep.spawn(supervised(Task::LimiterPurge, self.limiter, |limiter| {
+            limiter.purge_full().boxed()
+        }));
         if let Some(watch) = self.watch {
-            upkeep.spawn(watch.run());
+            upkeep.spawn(supervised(Task::MemoryWatch, watch, |watch| watch.run().boxed()));
         }
         if let Some(keeper) = self.keeper {
-            upkeep.spawn(keeper.run());
+            upkeep.spawn(supervised(Task::IssuerKeys, keeper, |keeper| {
+                keeper.run().boxed()
+            }));
         }
         if let Some(tls) = self.tls {
-            upkeep.spawn(tls.reload());
+            upkeep.spawn(supervised(Task::TlsReload, tls, |tls| tls.reload().boxed()));
         }
         Background { probe, upkeep }
     }

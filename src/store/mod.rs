@@ -27,6 +27,8 @@ mod session;
 mod sqlite;
 mod transaction;
 mod url;
+#[cfg(test)]
+mod watch_restarts;
 mod write;
 
 use std::{
