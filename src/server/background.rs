@@ -1,9 +1,10 @@
 //! The tasks beside the transports.
 
 use futures_util::FutureExt as _;
-use tokio::task::JoinSet;
+use tokio::{net::TcpListener, task::JoinSet};
 
 use super::{
+    metrics,
     purge::purge_assertions,
     readiness::{Readiness, keep_ready},
 };
@@ -25,6 +26,7 @@ pub(super) struct Upkeep {
     pub(super) readiness: Readiness,
     pub(super) limiter: RateLimiter,
     pub(super) tls: Option<ListenerTls>,
+    pub(super) metrics: Option<TcpListener>,
 }
 
 /// The running tasks. They end when this is dropped.
@@ -59,6 +61,9 @@ impl Upkeep {
         }
         if let Some(tls) = self.tls {
             upkeep.spawn(supervised(Task::TlsReload, tls, |tls| tls.reload().boxed()));
+        }
+        if let Some(tcp) = self.metrics {
+            upkeep.spawn(supervised(Task::Metrics, tcp, |tcp| metrics::serve(tcp).boxed()));
         }
         Background { probe, upkeep }
     }

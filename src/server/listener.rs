@@ -66,7 +66,8 @@ impl Listener {
     }
 }
 
-async fn accept(tcp: &TcpListener) -> TcpStream {
+/// Returns the next connection of a socket.
+pub(super) async fn accept(tcp: &TcpListener) -> TcpStream {
     loop {
         match tcp.accept().await {
             Ok((stream, _)) => {

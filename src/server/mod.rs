@@ -10,6 +10,7 @@ mod grpc;
 mod http;
 mod issuer;
 mod listener;
+mod metrics;
 mod purge;
 mod readiness;
 mod rest;
@@ -46,6 +47,7 @@ pub struct Server {
     tls: Option<ListenerTls>,
     grpc: Socket,
     rest: Option<Socket>,
+    metrics: Option<Socket>,
 }
 
 /// A listening socket and its address.
@@ -69,10 +71,8 @@ impl Server {
         let tls = config.tls.clone().map(ListenerTls::load).transpose()?;
         let database = Database::open(&config).await?;
         let grpc = Socket::bind(config.grpc_addr).await?;
-        let rest = match config.rest_addr.addr() {
-            Some(addr) => Some(Socket::bind(addr).await?),
-            None => None,
-        };
+        let rest = Socket::bind_optional(config.rest_addr.addr()).await?;
+        let metrics = Socket::bind_optional(config.metrics_addr).await?;
         Ok(Self {
             config,
             protos,
@@ -81,6 +81,7 @@ impl Server {
             tls,
             grpc,
             rest,
+            metrics,
         })
     }
 
@@ -92,6 +93,11 @@ impl Server {
     /// Returns the address of the REST transport, or `None` if it is closed.
     pub fn rest_addr(&self) -> Option<SocketAddr> {
         self.rest.as_ref().map(|socket| socket.addr)
+    }
+
+    /// Returns the address of the metrics, or `None` if they are not served.
+    pub fn metrics_addr(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().map(|socket| socket.addr)
     }
 
     /// Returns the store that requests read from.
@@ -122,6 +128,13 @@ impl Server {
 }
 
 impl Socket {
+    async fn bind_optional(addr: Option<SocketAddr>) -> Result<Option<Self>, ServerError> {
+        match addr {
+            Some(addr) => Self::bind(addr).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
     async fn bind(addr: SocketAddr) -> Result<Self, ServerError> {
         let error = |source| ServerError::Listen { addr, source };
         let tcp = TcpListener::bind(addr).await.map_err(error)?;

@@ -56,6 +56,8 @@ pub(super) struct Serve {
     #[command(flatten)]
     shutdown: ShutdownArgs,
     #[command(flatten)]
+    metrics: MetricsArgs,
+    #[command(flatten)]
     log: LogArgs,
 }
 
@@ -143,6 +145,14 @@ struct ShutdownArgs {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Metrics")]
+struct MetricsArgs {
+    /// Address at which Prometheus scrapes /metrics, in plaintext [default: off].
+    #[arg(long, env = "OAUTH_CLIENTS_METRICS_ADDR", value_name = "ADDR")]
+    metrics_addr: Option<SocketAddr>,
+}
+
+#[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Logs")]
 struct LogArgs {
     /// Format of log lines.
@@ -165,7 +175,8 @@ struct LogArgs {
 
 impl Serve {
     pub(super) async fn run(self) -> Result<(), CliError> {
-        let _telemetry = Telemetry::install(self.log.log_format, &self.log.log)?;
+        let scraped = self.metrics.metrics_addr.is_some();
+        let _telemetry = Telemetry::install(self.log.log_format, &self.log.log, scraped)?;
         let mut stop = pin!(stop_signal()?);
         let config = self.config()?;
         let (issuer, tls) = (config.issuer.clone(), config.tls.clone());
@@ -176,7 +187,8 @@ impl Serve {
         let rest = server
             .rest_addr()
             .map_or("off".to_owned(), |addr| addr.to_string());
-        tracing::info!(grpc = %server.grpc_addr(), rest, "listening");
+        let metrics = server.metrics_addr().map(tracing::field::display);
+        tracing::info!(grpc = %server.grpc_addr(), rest, metrics, "listening");
         if let Issuer::Development { data_dir } = issuer {
             Greeting::new(&server, tls, &data_dir)?.print()?;
         }
@@ -195,6 +207,7 @@ impl Serve {
             rest_addr: self.transports.rest_addr,
             public_url: self.transports.public_url,
             call_timeout: self.transports.call_timeout.into(),
+            metrics_addr: self.metrics.metrics_addr,
             tls,
             allow_plaintext: self.tls.allow_plaintext,
             database_connections: self.schema.database_connections.and_then(NonZeroU32::new),
@@ -216,12 +229,18 @@ impl Serve {
         if self.issuer.is_given() {
             return Err(FlagError::DevIssuer);
         }
-        if !self.transports.are_loopback() {
+        if !self.transports.are_loopback() || !self.metrics.is_loopback() {
             return Err(FlagError::DevAddr);
         }
         Ok(Issuer::Development {
             data_dir: self.data_dir.data_dir.clone(),
         })
+    }
+}
+
+impl MetricsArgs {
+    fn is_loopback(&self) -> bool {
+        self.metrics_addr.is_none_or(|addr| addr.ip().is_loopback())
     }
 }
 

@@ -143,7 +143,7 @@ impl Watcher<'_> {
         };
         let look = timeout(LOOK_TIMEOUT, store.changes_since(session, progress.cursor()))
             .await
-            .map_err(|_| LookError::Database(StoreError::TimedOut))??;
+            .map_err(|_| LookError::Database(StoreError::timed_out()))??;
         let drops = progress.advance(look, began, Instant::now());
         if let Some(clients) = &self.cache.clients {
             drops.apply(clients);
