@@ -160,6 +160,11 @@ mod tests {
             let plain = config(grpc, rest);
             let exposed = exposed.map(|addr| addr.parse().unwrap());
             assert_eq!(plain.exposed_plaintext(), exposed, "{grpc} {rest}");
+            let with_metrics = ServerConfig {
+                metrics_addr: Some(([0, 0, 0, 0], 0).into()),
+                ..plain.clone()
+            };
+            assert_eq!(with_metrics.exposed_plaintext(), exposed, "metrics are no secret");
             let allowed = ServerConfig {
                 allow_plaintext: true,
                 ..plain.clone()

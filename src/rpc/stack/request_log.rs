@@ -290,7 +290,7 @@ mod tests {
         let request = Request::builder()
             .uri("/a.Service/Method")
             .header(X_REQUEST_ID, "mine-1");
-        let log = RequestLog::new(&request.body(()).unwrap());
+        let mut log = RequestLog::new(&request.body(()).unwrap());
         let id = ClientId::parse(&"0".repeat(32)).unwrap();
         log.collect(async { record_client(&id) }).await;
         log.finish(&Span::none(), &response);

@@ -165,7 +165,9 @@ async fn invalid_flags_are_refused_by_name() {
         (&["serve", "--dev", "--issuer", "i"], "--dev"),
         (&["serve", "--dev", "--grpc-addr", "0.0.0.0:0"], "loopback"),
         (&["serve", "--dev", "--rest-addr", "0.0.0.0:0"], "loopback"),
+        (&["serve", "--dev", "--metrics-addr", "0.0.0.0:0"], "loopback"),
         (&["serve", "--dev", "--rest-addr", "here"], "--rest-addr"),
+        (&["serve", "--dev", "--metrics-addr", "9464"], "--metrics-addr"),
         (&["serve", "--dev", "--public-url", "example.com"], "--public-url"),
         (
             &["serve", "--dev", "--database-url", "mysql://u:pw@h/d"],
