@@ -28,6 +28,28 @@ fn the_table_of_metrics_has_those_that_are_exported_and_no_others() {
     assert_eq!(exported(&text), documented(), "{text}");
 }
 
+#[test]
+fn alerts_are_about_metrics_of_the_table() {
+    let (_, alerts) = OPERATING.split_once("### Alerts").unwrap();
+    let (alerts, _) = alerts.split_once("\n```\n").unwrap();
+    let words = alerts.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let is_metric = |word: &&str| {
+        ["rpc_server_", "oauth_clients_", "db_client_connection_pending"]
+            .iter()
+            .any(|prefix| word.starts_with(prefix))
+    };
+    let metrics: Vec<&str> = words.filter(is_metric).collect();
+    assert!(metrics.len() >= 10, "{metrics:?}");
+    for metric in metrics {
+        let documented = documented();
+        let of_histogram = ["_bucket", "_count", "_sum"]
+            .into_iter()
+            .filter_map(|part| metric.strip_suffix(part));
+        let mut names = of_histogram.chain([metric]);
+        assert!(names.any(|name| documented.contains_key(name)), "{metric}");
+    }
+}
+
 fn record_everything() {
     start(|| 1);
     observe_memory(|| Memory {

@@ -109,7 +109,6 @@ impl Scraped {
         let mut request = tonic::Request::new(AuthenticateClientRequest {
             client_id: "nobody".to_owned(),
             credential: Some(Credential::ClientSecret("wrong".to_owned())),
-            ..Default::default()
         });
         request.metadata_mut().insert("authorization", self.bearer());
         let response = ClientAuthenticationServiceClient::new(channel)
@@ -225,7 +224,7 @@ async fn connections_that_send_nothing_hold_the_listener_up_for_seconds_only() {
     for _ in 0..20 {
         idle.push(TcpStream::connect(scraped.addr()).await.unwrap());
     }
-    let scrape = tokio::time::timeout(Duration::from_secs(60), Scrape::of(&scraped.served));
+    let scrape = tokio::time::timeout(Duration::from_mins(1), Scrape::of(&scraped.served));
     assert!(scrape.await.is_ok(), "a scrape waits for its turn");
     drop(idle);
 }
