@@ -81,7 +81,9 @@ pub(super) enum FlagError {
         "--dev accepts only tokens of its own key: --issuer, --audience, --jwks-file and --jwks-url cannot be given"
     )]
     DevIssuer,
-    #[error("--dev is for this machine only: --grpc-addr and --rest-addr must be loopback addresses")]
+    #[error(
+        "--dev is for this machine only: --grpc-addr, --rest-addr and --metrics-addr must be loopback addresses"
+    )]
     DevAddr,
 }
 

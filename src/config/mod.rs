@@ -55,6 +55,9 @@ pub struct ServerConfig {
     pub grpc_addr: SocketAddr,
     /// The address that the REST transport listens on.
     pub rest_addr: RestAddr,
+    /// The address at which the metrics of the process are served to Prometheus; `None` for none. They are those of the
+    /// command `serve`, and none in another program.
+    pub metrics_addr: Option<SocketAddr>,
     /// The files with which both transports speak TLS; `None` for plaintext.
     pub tls: Option<TlsFiles>,
     /// Allows plaintext on addresses other than loopback.
@@ -95,6 +98,7 @@ impl ServerConfig {
         Self {
             grpc_addr: DEFAULT_GRPC_ADDR,
             rest_addr: RestAddr::On(DEFAULT_REST_ADDR),
+            metrics_addr: None,
             tls: None,
             allow_plaintext: false,
             public_url: None,
@@ -116,7 +120,8 @@ impl ServerConfig {
         }
     }
 
-    /// Returns the address of a transport that would speak plaintext outside loopback without being allowed to.
+    /// Returns the address of a transport that would speak plaintext outside loopback without being allowed to. Metrics are
+    /// no secret, and always in plaintext.
     pub(crate) fn exposed_plaintext(&self) -> Option<SocketAddr> {
         if self.tls.is_some() || self.allow_plaintext {
             return None;
@@ -161,6 +166,11 @@ mod tests {
             let plain = config(grpc, rest);
             let exposed = exposed.map(|addr| addr.parse().unwrap());
             assert_eq!(plain.exposed_plaintext(), exposed, "{grpc} {rest}");
+            let with_metrics = ServerConfig {
+                metrics_addr: Some(([0, 0, 0, 0], 0).into()),
+                ..plain.clone()
+            };
+            assert_eq!(with_metrics.exposed_plaintext(), exposed, "metrics are no secret");
             let allowed = ServerConfig {
                 allow_plaintext: true,
                 ..plain.clone()

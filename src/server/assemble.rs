@@ -89,6 +89,7 @@ impl Server {
             readiness: readiness.clone(),
             limiter,
             tls: self.tls,
+            metrics: self.metrics.map(|socket| socket.tcp),
         };
         Ok(Running {
             transports: api.serve(grpc, rest, &readiness)?,

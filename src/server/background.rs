@@ -1,8 +1,11 @@
 //! The tasks beside the transports.
 
-use tokio::task::JoinSet;
+use futures_util::FutureExt as _;
+use tokio::{net::TcpListener, task::JoinSet};
 
 use super::{
+    listener::Listener,
+    metrics,
     purge::purge_assertions,
     readiness::{Readiness, keep_ready},
 };
@@ -10,6 +13,7 @@ use crate::{
     auth::{IssuerKeys, KeyKeeper},
     limits::RateLimiter,
     store::{Store, Watch},
+    supervise::{Task, supervised},
     tls::ListenerTls,
 };
 
@@ -23,6 +27,7 @@ pub(super) struct Upkeep {
     pub(super) readiness: Readiness,
     pub(super) limiter: RateLimiter,
     pub(super) tls: Option<ListenerTls>,
+    pub(super) metrics: Option<TcpListener>,
 }
 
 /// The running tasks. They end when this is dropped.
@@ -36,18 +41,33 @@ pub(super) struct Background {
 impl Upkeep {
     pub(super) fn start(self) -> Background {
         let mut probe = JoinSet::new();
-        probe.spawn(keep_ready(self.store.clone(), self.keys, self.readiness));
+        let probed = (self.store.clone(), self.keys, self.readiness);
+        probe.spawn(supervised(Task::Readiness, probed, |(store, keys, readiness)| {
+            keep_ready(store, keys, readiness).boxed()
+        }));
         let mut upkeep = JoinSet::new();
-        upkeep.spawn(purge_assertions(self.store));
-        upkeep.spawn(self.limiter.purge_full());
+        upkeep.spawn(supervised(Task::AssertionPurge, self.store, |store| {
+            purge_assertions(store).boxed()
+        }));
+        upkeep.spawn(supervised(Task::LimiterPurge, self.limiter, |limiter| {
+            limiter.purge_full().boxed()
+        }));
         if let Some(watch) = self.watch {
-            upkeep.spawn(watch.run());
+            upkeep.spawn(supervised(Task::MemoryWatch, watch, |watch| watch.run().boxed()));
         }
         if let Some(keeper) = self.keeper {
-            upkeep.spawn(keeper.run());
+            upkeep.spawn(supervised(Task::IssuerKeys, keeper, |keeper| {
+                keeper.run().boxed()
+            }));
         }
         if let Some(tls) = self.tls {
-            upkeep.spawn(tls.reload());
+            upkeep.spawn(supervised(Task::TlsReload, tls, |tls| tls.reload().boxed()));
+        }
+        if let Some(tcp) = self.metrics {
+            let listener = Listener::new(tcp, None);
+            upkeep.spawn(supervised(Task::Metrics, listener, |listener| {
+                metrics::serve(listener).boxed()
+            }));
         }
         Background { probe, upkeep }
     }

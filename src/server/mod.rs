@@ -12,6 +12,7 @@ mod http;
 mod issuer;
 mod lifetime;
 mod listener;
+mod metrics;
 mod places;
 mod purge;
 mod readiness;
@@ -56,6 +57,7 @@ pub struct Server {
     places: Places,
     grpc: Socket,
     rest: Option<Socket>,
+    metrics: Option<Socket>,
 }
 
 /// A listening socket and its address.
@@ -79,10 +81,8 @@ impl Server {
         let tls = config.tls.clone().map(ListenerTls::load).transpose()?;
         let database = Database::open(&config).await?;
         let grpc = Socket::bind(config.grpc_addr)?;
-        let rest = match config.rest_addr.addr() {
-            Some(addr) => Some(Socket::bind(addr)?),
-            None => None,
-        };
+        let rest = Socket::bind_optional(config.rest_addr.addr())?;
+        let metrics = Socket::bind_optional(config.metrics_addr)?;
         Ok(Self {
             places: Places::new(&config),
             config,
@@ -92,6 +92,7 @@ impl Server {
             tls,
             grpc,
             rest,
+            metrics,
         })
     }
 
@@ -108,6 +109,11 @@ impl Server {
     /// Returns the maximum number of open connections, over both transports.
     pub fn max_connections(&self) -> usize {
         self.places.max()
+    }
+
+    /// Returns the address of the metrics, or `None` if they are not served.
+    pub fn metrics_addr(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().map(|socket| socket.addr)
     }
 
     /// Returns the store that requests read from.
@@ -138,6 +144,10 @@ impl Server {
 }
 
 impl Socket {
+    fn bind_optional(addr: Option<SocketAddr>) -> Result<Option<Self>, ServerError> {
+        addr.map(Self::bind).transpose()
+    }
+
     fn bind(addr: SocketAddr) -> Result<Self, ServerError> {
         let error = |source| ServerError::Listen { addr, source };
         let tcp = listen(addr).map_err(error)?;

@@ -8,7 +8,7 @@ use crate::{error_chain::error_chain, store::Store};
 const INTERVAL: Duration = Duration::from_mins(1);
 
 /// Purges used assertions that no replica accepts any more, in batches. Several replicas may do so at once.
-pub(super) async fn purge_assertions(store: Store) {
+pub(super) async fn purge_assertions(store: &Store) {
     let mut interval = tokio::time::interval(INTERVAL);
     loop {
         interval.tick().await;

@@ -56,7 +56,7 @@ impl Readiness {
 
 /// Keeps the readiness up to date. A server is ready if the keys of its issuer are known, and its database responds, is the
 /// one that was opened and has every migration.
-pub(super) async fn keep_ready(store: Store, keys: IssuerKeys, readiness: Readiness) {
+pub(super) async fn keep_ready(store: &Store, keys: &IssuerKeys, readiness: &Readiness) {
     keys.known().await;
     let mut interval = tokio::time::interval(READINESS_INTERVAL);
     loop {

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use sea_orm::{DbErr, RuntimeErr, sqlx};
+use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr, sqlx};
 use thiserror::Error;
+
+use crate::telemetry::metrics::{self, DatabaseError};
 
 /// An error of the store.
 #[derive(Debug, Clone, Error)]
@@ -22,7 +24,7 @@ pub enum StoreError {
     TimedOut,
     /// A row holds a value that this service never writes.
     #[error("a record is corrupt")]
-    Corrupt(#[from] Corrupt),
+    Corrupt(#[source] Corrupt),
     /// The database refused a statement that it should accept: a bug.
     #[error("the database refused a statement")]
     Database(#[source] DbErr),
@@ -96,9 +98,35 @@ impl<E> From<DbErr> for UpdateError<E> {
     }
 }
 
+impl StoreError {
+    /// Creates the error of a database that did not answer in time.
+    pub(super) fn timed_out() -> Self {
+        metrics::database_failed(DatabaseError::TimedOut);
+        Self::TimedOut
+    }
+}
+
+impl From<Corrupt> for StoreError {
+    fn from(error: Corrupt) -> Self {
+        metrics::database_failed(DatabaseError::Corrupt);
+        Self::Corrupt(error)
+    }
+}
+
+/// Translates an error of the driver, and counts it.
 impl From<DbErr> for StoreError {
     fn from(error: DbErr) -> Self {
-        match kind(&error) {
+        let kind = kind(&error);
+        metrics::database_failed(match kind {
+            Kind::Away => match error {
+                DbErr::ConnectionAcquire(ConnAcquireErr::Timeout) => DatabaseError::NoConnection,
+                _ => DatabaseError::Unavailable,
+            },
+            Kind::Conflict => DatabaseError::Conflict,
+            Kind::OtherSession => DatabaseError::Unsuitable,
+            Kind::Other => DatabaseError::Refused,
+        });
+        match kind {
             Kind::Away => Self::Unavailable(error),
             Kind::Conflict => Self::ConcurrentChange,
             Kind::OtherSession => Self::Unsuitable(Unsuitable::TransactionPooling),

@@ -21,8 +21,8 @@ use crate::domain::{
 };
 
 /// A store on a PostgreSQL database of its own.
-struct World {
-    store: Store,
+pub(super) struct World {
+    pub(super) store: Store,
     session: Session,
     admin_url: String,
     name: String,
@@ -31,7 +31,7 @@ struct World {
 
 impl World {
     /// Returns `None` without `TEST_POSTGRES_URL`.
-    async fn new() -> Option<Self> {
+    pub(super) async fn new() -> Option<Self> {
         let admin_url = std::env::var("TEST_POSTGRES_URL").ok()?;
         let name = format!("store_{:032x}", rand_id());
         execute(&admin_url, &format!("CREATE DATABASE {name}")).await;
@@ -48,7 +48,7 @@ impl World {
         })
     }
 
-    async fn connect(&self) -> PgConnection {
+    pub(super) async fn connect(&self) -> PgConnection {
         PgConnection::connect(&self.url).await.unwrap()
     }
 
@@ -63,7 +63,7 @@ impl World {
         }
     }
 
-    async fn drop(self) {
+    pub(super) async fn drop(self) {
         self.session.close().await.unwrap();
         self.store.close().await;
         execute(
@@ -99,14 +99,14 @@ async fn texts(connection: &mut PgConnection, sql: &str) -> Vec<String> {
     rows.unwrap().iter().map(|row| row.get(0)).collect()
 }
 
-async fn open(url: &DatabaseUrl) -> Store {
+pub(super) async fn open(url: &DatabaseUrl) -> Store {
     let claim = Claim::acquire(url, None).await.unwrap();
     let store = Store::connect(url, None).await.unwrap();
     store.migrate(&claim).await.unwrap();
     store
 }
 
-fn id(number: u128) -> ClientId {
+pub(super) fn id(number: u128) -> ClientId {
     ClientId::from_uuid(Uuid::from_u128(number))
 }
 
@@ -288,7 +288,7 @@ async fn the_fence_is_not_set_while_a_session_looks_for_changes() {
     world.drop().await;
 }
 
-fn client() -> Client {
+pub(super) fn client() -> Client {
     let change = ChangeContext {
         tenant: tenant(),
         actor: actor(),
@@ -303,11 +303,11 @@ fn client() -> Client {
     Client::register(id(1), draft, &change).unwrap().0
 }
 
-fn tenant() -> TenantId {
+pub(super) fn tenant() -> TenantId {
     TenantId::parse("acme").unwrap()
 }
 
-fn actor() -> Subject {
+pub(super) fn actor() -> Subject {
     Subject::parse("somebody").unwrap()
 }
 
@@ -315,8 +315,8 @@ fn actor() -> Subject {
 async fn memory_is_not_read_while_a_transaction_of_unknown_outcome_may_still_be_committed() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(&DatabaseUrl::sqlite_file(&dir.path().join("test.db"))).await;
-    let (store, watch) = store.with_cache(1 << 20).await.unwrap();
-    let watching = tokio::spawn(watch.run());
+    let (store, mut watch) = store.with_cache(1 << 20).await.unwrap();
+    let watching = tokio::spawn(async move { watch.run().await });
     store.insert_client(&tenant(), &client(), &actor()).await.unwrap();
     let is_remembered = async || {
         store.get_client(&tenant(), &id(1)).await.unwrap();

@@ -18,6 +18,7 @@ mod list;
 mod looks;
 mod migrate;
 mod pool;
+mod pool_metrics;
 mod pooler;
 mod postgres;
 mod read;
@@ -27,6 +28,8 @@ mod session;
 mod sqlite;
 mod transaction;
 mod url;
+#[cfg(test)]
+mod watch_restarts;
 mod write;
 
 use std::{
@@ -53,7 +56,6 @@ pub use self::{
 };
 use self::{
     cache::{Cache, HeldFence},
-    connection::Connection,
     dialect::Dialect,
     error::driver_error,
     pool::Pools,
@@ -180,16 +182,6 @@ impl Store {
         let transaction = self.begin_write().await?;
         transaction.end::<(), StoreError>(Ok(())).await
     }
-
-    /// Takes a connection for reading.
-    async fn reader(&self) -> Result<Connection, StoreError> {
-        self.pools.readers.get().await
-    }
-
-    /// Takes a connection for writing.
-    async fn writer(&self) -> Result<Connection, StoreError> {
-        self.pools.writers.get().await
-    }
 }
 
 impl fmt::Debug for Store {
@@ -211,7 +203,7 @@ impl Waiting {
         if self.0.strong_count() > 0 {
             Ok(())
         } else {
-            Err(StoreError::TimedOut)
+            Err(StoreError::timed_out())
         }
     }
 }
@@ -233,6 +225,6 @@ where
     match outcome {
         Ok(Ok(Ok(outcome))) => outcome,
         Ok(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        _ => Err(StoreError::TimedOut.into()),
+        _ => Err(StoreError::timed_out().into()),
     }
 }

@@ -140,6 +140,11 @@ impl Pool {
         }
     }
 
+    /// Returns the numbers of connections, and of those that wait for one.
+    pub(super) fn status(&self) -> deadpool::Status {
+        self.0.status()
+    }
+
     /// Closes the pool, and gracefully ends the connections that are not in use.
     pub(super) async fn close(&self) {
         let idle = self.0.retain(|_, _| false).removed;
@@ -153,7 +158,7 @@ impl Pool {
 }
 
 fn not_acquired(error: ConnAcquireErr) -> StoreError {
-    StoreError::Unavailable(DbErr::ConnectionAcquire(error))
+    DbErr::ConnectionAcquire(error).into()
 }
 
 impl Manager for Connector {

@@ -104,7 +104,7 @@ pub(super) async fn check(options: &PgConnectOptions) -> Result<(), StoreError> 
     };
     tokio::time::timeout(CHECK_TIMEOUT, checks)
         .await
-        .map_err(|_| StoreError::TimedOut)?
+        .map_err(|_| StoreError::timed_out())?
 }
 
 /// Returns a setting of the server.

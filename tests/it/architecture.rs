@@ -9,12 +9,13 @@ use std::{
 };
 
 /// The modules of the crate. Each may use those before it.
-const ORDER: [&str; 15] = [
+const ORDER: [&str; 16] = [
     "domain",
     "error_chain",
     "single_header",
     "pb",
     "io",
+    "supervise",
     "tls",
     "telemetry",
     "store",

@@ -60,6 +60,8 @@ pub(super) struct Serve {
     #[command(flatten)]
     shutdown: ShutdownArgs,
     #[command(flatten)]
+    metrics: MetricsArgs,
+    #[command(flatten)]
     log: LogArgs,
 }
 
@@ -147,6 +149,14 @@ struct ShutdownArgs {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Metrics")]
+struct MetricsArgs {
+    /// Address at which Prometheus scrapes /metrics, in plaintext [default: off].
+    #[arg(long, env = "OAUTH_CLIENTS_METRICS_ADDR", value_name = "ADDR")]
+    metrics_addr: Option<SocketAddr>,
+}
+
+#[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Logs")]
 struct LogArgs {
     /// Format of log lines.
@@ -169,7 +179,8 @@ struct LogArgs {
 
 impl Serve {
     pub(super) async fn run(self) -> Result<(), CliError> {
-        let _telemetry = Telemetry::install(self.log.log_format, &self.log.log)?;
+        let scraped = self.metrics.metrics_addr.is_some();
+        let _telemetry = Telemetry::install(self.log.log_format, &self.log.log, scraped)?;
         let mut stop = pin!(stop_signal()?);
         let config = self.config()?;
         let descriptors = descriptors::raise_limit();
@@ -182,7 +193,8 @@ impl Serve {
             .rest_addr()
             .map_or("off".to_owned(), |addr| addr.to_string());
         let max_connections = server.max_connections();
-        tracing::info!(grpc = %server.grpc_addr(), rest, descriptors, max_connections, "listening");
+        let metrics = server.metrics_addr().map(tracing::field::display);
+        tracing::info!(grpc = %server.grpc_addr(), rest, metrics, descriptors, max_connections, "listening");
         if let Issuer::Development { data_dir } = issuer {
             Greeting::new(&server, tls, &data_dir)?.print()?;
         }
@@ -202,6 +214,7 @@ impl Serve {
             rest_addr: self.transports.rest_addr,
             public_url: self.transports.public_url,
             call_timeout: self.transports.call_timeout.into(),
+            metrics_addr: self.metrics.metrics_addr,
             tls,
             allow_plaintext: self.tls.allow_plaintext,
             database_connections: self.schema.database_connections.and_then(NonZeroU32::new),
@@ -224,12 +237,18 @@ impl Serve {
         if self.issuer.is_given() {
             return Err(FlagError::DevIssuer);
         }
-        if !self.transports.are_loopback() {
+        if !self.transports.are_loopback() || !self.metrics.is_loopback() {
             return Err(FlagError::DevAddr);
         }
         Ok(Issuer::Development {
             data_dir: self.data_dir.data_dir.clone(),
         })
+    }
+}
+
+impl MetricsArgs {
+    fn is_loopback(&self) -> bool {
+        self.metrics_addr.is_none_or(|addr| addr.ip().is_loopback())
     }
 }
 

@@ -26,7 +26,10 @@ use crate::{
     error_chain::error_chain,
     pb::Target,
     rpc::failure::Cause,
-    telemetry::{self, metrics},
+    telemetry::{
+        self,
+        metrics::{self, InFlight},
+    },
 };
 
 /// The longest path that is logged whole. No method's path is that long, but a path may have 64 KiB, and the memory of the
@@ -80,6 +83,8 @@ pub(super) struct RequestLog {
     path: Option<PathAndQuery>,
     request_id: Option<HeaderValue>,
     learned: Arc<Learned>,
+    is_finished: bool,
+    _in_flight: Option<InFlight>,
 }
 
 /// The fields of the line.
@@ -136,6 +141,8 @@ impl RequestLog {
             path: request.uri().path_and_query().cloned(),
             request_id: request.headers().get(X_REQUEST_ID).cloned(),
             learned: Arc::default(),
+            is_finished: false,
+            _in_flight: InFlight::begin(),
         }
     }
 
@@ -161,7 +168,8 @@ impl RequestLog {
     }
 
     /// Logs and measures the completed request. It must be called outside of the span, whose fields the line repeats.
-    pub(super) fn finish(&self, span: &Span, response: &Response<Body>) {
+    pub(super) fn finish(&mut self, span: &Span, response: &Response<Body>) {
+        self.is_finished = true;
         let duration = self.started.elapsed();
         let status = status(response);
         let code = status.as_deref().map_or(Code::Ok, Status::code);
@@ -184,11 +192,23 @@ impl RequestLog {
             line.describe(span, cause);
         }
         line.log(cause);
-        metrics::request_completed(
-            self.learned.method.get().map(|target| target.name()),
-            code,
-            duration,
-        );
+        metrics::request_completed(self.learned.method_name(), code, duration);
+    }
+}
+
+impl Drop for RequestLog {
+    /// Measures a request that was given up: its caller is gone, or has cancelled it.
+    fn drop(&mut self) {
+        if !self.is_finished {
+            let duration = self.started.elapsed();
+            metrics::request_completed(self.learned.method_name(), Code::Cancelled, duration);
+        }
+    }
+}
+
+impl Learned {
+    fn method_name(&self) -> Option<&'static str> {
+        self.method.get().map(|target| target.name())
     }
 }
 
@@ -237,7 +257,7 @@ fn cause(status: &Status) -> Option<&Cause> {
 
 /// Returns the id of the trace that the span is exported with.
 fn trace_id(span: &Span) -> Option<String> {
-    if !telemetry::exports() {
+    if !telemetry::exports_spans() {
         return None;
     }
     let context = span.context();
@@ -270,7 +290,7 @@ mod tests {
         let request = Request::builder()
             .uri("/a.Service/Method")
             .header(X_REQUEST_ID, "mine-1");
-        let log = RequestLog::new(&request.body(()).unwrap());
+        let mut log = RequestLog::new(&request.body(()).unwrap());
         let id = ClientId::parse(&"0".repeat(32)).unwrap();
         log.collect(async { record_client(&id) }).await;
         log.finish(&Span::none(), &response);

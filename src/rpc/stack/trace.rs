@@ -88,7 +88,7 @@ fn request_span(log: &RequestLog, headers: &HeaderMap) -> Span {
         otel.kind = "server",
         request_id = log.request_id(),
     );
-    if !telemetry::exports() {
+    if !telemetry::exports_spans() {
         return span;
     }
     let headers = TraceHeaders::new(headers);

@@ -37,18 +37,21 @@ impl fmt::Debug for Watch {
 
 impl Watch {
     /// Watches until it is dropped.
-    pub async fn run(self) {
+    ///
+    /// After it was dropped or panicked, reads do not wait for a look, and it can run again.
+    pub async fn run(&mut self) {
         let Self { store, session } = self;
-        let cache = store.cache.clone();
+        let cache = &*store.cache;
         match &cache.coherence {
-            Coherence::Alone(outcomes) => settle(&store, &cache, outcomes).await,
+            Coherence::Alone(outcomes) => settle(store, cache, outcomes).await,
             Coherence::Watched(freshness) => {
+                let _failing_in_the_end = FailAtEnd(freshness);
                 let mut watcher = Watcher {
-                    cache: &cache,
+                    cache,
                     freshness,
-                    session: session.map(|session| (session, Progress::default())),
+                    session: session.take().map(|session| (session, Progress::default())),
                 };
-                watcher.run(&store).await;
+                watcher.run(store).await;
             }
         }
     }
@@ -57,7 +60,6 @@ impl Watch {
 /// Waits for transactions of unknown outcome: the next one begins only after they have ended.
 async fn settle(store: &Store, cache: &Cache, outcomes: &Outcomes) {
     loop {
-        outcomes.wanted.notified().await;
         while !outcomes.are_known() {
             let unknown = outcomes.unknown();
             match store.wait_for_writers().await {
@@ -71,6 +73,16 @@ async fn settle(store: &Store, cache: &Cache, outcomes: &Outcomes) {
                 }
             }
         }
+        outcomes.wanted.notified().await;
+    }
+}
+
+/// Sends reads to the database when nobody looks for changes any more.
+struct FailAtEnd<'a>(&'a Freshness);
+
+impl Drop for FailAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.fail();
     }
 }
 
@@ -131,7 +143,7 @@ impl Watcher<'_> {
         };
         let look = timeout(LOOK_TIMEOUT, store.changes_since(session, progress.cursor()))
             .await
-            .map_err(|_| LookError::Database(StoreError::TimedOut))??;
+            .map_err(|_| LookError::Database(StoreError::timed_out()))??;
         let drops = progress.advance(look, began, Instant::now());
         if let Some(clients) = &self.cache.clients {
             drops.apply(clients);

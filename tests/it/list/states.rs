@@ -35,8 +35,8 @@ async fn a_page_shows_one_state(db: Db) {
 
 async fn a_page_from_memory_shows_one_state(db: Db) {
     let registry = Registry::open(&db).await;
-    let (store, watch) = registry.store.with_cache(MEMORY).await.unwrap();
-    let watch = tokio::spawn(watch.run());
+    let (store, mut watch) = registry.store.with_cache(MEMORY).await.unwrap();
+    let watch = tokio::spawn(async move { watch.run().await });
     read_while_clients_are_changed(&Registry { store, ..registry }).await;
     watch.abort();
 }
@@ -44,8 +44,8 @@ async fn a_page_from_memory_shows_one_state(db: Db) {
 /// The change goes past the memory, as one that is not acknowledged yet.
 async fn a_client_in_memory_counts_only_in_the_listed_version(db: Db) {
     let changing = Registry::open(&db).await;
-    let (store, watch) = Registry::open(&db).await.store.with_cache(MEMORY).await.unwrap();
-    let watch = tokio::spawn(watch.run());
+    let (store, mut watch) = Registry::open(&db).await.store.with_cache(MEMORY).await.unwrap();
+    let watch = tokio::spawn(async move { watch.run().await });
     let tenant = changing.tenant.clone();
     let remembering = Registry { store, tenant };
     let clients = changing.fill(&changing.tenant, &[("a".to_owned(), "spa")]).await;

@@ -129,7 +129,7 @@ async fn invalid_flags_are_refused_by_name() {
         with(&["--jwks-url", "http://issuer.example/jwks"]),
         with(&["--jwks-url", url, "--jwks-refresh", "9s"]),
     );
-    let cases: [(&[&str], &str); 29] = [
+    let cases: [(&[&str], &str); 31] = [
         (&both, "--jwks-url cannot both"),
         (&plain, "--jwks-url"),
         (&often, "--jwks-refresh must be 10s or more"),
@@ -174,7 +174,9 @@ async fn invalid_flags_are_refused_by_name() {
         (&["serve", "--dev", "--issuer", "i"], "--dev"),
         (&["serve", "--dev", "--grpc-addr", "0.0.0.0:0"], "loopback"),
         (&["serve", "--dev", "--rest-addr", "0.0.0.0:0"], "loopback"),
+        (&["serve", "--dev", "--metrics-addr", "0.0.0.0:0"], "loopback"),
         (&["serve", "--dev", "--rest-addr", "here"], "--rest-addr"),
+        (&["serve", "--dev", "--metrics-addr", "9464"], "--metrics-addr"),
         (&["serve", "--dev", "--public-url", "example.com"], "--public-url"),
         (
             &["serve", "--dev", "--database-url", "mysql://u:pw@h/d"],

@@ -21,6 +21,7 @@ pub(crate) mod raw;
 pub(crate) mod redis;
 pub(crate) mod registry;
 pub(crate) mod samples;
+pub(crate) mod scrape;
 pub(crate) mod server;
 pub(crate) mod tls_client;
 pub(crate) mod wire;

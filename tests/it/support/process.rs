@@ -102,6 +102,12 @@ pub(crate) async fn exit_code(child: &mut Child) -> Option<i32> {
     ended.expect("it ends").unwrap().code()
 }
 
+fn said(greeting: &str, prefix: &str) -> String {
+    let line = greeting.lines().find_map(|line| line.strip_prefix(prefix));
+    line.unwrap_or_else(|| panic!("no {prefix:?} in {greeting}"))
+        .to_owned()
+}
+
 /// `serve --dev`, listening. It is killed when this is dropped.
 pub(crate) struct Served {
     child: Child,
@@ -164,20 +170,20 @@ impl Served {
                 break;
             }
         }
-        let said = |prefix: &str| {
-            let line = greeting.lines().find_map(|line| line.strip_prefix(prefix));
-            line.unwrap_or_else(|| panic!("no {prefix:?} in {greeting}"))
-                .to_owned()
-        };
         Self {
-            grpc: said("gRPC on "),
-            rest: said("REST on "),
-            token: said("export TOKEN="),
+            grpc: said(&greeting, "gRPC on "),
+            rest: said(&greeting, "REST on "),
+            token: said(&greeting, "export TOKEN="),
             child,
             stdout,
             data_dir: data_dir.to_owned(),
             greeting,
         }
+    }
+
+    /// Returns the rest of the line of the greeting with a prefix.
+    pub(crate) fn said(&self, prefix: &str) -> String {
+        said(&self.greeting, prefix)
     }
 
     pub(crate) fn transports(&self) -> Transports {

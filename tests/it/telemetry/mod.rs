@@ -3,4 +3,5 @@
 mod logs;
 mod metrics;
 mod no_leaks;
+mod scrape;
 mod traces;
