@@ -46,13 +46,13 @@ impl Store {
             client.as_str().into(),
             assertion.digest.to_vec().into(),
         ];
-        let store = self.clone();
+        let dialect = self.dialect;
         let mut row = key.to_vec();
         row.push(assertion.expires_at.as_micros().into());
         row.push(micros(USABLE_AFTER_END).into());
-        detached(|_| async move {
-            let dialect = store.dialect;
-            let connection = store.writer().await?;
+        let place = self.pools.writers.place();
+        detached(place, |place, _| async move {
+            let connection = place.connect().await?;
             let insert = format!(
                 "INSERT INTO used_assertions (tenant_id, client_id, jti_digest, expires_at) \
                  SELECT $1, $2, $3, $4 WHERE $4 > {now} - $5 ON CONFLICT DO NOTHING",
@@ -78,9 +78,9 @@ impl Store {
     /// # Errors
     /// If the database cannot be reached.
     pub async fn purge_assertions(&self) -> Result<u64, StoreError> {
-        let store = self.clone();
-        detached(|_| async move {
-            let dialect = store.dialect;
+        let place = self.pools.writers.place();
+        let dialect = self.dialect;
+        detached(place, |place, _| async move {
             // By the whole key, as different clients may choose the same `jti`.
             let sql = format!(
                 "DELETE FROM used_assertions WHERE (tenant_id, client_id, jti_digest) IN (\
@@ -90,7 +90,7 @@ impl Store {
             );
             let values = [micros(KEPT_AFTER_END).into(), BATCH.into()];
             let delete = Statement::from_sql_and_values(dialect.backend, sql, values);
-            let connection = store.writer().await?;
+            let connection = place.connect().await?;
             Ok(connection.execute_raw(delete).await?.rows_affected())
         })
         .await

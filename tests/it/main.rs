@@ -26,6 +26,7 @@ mod changes;
 mod coherence;
 mod create;
 mod database;
+mod fairness;
 mod limits;
 mod list;
 mod patch;

@@ -10,7 +10,7 @@ mod rest;
 
 use std::sync::Arc;
 
-use sea_orm::ConnectionTrait as _;
+use sea_orm::{Condition, ConnectionTrait as _};
 
 pub use self::page::Page;
 use self::{
@@ -21,10 +21,10 @@ use super::{
     Store,
     cache::StoredClient,
     connection::Connection,
-    detached,
     error::StoreError,
     filter::{self, Selection},
     session::Prepared,
+    work::{detached, detached_interruptible, interruptible},
 };
 use crate::domain::{
     ids::TenantId,
@@ -37,27 +37,42 @@ impl Store {
     /// # Errors
     /// If the database cannot be reached.
     pub async fn list_clients(&self, tenant: &TenantId, request: &PageRequest) -> Result<Page, StoreError> {
+        let Some(selected) = self.selected(&request.list) else {
+            return Ok(Page::empty(request.count.then_some(0)));
+        };
+        let turn = self.shares.turn_to_list(tenant).await?;
         let (store, tenant, request) = (self.clone(), tenant.clone(), request.clone());
-        detached(|_| async move {
-            let Some(query) = store.list_query(&tenant, &request.list) else {
-                return Ok(Page::empty(request.count.then_some(0)));
-            };
-            let reader = Reader {
-                store: &store,
-                query,
-                request: &request,
-            };
-            let connection = store.reader().await?;
-            if let Some(page) = reader.read(&connection).await? {
-                return Ok(page);
-            }
-            // A client was changed between the two statements. In a transaction they read one state of the database.
-            let snapshot = store.begin_read(connection).await?;
-            let page = reader.read(&snapshot).await;
-            let page = snapshot.end(page).await?;
-            page.ok_or(StoreError::ConcurrentChange)
+        let place = self.pools.readers.place();
+        detached_interruptible(place, |place, waiting| async move {
+            let _turn = turn;
+            let connection = place.connect().await?;
+            let (interrupt, control) = (connection.interrupt(), store.pools.control.clone());
+            let page = store.read_page(&tenant, &request, selected, connection);
+            interruptible(waiting, interrupt, control, page).await
         })
         .await
+    }
+
+    async fn read_page(
+        &self,
+        tenant: &TenantId,
+        request: &PageRequest,
+        selected: Option<Condition>,
+        connection: Connection,
+    ) -> Result<Page, StoreError> {
+        let reader = Reader {
+            store: self,
+            query: list_query(tenant, &request.list, selected),
+            request,
+        };
+        if let Some(page) = reader.read(&connection).await? {
+            return Ok(page);
+        }
+        // A client was changed between the two statements. In a transaction they read one state of the database.
+        let snapshot = self.begin_read(connection).await?;
+        let page = reader.read(&snapshot).await;
+        let page = snapshot.end(page).await?;
+        page.ok_or(StoreError::ConcurrentChange)
     }
 
     /// Returns the lines of the query plan of a page, for tests and measurements. There are none if the page needs no
@@ -70,36 +85,40 @@ impl Store {
         tenant: &TenantId,
         request: &PageRequest,
     ) -> Result<Vec<String>, StoreError> {
-        let Some(query) = self.list_query(tenant, &request.list) else {
+        let Some(selected) = self.selected(&request.list) else {
             return Ok(Vec::new());
         };
+        let query = list_query(tenant, &request.list, selected);
         let mut statement = query.outline(&Place::of(request), request.count, self.dialect.backend)?;
         statement.sql = format!("{} {}", self.dialect.explain, statement.sql);
-        let store = self.clone();
-        detached(|_| async move {
-            let connection = store.reader().await?.without_cache();
+        let (place, dialect) = (self.pools.readers.place(), self.dialect);
+        detached(place, |place, _| async move {
+            let connection = place.connect().await?.without_cache();
             let rows = connection.query_all_raw(statement).await?;
             Ok(rows
                 .iter()
-                .map(|row| row.try_get("", store.dialect.explanation))
+                .map(|row| row.try_get("", dialect.explanation))
                 .collect::<Result<_, _>>()?)
         })
         .await
     }
 
-    /// Returns the queries for a list, or `None` if no client can be in it.
-    fn list_query<'a>(&self, tenant: &'a TenantId, list: &'a List) -> Option<ListQuery<'a>> {
+    /// Returns the condition of a list's filter, if it has one, or `None` if no client can be in the list.
+    fn selected(&self, list: &List) -> Option<Option<Condition>> {
         let select = |filter| filter::select(filter, self.dialect);
-        let selected = match list.filter.as_ref().map(select) {
-            None | Some(Selection::All) => None,
-            Some(Selection::Nothing) => return None,
-            Some(Selection::Where(condition)) => Some(condition),
-        };
-        Some(ListQuery {
-            tenant,
-            sort: list.sort,
-            selected,
-        })
+        match list.filter.as_ref().map(select) {
+            None | Some(Selection::All) => Some(None),
+            Some(Selection::Nothing) => None,
+            Some(Selection::Where(condition)) => Some(Some(condition)),
+        }
+    }
+}
+
+fn list_query<'a>(tenant: &'a TenantId, list: &List, selected: Option<Condition>) -> ListQuery<'a> {
+    ListQuery {
+        tenant,
+        sort: list.sort,
+        selected,
     }
 }
 
