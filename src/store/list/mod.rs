@@ -37,10 +37,10 @@ impl Store {
     /// # Errors
     /// If the database cannot be reached.
     pub async fn list_clients(&self, tenant: &TenantId, request: &PageRequest) -> Result<Page, StoreError> {
+        let turn = self.shares.turn_to_list(tenant).await?;
         let Some(selected) = self.selected(&request.list) else {
             return Ok(Page::empty(request.count.then_some(0)));
         };
-        let turn = self.shares.turn_to_list(tenant).await?;
         let (store, tenant, request) = (self.clone(), tenant.clone(), request.clone());
         let place = self.pools.readers.place();
         detached_interruptible(place, |place, waiting| async move {
