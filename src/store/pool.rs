@@ -289,6 +289,8 @@ impl Manager for Connector {
 
 #[cfg(test)]
 mod tests {
+    use sea_orm::ConnectionTrait as _;
+
     use super::*;
 
     #[tokio::test]
@@ -301,5 +303,43 @@ mod tests {
             assert_eq!(pools.readers.size(), readers);
             assert_eq!(pools.writers.size(), 1);
         }
+    }
+
+    #[tokio::test]
+    async fn a_request_that_is_given_up_leaves_the_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let url = DatabaseUrl::sqlite_file(&dir.path().join("test.db"));
+        let pools = Pools::open(&url, NonZeroU32::new(1)).await.unwrap();
+        let taken = pools.readers.get().await.unwrap();
+        let mut waiting = Vec::from_iter((0..100).map(|_| Box::pin(pools.readers.place())));
+        for place in &mut waiting {
+            assert!(futures_util::poll!(place).is_pending());
+        }
+        assert_eq!(pools.readers.status(), PoolStatus { size: 1, taken: 1 });
+        drop(waiting);
+        drop(taken);
+        assert_eq!(pools.readers.status(), PoolStatus { size: 1, taken: 0 });
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_was_interrupted_is_not_used_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let url = DatabaseUrl::sqlite_file(&dir.path().join("test.db"));
+        let pools = Pools::open(&url, NonZeroU32::new(1)).await.unwrap();
+        let endless = "WITH RECURSIVE numbers (number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM numbers) \
+                       SELECT count(*) FROM numbers";
+        let connection = pools.readers.get().await.unwrap();
+        let query = connection.execute_unprepared(endless);
+        let interrupt = connection.interrupt();
+        let (ended, sent) = tokio::join!(query, async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            interrupt.send(&pools.control).await
+        });
+        sent.unwrap();
+        let ended: StoreError = ended.unwrap_err().into();
+        assert!(matches!(ended, StoreError::Interrupted(_)), "{ended:?}");
+        drop(connection);
+        let another = pools.readers.get().await.unwrap();
+        another.execute_unprepared("SELECT 1").await.unwrap();
     }
 }
