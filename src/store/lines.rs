@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 pub(super) struct Lines<K: Eq + Hash> {
     turns: usize,
     longest: usize,
-    lines: Mutex<HashMap<K, Line>>,
+    by_name: Mutex<HashMap<K, Line>>,
 }
 
 struct Line {
@@ -46,7 +46,7 @@ impl<K: Eq + Hash + Clone> Lines<K> {
         Arc::new(Self {
             turns,
             longest,
-            lines: Mutex::default(),
+            by_name: Mutex::default(),
         })
     }
 
@@ -83,7 +83,7 @@ impl<K: Eq + Hash + Clone> Lines<K> {
 
 impl<K: Eq + Hash> Lines<K> {
     fn lock(&self) -> MutexGuard<'_, HashMap<K, Line>> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+        self.by_name.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

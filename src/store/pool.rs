@@ -163,12 +163,12 @@ impl Pool {
     }
 
     /// Returns the greatest number of connections.
-    pub(super) fn size(&self) -> usize {
+    pub(super) fn capacity(&self) -> usize {
         self.connections.status().max_size
     }
 
     pub(super) fn status(&self) -> PoolStatus {
-        let size = self.size();
+        let size = self.capacity();
         PoolStatus {
             size,
             taken: size.saturating_sub(self.line.available_permits()),
@@ -207,9 +207,12 @@ impl Pool {
 
 impl Place {
     /// Adds a permit of which there are fewer than connections.
-    pub(super) fn with(mut self, share: OwnedSemaphorePermit) -> Self {
-        self.permits._share = Some(share);
-        self
+    pub(super) fn with(self, share: OwnedSemaphorePermit) -> Self {
+        let permits = Permits {
+            _share: Some(share),
+            ..self.permits
+        };
+        Self { permits, ..self }
     }
 
     /// Takes a connection that is open, or opens one. This is not to be cut off, or else a database that takes long to open
@@ -300,8 +303,8 @@ mod tests {
         for (connections, readers) in [(None, 4), (Some(1), 1), (Some(7), 7)] {
             let connections = connections.and_then(NonZeroU32::new);
             let pools = Pools::open(&url, connections).await.unwrap();
-            assert_eq!(pools.readers.size(), readers);
-            assert_eq!(pools.writers.size(), 1);
+            assert_eq!(pools.readers.capacity(), readers);
+            assert_eq!(pools.writers.capacity(), 1);
         }
     }
 
@@ -311,7 +314,7 @@ mod tests {
         let url = DatabaseUrl::sqlite_file(&dir.path().join("test.db"));
         let pools = Pools::open(&url, NonZeroU32::new(1)).await.unwrap();
         let taken = pools.readers.get().await.unwrap();
-        let mut waiting = Vec::from_iter((0..100).map(|_| Box::pin(pools.readers.place())));
+        let mut waiting: Vec<_> = (0..100).map(|_| Box::pin(pools.readers.place())).collect();
         for place in &mut waiting {
             assert!(futures_util::poll!(place).is_pending());
         }

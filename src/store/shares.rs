@@ -42,11 +42,11 @@ pub(super) struct ListTurn {
 
 impl Shares {
     pub(super) fn of(pools: &Pools) -> Self {
-        let lists = part(pools.readers.size(), 4);
+        let lists = part(pools.readers.capacity(), 4);
         Self {
             lists: Arc::new(Semaphore::new(lists)),
             lists_of: Lines::new(part(lists, 2), LISTS_OF_TENANT),
-            changes: Arc::new(Semaphore::new(part(pools.writers.size(), 2))),
+            changes: Arc::new(Semaphore::new(part(pools.writers.capacity(), 2))),
             changes_of: Lines::new(1, CHANGES_OF_CLIENT),
         }
     }

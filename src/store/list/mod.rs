@@ -10,7 +10,7 @@ mod rest;
 
 use std::sync::Arc;
 
-use sea_orm::{Condition, ConnectionTrait as _};
+use sea_orm::ConnectionTrait as _;
 
 pub use self::page::Page;
 use self::{
@@ -38,16 +38,16 @@ impl Store {
     /// If the database cannot be reached.
     pub async fn list_clients(&self, tenant: &TenantId, request: &PageRequest) -> Result<Page, StoreError> {
         let turn = self.shares.turn_to_list(tenant).await?;
-        let Some(selected) = self.selected(&request.list) else {
+        let Some(query) = self.list_query(tenant, &request.list) else {
             return Ok(Page::empty(request.count.then_some(0)));
         };
-        let (store, tenant, request) = (self.clone(), tenant.clone(), request.clone());
+        let (store, request) = (self.clone(), request.clone());
         let place = self.pools.readers.place();
         detached_interruptible(place, |place, waiting| async move {
             let _turn = turn;
             let connection = place.connect().await?;
             let (interrupt, control) = (connection.interrupt(), store.pools.control.clone());
-            let page = store.read_page(&tenant, &request, selected, connection);
+            let page = store.read_page(query, &request, connection);
             interruptible(waiting, interrupt, control, page).await
         })
         .await
@@ -55,14 +55,13 @@ impl Store {
 
     async fn read_page(
         &self,
-        tenant: &TenantId,
+        query: ListQuery,
         request: &PageRequest,
-        selected: Option<Condition>,
         connection: Connection,
     ) -> Result<Page, StoreError> {
         let reader = Reader {
             store: self,
-            query: list_query(tenant, &request.list, selected),
+            query,
             request,
         };
         if let Some(page) = reader.read(&connection).await? {
@@ -85,10 +84,9 @@ impl Store {
         tenant: &TenantId,
         request: &PageRequest,
     ) -> Result<Vec<String>, StoreError> {
-        let Some(selected) = self.selected(&request.list) else {
+        let Some(query) = self.list_query(tenant, &request.list) else {
             return Ok(Vec::new());
         };
-        let query = list_query(tenant, &request.list, selected);
         let mut statement = query.outline(&Place::of(request), request.count, self.dialect.backend)?;
         statement.sql = format!("{} {}", self.dialect.explain, statement.sql);
         let (place, dialect) = (self.pools.readers.place(), self.dialect);
@@ -103,29 +101,26 @@ impl Store {
         .await
     }
 
-    /// Returns the condition of a list's filter, if it has one, or `None` if no client can be in the list.
-    fn selected(&self, list: &List) -> Option<Option<Condition>> {
+    /// Returns the queries for a list, or `None` if no client can be in it.
+    fn list_query(&self, tenant: &TenantId, list: &List) -> Option<ListQuery> {
         let select = |filter| filter::select(filter, self.dialect);
-        match list.filter.as_ref().map(select) {
-            None | Some(Selection::All) => Some(None),
-            Some(Selection::Nothing) => None,
-            Some(Selection::Where(condition)) => Some(Some(condition)),
-        }
-    }
-}
-
-fn list_query<'a>(tenant: &'a TenantId, list: &List, selected: Option<Condition>) -> ListQuery<'a> {
-    ListQuery {
-        tenant,
-        sort: list.sort,
-        selected,
+        let selected = match list.filter.as_ref().map(select) {
+            None | Some(Selection::All) => None,
+            Some(Selection::Nothing) => return None,
+            Some(Selection::Where(condition)) => Some(condition),
+        };
+        Some(ListQuery {
+            tenant: tenant.clone(),
+            sort: list.sort,
+            selected,
+        })
     }
 }
 
 /// Reads one page.
 struct Reader<'a> {
     store: &'a Store,
-    query: ListQuery<'a>,
+    query: ListQuery,
     request: &'a PageRequest,
 }
 
@@ -150,7 +145,7 @@ impl Reader<'_> {
             .collect();
         rest::read(
             self.store,
-            self.query.tenant,
+            &self.query.tenant,
             &outline.listed,
             &mut clients,
             connection,

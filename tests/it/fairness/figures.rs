@@ -1,6 +1,7 @@
 //! The time of reads beside the worst lists, as figures for people: how much they are delayed depends on the machine.
 
 use std::{
+    fmt::Write as _,
     io::Write as _,
     time::{Duration, Instant},
 };
@@ -32,7 +33,7 @@ async fn reads_beside_the_worst_lists() {
         let neighbour = Neighbour::of(&server).await;
         for lists in [0, 4, 1_000] {
             let row = measure(&server, &neighbour, lists).await;
-            text += &format!("| {kind} | {lists} | {row} |\n");
+            writeln!(text, "| {kind} | {lists} | {row} |").unwrap();
         }
     }
     writeln!(std::io::stderr(), "{text}").unwrap();
