@@ -22,6 +22,12 @@ pub enum StoreError {
     /// The database did not answer in time.
     #[error("the database did not answer in time")]
     TimedOut,
+    /// The database took too long for a statement, and was interrupted.
+    #[error("the database took too long")]
+    Interrupted(#[source] DbErr),
+    /// Too many requests wait for the same, or the turn of this one did not come in time.
+    #[error("too many {0} wait")]
+    Busy(&'static str),
     /// A row holds a value that this service never writes.
     #[error("a record is corrupt")]
     Corrupt(#[source] Corrupt),
@@ -128,6 +134,7 @@ impl From<DbErr> for StoreError {
         });
         match kind {
             Kind::Away => Self::Unavailable(error),
+            Kind::Interrupted => Self::Interrupted(error),
             Kind::Conflict => Self::ConcurrentChange,
             Kind::OtherSession => Self::Unsuitable(Unsuitable::TransactionPooling),
             Kind::Other => Self::Database(error),
@@ -142,6 +149,7 @@ pub(super) fn driver_error(error: sqlx::Error) -> StoreError {
 
 enum Kind {
     Away,
+    Interrupted,
     Conflict,
     /// A statement that was prepared in this session is not there, or one that was not is.
     OtherSession,
@@ -188,8 +196,10 @@ fn postgres_kind(code: &str) -> Kind {
         // invalid_sql_statement_name, duplicate_prepared_statement, invalid_binary_representation (of the parameters of
         // another statement, as the driver does not make mistakes with those of this one)
         "26000" | "42P05" | "22P03" => Kind::OtherSession,
-        // lock_not_available, query_canceled (statement_timeout)
-        "55P03" | "57014" => Kind::Away,
+        // lock_not_available
+        "55P03" => Kind::Away,
+        // query_canceled, also by statement_timeout
+        "57014" => Kind::Interrupted,
         _ => match code.get(..2) {
             // connection exception, invalid transaction state (a standby, or a transaction that was cut off),
             // insufficient resources, operator intervention, system error
@@ -204,6 +214,8 @@ fn sqlite_kind(code: u32) -> Kind {
     match code & 0xff {
         // BUSY, LOCKED, READONLY, IOERR, FULL, CANTOPEN, PROTOCOL
         5 | 6 | 8 | 10 | 13 | 14 | 15 => Kind::Away,
+        // INTERRUPT
+        9 => Kind::Interrupted,
         _ => Kind::Other,
     }
 }

@@ -379,7 +379,7 @@ async fn every_fault_is_met() {
 #[tokio::test]
 async fn a_connection_that_lost_its_transaction_is_dropped() {
     let world = World::new().await;
-    let transaction = world.store.begin_write().await.unwrap();
+    let transaction = begin_write(&world.store).await.unwrap();
     // Unknown to the service, as SQLite does when the disk is full.
     transaction.execute_unprepared("ROLLBACK").await.unwrap();
     let ended = transaction.end(Ok::<_, super::StoreError>(())).await;
@@ -390,11 +390,15 @@ async fn a_connection_that_lost_its_transaction_is_dropped() {
     // It is returned with an open transaction.
     drop(writer);
     assert!(
-        world.store.begin_write().await.is_err(),
+        begin_write(&world.store).await.is_err(),
         "no transaction inside another"
     );
-    let transaction = world.store.begin_write().await.unwrap();
+    let transaction = begin_write(&world.store).await.unwrap();
     transaction.end(Ok::<_, super::StoreError>(())).await.unwrap();
+}
+
+async fn begin_write(store: &Store) -> Result<super::transaction::Transaction, super::StoreError> {
+    store.begin_write(store.writer().await?).await
 }
 
 fn actor() -> Subject {

@@ -303,6 +303,11 @@ pub(super) fn client() -> Client {
     Client::register(id(1), draft, &change).unwrap().0
 }
 
+/// Begins a transaction that may write.
+async fn begin_write(store: &Store) -> Result<super::transaction::Transaction, StoreError> {
+    store.begin_write(store.writer().await?).await
+}
+
 pub(super) fn tenant() -> TenantId {
     TenantId::parse("acme").unwrap()
 }
@@ -325,7 +330,7 @@ async fn memory_is_not_read_while_a_transaction_of_unknown_outcome_may_still_be_
     assert!(is_remembered().await);
 
     // The transaction goes on, without anybody who waits for it.
-    let abandoned = store.begin_write().await.unwrap();
+    let abandoned = begin_write(&store).await.unwrap();
     store.cache.changed(&id(2), false);
     for _ in 0..3 {
         assert!(!is_remembered().await);

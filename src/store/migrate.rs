@@ -84,10 +84,11 @@ impl Store {
     /// # Errors
     /// If the database cannot be reached.
     pub async fn schema(&self) -> Result<Schema, StoreError> {
-        let store = self.clone();
-        detached(|_| async move {
-            let connection = store.reader().await?;
-            Ok(Schema::new(&applied_names(&connection, store.dialect).await?))
+        let place = self.pools.control.place();
+        let dialect = self.dialect;
+        detached(place, |place, _| async move {
+            let connection = place.connect().await?;
+            Ok(Schema::new(&applied_names(&connection, dialect).await?))
         })
         .await
     }

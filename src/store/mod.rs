@@ -13,6 +13,8 @@ mod error;
 mod faults;
 mod fence;
 mod filter;
+mod interrupt;
+mod lines;
 mod list;
 #[cfg(test)]
 mod looks;
@@ -25,23 +27,18 @@ mod read;
 mod rows;
 mod secrets;
 mod session;
+mod shares;
 mod sqlite;
 mod transaction;
 mod url;
 #[cfg(test)]
 mod watch_restarts;
+mod work;
 mod write;
 
-use std::{
-    fmt,
-    future::Future,
-    num::NonZeroU32,
-    sync::{Arc, Weak},
-    time::Duration,
-};
+use std::{fmt, num::NonZeroU32, sync::Arc, time::Duration};
 
 use sea_orm::ConnectionTrait as _;
-use tracing::Instrument as _;
 
 pub use self::{
     assertions::AssertionUse,
@@ -51,6 +48,7 @@ pub use self::{
     fence::FenceError,
     list::Page,
     migrate::{MigrationState, Schema},
+    pool::PoolStatus,
     sqlite::{Claim, ClaimError},
     url::{DatabaseUrl, InvalidDatabaseUrl},
 };
@@ -59,15 +57,13 @@ use self::{
     dialect::Dialect,
     error::driver_error,
     pool::Pools,
+    shares::Shares,
+    work::detached,
 };
 pub(crate) use self::{postgres::DEFAULT_CONNECTIONS, sqlite::DEFAULT_READERS};
 
 use crate::domain::ids::ClientId;
 
-/// The longest that a request waits for the database.
-const TIMEOUT: Duration = Duration::from_secs(4);
-/// The longest that work goes on for which no request waits any more.
-const ABANDONED: Duration = Duration::from_secs(7);
 /// The longest that a statement may take.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(4);
 /// The longest that a statement waits for a lock.
@@ -76,7 +72,7 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(3);
 /// kept.
 const STATEMENTS_KEPT: usize = 128;
 /// The longest that the database may take to answer the readiness probe.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 /// The longest that the connections may take to end.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -86,6 +82,7 @@ pub struct Store {
     url: DatabaseUrl,
     dialect: &'static Dialect,
     pools: Arc<Pools>,
+    shares: Arc<Shares>,
     fence: Arc<HeldFence>,
     cache: Arc<Cache>,
     uses: Arc<assertions::Queue>,
@@ -97,8 +94,8 @@ pub enum NotReady {
     /// It cannot be reached, or its file is not the one that was opened.
     #[error(transparent)]
     Database(#[from] StoreError),
-    /// It does not answer within a second.
-    #[error("the database does not answer within a second")]
+    /// It does not answer within three seconds.
+    #[error("the database does not answer within three seconds")]
     Slow,
     /// Its schema lacks migrations.
     #[error("the schema lacks {missing} migrations")]
@@ -119,15 +116,16 @@ impl Store {
         Ok(Self {
             url: url.clone(),
             dialect: url.dialect(),
-            uses: Arc::new(assertions::queue(pools.writers.max_size())),
+            uses: Arc::new(assertions::queue(pools.writers.capacity())),
+            shares: Arc::new(Shares::of(&pools)),
             pools: Arc::new(pools),
             fence: Arc::new(HeldFence::alone()),
             cache: Arc::new(Cache::alone(0)),
         })
     }
 
-    /// Checks that the database is ready: it answers within a second, has every migration of this version, and is the one
-    /// that was opened.
+    /// Checks that the database is ready: it answers within three seconds, has every migration of this version, and is the one
+    /// that was opened. The connection for this is none of those that requests wait for, so it does not matter how many do.
     ///
     /// # Errors
     /// The first reason for which it is not.
@@ -155,7 +153,7 @@ impl Store {
 
     /// Closes the connections.
     pub async fn close(self) {
-        for pool in [&self.pools.readers, &self.pools.writers] {
+        for pool in [&self.pools.readers, &self.pools.writers, &self.pools.control] {
             if tokio::time::timeout(CLOSE_TIMEOUT, pool.close()).await.is_err() {
                 tracing::warn!("database connection not closed in time");
             }
@@ -177,9 +175,14 @@ impl Store {
         self.cache.reads()
     }
 
+    /// Returns the use of the connections that read; on PostgreSQL, they are those that write, too.
+    pub fn readers(&self) -> PoolStatus {
+        self.pools.readers.status()
+    }
+
     /// Waits until the transactions that write now have ended, whatever became of them.
     async fn wait_for_writers(&self) -> Result<(), StoreError> {
-        let transaction = self.begin_write().await?;
+        let transaction = self.begin_write(self.writer().await?).await?;
         transaction.end::<(), StoreError>(Ok(())).await
     }
 }
@@ -189,42 +192,5 @@ impl fmt::Debug for Store {
         f.debug_struct("Store")
             .field("url", &self.url)
             .finish_non_exhaustive()
-    }
-}
-
-/// Knows whether a request still waits for the outcome of its work.
-#[derive(Debug)]
-struct Waiting(Weak<()>);
-
-impl Waiting {
-    /// Checks before a commit that the request still waits: a caller that was told that its deadline has passed should not
-    /// find the change made.
-    fn check(&self) -> Result<(), StoreError> {
-        if self.0.strong_count() > 0 {
-            Ok(())
-        } else {
-            Err(StoreError::timed_out())
-        }
-    }
-}
-
-/// Runs work in a task of its own, and waits for it until its deadline. A request that is given up does not cancel the
-/// work, which would cost a connection.
-async fn detached<T, E, F>(work: impl FnOnce(Waiting) -> F) -> Result<T, E>
-where
-    T: Send + 'static,
-    E: From<StoreError> + Send + 'static,
-    F: Future<Output = Result<T, E>> + Send + 'static,
-{
-    let here = Arc::new(());
-    let work = work(Waiting(Arc::downgrade(&here)));
-    // Work that hangs on a lost database has to end at some time too.
-    let task = tokio::spawn(tokio::time::timeout(ABANDONED, work).in_current_span());
-    let outcome = tokio::time::timeout(TIMEOUT, task).await;
-    drop(here);
-    match outcome {
-        Ok(Ok(Ok(outcome))) => outcome,
-        Ok(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        _ => Err(StoreError::timed_out().into()),
     }
 }

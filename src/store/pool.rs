@@ -12,10 +12,12 @@ use sea_orm::{
     ConnAcquireErr, DbErr,
     sqlx::{SqliteConnection, postgres::PgConnectOptions, sqlite::SqliteConnectOptions},
 };
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
     connection::Connection,
     error::StoreError,
+    interrupt::Interrupt,
     postgres,
     session::{Session, connection_error, io_error},
     sqlite::{self, DatabaseFiles},
@@ -34,7 +36,33 @@ const MAX_AGE: Duration = Duration::from_mins(30);
 
 /// A pool of connections to one database.
 #[derive(Clone)]
-pub(super) struct Pool(deadpool::managed::Pool<Connector>);
+pub(super) struct Pool {
+    connections: deadpool::managed::Pool<Connector>,
+    /// A permit for each connection. Who waits for one has not begun anything, and may leave the line.
+    line: Arc<Semaphore>,
+}
+
+/// The use of a pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolStatus {
+    /// The greatest number of connections.
+    pub size: usize,
+    /// The number of connections that are in use, or about to be.
+    pub taken: usize,
+}
+
+/// The right to a connection of a pool.
+#[must_use]
+pub(super) struct Place {
+    pool: deadpool::managed::Pool<Connector>,
+    permits: Permits,
+}
+
+/// What is given back when a connection is.
+pub(super) struct Permits {
+    _connection: OwnedSemaphorePermit,
+    _share: Option<OwnedSemaphorePermit>,
+}
 
 /// Opens the connections of a pool.
 pub(super) enum Connector {
@@ -52,6 +80,9 @@ pub(super) struct Pools {
     pub(super) readers: Pool,
     /// On SQLite, this is one connection, as SQLite has one writer: writers queue here, in order.
     pub(super) writers: Pool,
+    /// One connection that no request uses, so that the server can ask whether the database responds, and interrupt
+    /// statements, however busy it is.
+    pub(super) control: Pool,
     /// A connection to SQLite that is never used. As long as one is open, SQLite keeps the files beside the database.
     _anchor: Option<Mutex<SqliteConnection>>,
 }
@@ -59,7 +90,7 @@ pub(super) struct Pools {
 impl Pools {
     /// Checks that the files of a SQLite database are those that were opened.
     pub(super) fn verify_files(&self) -> Result<(), StoreError> {
-        match self.writers.0.manager() {
+        match self.writers.connections.manager() {
             Connector::Sqlite { files, .. } => Ok(files.verify().map_err(io_error)?),
             Connector::Postgres(_) => Ok(()),
         }
@@ -67,7 +98,7 @@ impl Pools {
 
     /// Opens a session beside the pools; `None` on SQLite.
     pub(super) async fn session_apart(&self) -> Result<Option<Session>, DbErr> {
-        match self.readers.0.manager() {
+        match self.readers.connections.manager() {
             connector @ Connector::Postgres(_) => {
                 let session = tokio::time::timeout(ACQUIRE_TIMEOUT, connector.create()).await;
                 session
@@ -84,10 +115,12 @@ impl Pools {
         let Some(path) = url.sqlite_path() else {
             let options = postgres::options(url).map_err(connection_error)?;
             postgres::check(&options).await?;
-            let pool = Pool::new(Connector::Postgres(options), size(postgres::DEFAULT_CONNECTIONS))?;
+            let pool = |size| Pool::new(Connector::Postgres(options.clone()), size);
+            let requests = pool(size(postgres::DEFAULT_CONNECTIONS))?;
             return Ok(Self {
-                readers: pool.clone(),
-                writers: pool,
+                readers: requests.clone(),
+                writers: requests,
+                control: pool(1)?,
                 _anchor: None,
             });
         };
@@ -105,6 +138,7 @@ impl Pools {
         Ok(Self {
             readers: Pool::new(connector(false), size(sqlite::DEFAULT_READERS))?,
             writers: Pool::new(connector(true), 1)?,
+            control: Pool::new(connector(false), 1)?,
             _anchor: Some(Mutex::new(anchor)),
         })
     }
@@ -122,7 +156,23 @@ impl Pool {
             .timeouts(timeouts)
             .runtime(deadpool::Runtime::Tokio1)
             .build();
-        Ok(Self(pool.map_err(io_error)?))
+        Ok(Self {
+            connections: pool.map_err(io_error)?,
+            line: Arc::new(Semaphore::new(size)),
+        })
+    }
+
+    /// Returns the greatest number of connections.
+    pub(super) fn capacity(&self) -> usize {
+        self.connections.status().max_size
+    }
+
+    pub(super) fn status(&self) -> PoolStatus {
+        let size = self.capacity();
+        PoolStatus {
+            size,
+            taken: size.saturating_sub(self.line.available_permits()),
+        }
     }
 
     /// Returns the most connections that there can be.
@@ -132,12 +182,20 @@ impl Pool {
 
     /// Takes a connection, or waits in line for one.
     pub(super) async fn get(&self) -> Result<Connection, StoreError> {
-        match self.0.get().await {
-            Ok(session) => Ok(Connection::new(session)),
-            Err(PoolError::Backend(error)) => Err(error.into()),
-            Err(PoolError::Closed) => Err(not_acquired(ConnAcquireErr::ConnectionClosed)),
-            Err(_) => Err(not_acquired(ConnAcquireErr::Timeout)),
-        }
+        self.place().await?.connect().await
+    }
+
+    /// Waits in line for a connection. Dropping the future leaves the line.
+    pub(super) async fn place(&self) -> Result<Place, StoreError> {
+        let timed_out = || not_acquired(ConnAcquireErr::Timeout);
+        let permit = in_time(ACQUIRE_TIMEOUT, acquire(&self.line), timed_out).await?;
+        Ok(Place {
+            pool: self.connections.clone(),
+            permits: Permits {
+                _connection: permit,
+                _share: None,
+            },
+        })
     }
 
     /// Returns the numbers of connections, and of those that wait for one.
@@ -147,14 +205,54 @@ impl Pool {
 
     /// Closes the pool, and gracefully ends the connections that are not in use.
     pub(super) async fn close(&self) {
-        let idle = self.0.retain(|_, _| false).removed;
-        self.0.close();
+        let idle = self.connections.retain(|_, _| false).removed;
+        self.connections.close();
         for session in idle {
             if let Err(error) = session.close().await {
                 tracing::debug!(%error, "database connection not closed");
             }
         }
     }
+}
+
+impl Place {
+    /// Adds a permit of which there are fewer than connections.
+    pub(super) fn with(self, share: OwnedSemaphorePermit) -> Self {
+        let permits = Permits {
+            _share: Some(share),
+            ..self.permits
+        };
+        Self { permits, ..self }
+    }
+
+    /// Takes a connection that is open, or opens one. This is not to be cut off, or else a database that takes long to open
+    /// one would never be connected to by requests that have little time.
+    pub(super) async fn connect(self) -> Result<Connection, StoreError> {
+        // Testing several connections in turn may take longer than opening one.
+        match tokio::time::timeout(ACQUIRE_TIMEOUT, self.pool.get()).await {
+            Ok(Ok(session)) => Ok(Connection::new(session, self.permits)),
+            Ok(Err(PoolError::Backend(error))) => Err(error.into()),
+            Ok(Err(PoolError::Closed)) => Err(not_acquired(ConnAcquireErr::ConnectionClosed)),
+            Ok(Err(_)) | Err(_) => Err(not_acquired(ConnAcquireErr::Timeout)),
+        }
+    }
+}
+
+/// Waits in line for a permit.
+pub(super) async fn acquire(permits: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, StoreError> {
+    let permit = permits.clone().acquire_owned().await;
+    permit.map_err(|_| not_acquired(ConnAcquireErr::ConnectionClosed))
+}
+
+/// Waits no longer than a limit.
+pub(super) async fn in_time<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, StoreError>>,
+    timed_out: impl FnOnce() -> StoreError,
+) -> Result<T, StoreError> {
+    tokio::time::timeout(limit, work)
+        .await
+        .unwrap_or_else(|_| Err(timed_out()))
 }
 
 fn not_acquired(error: ConnAcquireErr) -> StoreError {
@@ -173,14 +271,20 @@ impl Manager for Connector {
                 writes,
             } => {
                 files.verify().map_err(io_error)?;
+                let mut connection = sqlite::connect(options).await.map_err(connection_error)?;
+                let interrupt = Interrupt::of_sqlite(&mut connection).await;
                 Ok(Session::Sqlite {
-                    connection: sqlite::connect(options).await.map_err(connection_error)?,
+                    connection,
+                    interrupt: interrupt.map_err(connection_error)?,
                     files: writes.then(|| files.clone()),
                 })
             }
             Self::Postgres(options) => {
-                let connection = postgres::connect(options).await.map_err(connection_error)?;
-                Ok(Session::Postgres(connection))
+                let (connection, backend) = postgres::connect(options).await.map_err(connection_error)?;
+                Ok(Session::Postgres {
+                    connection,
+                    interrupt: Interrupt::of_backend(backend),
+                })
             }
         }
     }
@@ -198,6 +302,8 @@ impl Manager for Connector {
 
 #[cfg(test)]
 mod tests {
+    use sea_orm::ConnectionTrait as _;
+
     use super::*;
 
     #[tokio::test]
@@ -207,8 +313,44 @@ mod tests {
         for (connections, readers) in [(None, 4), (Some(1), 1), (Some(7), 7)] {
             let connections = connections.and_then(NonZeroU32::new);
             let pools = Pools::open(&url, connections).await.unwrap();
-            assert_eq!(pools.readers.max_size(), readers);
-            assert_eq!(pools.writers.max_size(), 1);
         }
+    }
+
+    #[tokio::test]
+    async fn a_request_that_is_given_up_leaves_the_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let url = DatabaseUrl::sqlite_file(&dir.path().join("test.db"));
+        let pools = Pools::open(&url, NonZeroU32::new(1)).await.unwrap();
+        let taken = pools.readers.get().await.unwrap();
+        let mut waiting: Vec<_> = (0..100).map(|_| Box::pin(pools.readers.place())).collect();
+        for place in &mut waiting {
+            assert!(futures_util::poll!(place).is_pending());
+        }
+        assert_eq!(pools.readers.status(), PoolStatus { size: 1, taken: 1 });
+        drop(waiting);
+        drop(taken);
+        assert_eq!(pools.readers.status(), PoolStatus { size: 1, taken: 0 });
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_was_interrupted_is_not_used_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let url = DatabaseUrl::sqlite_file(&dir.path().join("test.db"));
+        let pools = Pools::open(&url, NonZeroU32::new(1)).await.unwrap();
+        let endless = "WITH RECURSIVE numbers (number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM numbers) \
+                       SELECT count(*) FROM numbers";
+        let connection = pools.readers.get().await.unwrap();
+        let query = connection.execute_unprepared(endless);
+        let interrupt = connection.interrupt();
+        let (ended, sent) = tokio::join!(query, async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            interrupt.send(&pools.control).await
+        });
+        sent.unwrap();
+        let ended: StoreError = ended.unwrap_err().into();
+        assert!(matches!(ended, StoreError::Interrupted(_)), "{ended:?}");
+        drop(connection);
+        let another = pools.readers.get().await.unwrap();
+        another.execute_unprepared("SELECT 1").await.unwrap();
     }
 }

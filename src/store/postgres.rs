@@ -13,6 +13,7 @@ use super::{
     dialect::Dialect,
     driver_error,
     error::{StoreError, Unsuitable},
+    interrupt::{self, Backend},
     pooler, secrets,
     session::{Prepared, Session},
     url::DatabaseUrl,
@@ -76,14 +77,18 @@ struct Standby;
 
 /// Opens a connection for requests, with their time limits. A standby is refused, as what it returns may be old. A server
 /// never becomes one while a connection lasts.
-pub(super) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
+///
+/// A statement has one process, so that the share of the connections that lists have is also their share of the processors.
+pub(super) async fn connect(options: &PgConnectOptions) -> Result<(PgConnection, Backend), sqlx::Error> {
     let mut connection = PgConnection::connect_with(options).await?;
     let limits = format!(
         "SET statement_timeout = {}; SET lock_timeout = {}; SET idle_in_transaction_session_timeout = {}; \
-         SELECT pg_is_in_recovery()",
+         SET max_parallel_workers_per_gather = 0; \
+         SELECT pg_is_in_recovery(), {backend}",
         STATEMENT_TIMEOUT.as_millis(),
         LOCK_TIMEOUT.as_millis(),
         IDLE_IN_TRANSACTION_TIMEOUT.as_millis(),
+        backend = interrupt::BACKEND,
     );
     let row = sqlx::raw_sql(sqlx::AssertSqlSafe(limits))
         .fetch_one(&mut connection)
@@ -91,7 +96,11 @@ pub(super) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, 
     if row.try_get(0)? {
         return Err(sqlx::Error::Io(io::Error::other(Standby)));
     }
-    Ok(connection)
+    let backend = Backend {
+        pid: row.try_get(1)?,
+        started_at: row.try_get(2)?,
+    };
+    Ok((connection, backend))
 }
 
 /// Refuses an unsuitable database. Nothing is set in the session, which another connection may get behind a pooler.

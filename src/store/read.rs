@@ -50,9 +50,9 @@ impl Store {
         condition: Condition,
     ) -> Result<Option<Arc<StoredClient>>, StoreError> {
         let fill = self.cache.begin_fill(id);
-        let store = self.clone();
-        let found = detached(|_| async move {
-            let connection = store.reader().await?;
+        let place = self.pools.readers.place();
+        let found = detached(place, |place, _| async move {
+            let connection = place.connect().await?;
             let mut found = Entity::find()
                 .filter(condition)
                 .find_with_related(secret::Entity)

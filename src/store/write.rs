@@ -6,15 +6,15 @@ use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QuerySelect 
 use tokio::time::Instant;
 
 use super::{
-    Store, Waiting,
+    Store,
     cache::Cache,
     changes::{self, Change},
     connection::Connection,
-    detached,
     entity::client::{ActiveModel, Column, Entity},
     error::{StoreError, UpdateError},
     rows::{existing, to_row, with_secrets},
     secrets,
+    work::{Waiting, detached},
 };
 use crate::domain::{
     change_type::ChangeType,
@@ -51,8 +51,9 @@ impl Store {
         actor: &Subject,
     ) -> Result<(), StoreError> {
         let (store, tenant, clients, actor) = (self.clone(), tenant.clone(), clients.to_vec(), actor.clone());
-        detached(|waiting| async move {
-            let transaction = store.begin_write().await?;
+        let place = self.shares.change(&self.pools.writers);
+        detached(place, |place, waiting| async move {
+            let transaction = store.begin_write(place.connect().await?).await?;
             let inserted = insert(&tenant, &clients, &actor, &transaction, &waiting).await;
             transaction.end(inserted).await
         })
@@ -60,7 +61,8 @@ impl Store {
     }
 
     /// Changes a client: reads it, applies `change`, and writes the difference and a record of it, in one transaction for
-    /// which other changes of the client wait. If `change` refuses, or changes nothing, nothing is written.
+    /// which other changes of the client wait. If `change` refuses, or changes nothing, nothing is written. Those of this
+    /// server wait in line, without a connection; a change whose turn does not come in 3 seconds is not made.
     ///
     /// Whatever the outcome, it is returned only after the fence, when no server answers from a memory that is older. The
     /// wait holds nothing.
@@ -86,8 +88,13 @@ impl Store {
             actor: actor.clone(),
         };
         let store = self.clone();
-        let (outcome, ended) = detached(|waiting| async move {
-            let transaction = store.begin_write().await?;
+        let turn_and_place = async {
+            let turn = self.shares.turn_to_change(id).await?;
+            Ok((turn, self.shares.change(&self.pools.writers).await?))
+        };
+        let (outcome, ended) = detached(turn_and_place, |(turn, place), waiting| async move {
+            let _turn = turn;
+            let transaction = store.begin_write(place.connect().await?).await?;
             let mut drop_from_memory = DropFromMemory::new(&store, &update.id);
             let changed = update.run(change, &transaction, &waiting).await;
             let outcome = transaction.end(changed).await;

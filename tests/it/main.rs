@@ -27,6 +27,7 @@ mod coherence;
 mod connections;
 mod create;
 mod database;
+mod fairness;
 mod limits;
 mod list;
 mod patch;

@@ -1,8 +1,7 @@
 //! Errors of the store as failures.
 
-use super::Failure;
+use super::{Cause, Failure};
 use crate::{
-    domain::client::ChangeError,
     pb::v1::ErrorReason,
     store::{StoreError, UpdateError},
 };
@@ -15,19 +14,25 @@ impl From<StoreError> for Failure {
                 ErrorReason::ConcurrentChange,
                 "another change of the client won: try again",
             ),
-            StoreError::Unavailable(_) | StoreError::TimedOut | StoreError::Unsuitable(_) => {
-                Self::unavailable(error)
-            }
+            StoreError::Unavailable(_)
+            | StoreError::TimedOut
+            | StoreError::Busy(_)
+            | StoreError::Unsuitable(_) => Self::unavailable(error),
+            StoreError::Interrupted(_) => Self::new(
+                ErrorReason::DeadlineExceeded,
+                "the database took too long for the request, and was interrupted",
+            )
+            .caused_by(Cause::Unavailable(Box::new(error))),
             StoreError::Corrupt(_) => Self::corrupt_record(error),
             StoreError::Database(_) => Self::internal(error),
         }
     }
 }
 
-impl From<UpdateError<ChangeError>> for Failure {
-    fn from(error: UpdateError<ChangeError>) -> Self {
+impl From<UpdateError<Self>> for Failure {
+    fn from(error: UpdateError<Self>) -> Self {
         match error {
-            UpdateError::Refused(error) => error.into(),
+            UpdateError::Refused(failure) => failure,
             UpdateError::Store(error) => error.into(),
         }
     }

@@ -61,17 +61,21 @@ impl OAuthClients {
         R: Send + 'static,
     {
         let wait = self.store.fence_wait();
-        if request
-            .extensions()
-            .get::<EndsAt>()
-            .is_some_and(|ends| ends.left() < wait)
-        {
+        let ends_at = request.extensions().get::<EndsAt>().copied();
+        let is_late = move || ends_at.is_some_and(|ends_at| ends_at.left() < wait);
+        if is_late() {
             return Err(deadline_exceeded());
         }
         let (caller, message) = caller_and_message(request)?;
         let id = ClientId::parse(message.client_id())?;
         let context = change_context(&caller)?;
-        let apply = move |client: &mut Client| apply(client, message, &context);
+        let apply = move |client: &mut Client| {
+            // The turn of this change may have come late.
+            if is_late() {
+                return Err(deadline_exceeded());
+            }
+            Ok(apply(client, message, &context)?)
+        };
         let store = &self.store;
         let changed = store.update_client(caller.tenant(), &id, change_type, caller.subject(), apply);
         Ok(changed.await?)

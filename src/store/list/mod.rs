@@ -21,10 +21,10 @@ use super::{
     Store,
     cache::StoredClient,
     connection::Connection,
-    detached,
     error::StoreError,
     filter::{self, Selection},
     session::Prepared,
+    work::{detached, detached_interruptible, interruptible},
 };
 use crate::domain::{
     ids::TenantId,
@@ -37,27 +37,41 @@ impl Store {
     /// # Errors
     /// If the database cannot be reached.
     pub async fn list_clients(&self, tenant: &TenantId, request: &PageRequest) -> Result<Page, StoreError> {
-        let (store, tenant, request) = (self.clone(), tenant.clone(), request.clone());
-        detached(|_| async move {
-            let Some(query) = store.list_query(&tenant, &request.list) else {
-                return Ok(Page::empty(request.count.then_some(0)));
-            };
-            let reader = Reader {
-                store: &store,
-                query,
-                request: &request,
-            };
-            let connection = store.reader().await?;
-            if let Some(page) = reader.read(&connection).await? {
-                return Ok(page);
-            }
-            // A client was changed between the two statements. In a transaction they read one state of the database.
-            let snapshot = store.begin_read(connection).await?;
-            let page = reader.read(&snapshot).await;
-            let page = snapshot.end(page).await?;
-            page.ok_or(StoreError::ConcurrentChange)
+        let turn = self.shares.turn_to_list(tenant).await?;
+        let Some(query) = self.list_query(tenant, &request.list) else {
+            return Ok(Page::empty(request.count.then_some(0)));
+        };
+        let (store, request) = (self.clone(), request.clone());
+        let place = self.pools.readers.place();
+        detached_interruptible(place, |place, waiting| async move {
+            let _turn = turn;
+            let connection = place.connect().await?;
+            let (interrupt, control) = (connection.interrupt(), store.pools.control.clone());
+            let page = store.read_page(query, &request, connection);
+            interruptible(waiting, interrupt, control, page).await
         })
         .await
+    }
+
+    async fn read_page(
+        &self,
+        query: ListQuery,
+        request: &PageRequest,
+        connection: Connection,
+    ) -> Result<Page, StoreError> {
+        let reader = Reader {
+            store: self,
+            query,
+            request,
+        };
+        if let Some(page) = reader.read(&connection).await? {
+            return Ok(page);
+        }
+        // A client was changed between the two statements. In a transaction they read one state of the database.
+        let snapshot = self.begin_read(connection).await?;
+        let page = reader.read(&snapshot).await;
+        let page = snapshot.end(page).await?;
+        page.ok_or(StoreError::ConcurrentChange)
     }
 
     /// Returns the lines of the query plan of a page, for tests and measurements. There are none if the page needs no
@@ -75,20 +89,20 @@ impl Store {
         };
         let mut statement = query.outline(&Place::of(request), request.count, self.dialect.backend)?;
         statement.sql = format!("{} {}", self.dialect.explain, statement.sql);
-        let store = self.clone();
-        detached(|_| async move {
-            let connection = store.reader().await?.without_cache();
+        let (place, dialect) = (self.pools.readers.place(), self.dialect);
+        detached(place, |place, _| async move {
+            let connection = place.connect().await?.without_cache();
             let rows = connection.query_all_raw(statement).await?;
             Ok(rows
                 .iter()
-                .map(|row| row.try_get("", store.dialect.explanation))
+                .map(|row| row.try_get("", dialect.explanation))
                 .collect::<Result<_, _>>()?)
         })
         .await
     }
 
     /// Returns the queries for a list, or `None` if no client can be in it.
-    fn list_query<'a>(&self, tenant: &'a TenantId, list: &'a List) -> Option<ListQuery<'a>> {
+    fn list_query(&self, tenant: &TenantId, list: &List) -> Option<ListQuery> {
         let select = |filter| filter::select(filter, self.dialect);
         let selected = match list.filter.as_ref().map(select) {
             None | Some(Selection::All) => None,
@@ -96,7 +110,7 @@ impl Store {
             Some(Selection::Where(condition)) => Some(condition),
         };
         Some(ListQuery {
-            tenant,
+            tenant: tenant.clone(),
             sort: list.sort,
             selected,
         })
@@ -106,7 +120,7 @@ impl Store {
 /// Reads one page.
 struct Reader<'a> {
     store: &'a Store,
-    query: ListQuery<'a>,
+    query: ListQuery,
     request: &'a PageRequest,
 }
 
@@ -131,7 +145,7 @@ impl Reader<'_> {
             .collect();
         rest::read(
             self.store,
-            self.query.tenant,
+            &self.query.tenant,
             &outline.listed,
             &mut clients,
             connection,

@@ -23,8 +23,8 @@ use crate::{
 const MOST: u64 = Limit::MAX.get() + 1;
 
 /// The queries for the clients of a tenant in one list.
-pub(super) struct ListQuery<'a> {
-    pub(super) tenant: &'a TenantId,
+pub(super) struct ListQuery {
+    pub(super) tenant: TenantId,
     pub(super) sort: Sort,
     /// The condition of the filter.
     pub(super) selected: Option<Condition>,
@@ -70,7 +70,7 @@ impl Walk {
     }
 }
 
-impl ListQuery<'_> {
+impl ListQuery {
     /// Returns the statement for an outline. It finds at least one row, with these columns: `client_id`, `version` and the
     /// value by which the client is sorted, which are null if there is no client; `true` if a client lies on the side from
     /// which the walk came; and, if requested, the number of all clients.
