@@ -22,7 +22,7 @@ pub use self::{
 pub use crate::tls::TlsFiles;
 use crate::{
     limits::{Quotas, RedisUrl},
-    store::DatabaseUrl,
+    store::{DatabaseUrl, WorkLimits},
 };
 
 /// The default of [`ServerConfig::grpc_addr`].
@@ -73,6 +73,8 @@ pub struct ServerConfig {
     pub quotas: Quotas,
     /// The Redis through which replicas share the rate limits; `None` if each replica limits by itself.
     pub redis_url: Option<RedisUrl>,
+    /// The limits on work that is at the database at a time.
+    pub work_limits: WorkLimits,
     /// The maximum duration of a request.
     pub call_timeout: Duration,
     /// The maximum time until an assertion of a client expires, without the leeway for clocks.
@@ -99,6 +101,7 @@ impl ServerConfig {
             migrate: false,
             quotas: Quotas::default(),
             redis_url: None,
+            work_limits: WorkLimits::default(),
             call_timeout: DEFAULT_CALL_TIMEOUT,
             max_assertion_lifetime: DEFAULT_MAX_ASSERTION_LIFETIME,
             drain_delay: match issuer {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sea_orm::{ConnectionTrait as _, Statement, Value};
 
-use super::{Store, detached, error::StoreError};
+use super::{Store, Work, detached, error::StoreError};
 use crate::domain::{
     assertion::UsedAssertion,
     ids::{ClientId, TenantId},
@@ -50,7 +50,9 @@ impl Store {
         let mut row = key.to_vec();
         row.push(assertion.expires_at.as_micros().into());
         row.push(micros(USABLE_AFTER_END).into());
+        let permit = self.admission.permit(Work::Read).await?;
         detached(|_| async move {
+            let _permit = permit;
             let dialect = store.dialect;
             let connection = store.writer().await?;
             let insert = format!(

@@ -7,7 +7,7 @@ use sea_orm::{
 };
 
 use super::{
-    Store,
+    Store, Work,
     cache::{Cache, Fill, StoredClient},
     detached,
     entity::client,
@@ -52,9 +52,11 @@ impl Store {
     /// # Errors
     /// If the database cannot be reached.
     pub async fn find_credential(&self, id: &ClientId, hint: &Hint) -> Result<StoredCredential, StoreError> {
+        let permit = self.admission.permit(Work::Read).await?;
         let fill = self.cache.begin_fill(id);
         let (store, id, hint) = (self.clone(), id.clone(), hint.clone());
         detached(|_| async move {
+            let _permit = permit;
             let values = [id.as_str().into(), hint.as_str().into()];
             let query = store.dialect.find_credential.as_str();
             let query = Statement::from_sql_and_values(store.dialect.backend, query, values);

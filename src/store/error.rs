@@ -5,6 +5,8 @@ use std::sync::Arc;
 use sea_orm::{DbErr, RuntimeErr, sqlx};
 use thiserror::Error;
 
+use super::Work;
+
 /// An error of the store.
 #[derive(Debug, Error)]
 pub enum StoreError {
@@ -20,6 +22,9 @@ pub enum StoreError {
     /// The database did not answer in time.
     #[error("the database did not answer in time")]
     TimedOut,
+    /// As many requests of this kind as allowed are at the database, and none of them ended in time.
+    #[error("too many {0} are in flight")]
+    Overloaded(Work),
     /// A row holds a value that this service never writes.
     #[error("a record is corrupt")]
     Corrupt(#[from] Corrupt),
@@ -84,7 +89,10 @@ impl<E> UpdateError<E> {
             self,
             Self::Refused(_)
                 | Self::Store(
-                    StoreError::ClientNotFound | StoreError::ConcurrentChange | StoreError::Corrupt(_)
+                    StoreError::ClientNotFound
+                        | StoreError::ConcurrentChange
+                        | StoreError::Corrupt(_)
+                        | StoreError::Overloaded(_)
                 )
         )
     }

@@ -1,6 +1,7 @@
 //! The clients in the database, SQLite or PostgreSQL. Every function takes the tenant first, and every query has it as its
 //! first condition, except `find_client` and `find_credential`, which are for authorization servers.
 
+mod admission;
 mod assertions;
 mod cache;
 mod changes;
@@ -41,6 +42,7 @@ use sea_orm::ConnectionTrait as _;
 use tracing::Instrument as _;
 
 pub use self::{
+    admission::{Work, WorkLimits, WorkLoad},
     assertions::AssertionUse,
     cache::{Encoded, Fence, InvalidFence, MemoryReads, StoredClient, Watch},
     credential::{Owner, StoredCredential},
@@ -52,6 +54,7 @@ pub use self::{
     url::{DatabaseUrl, InvalidDatabaseUrl},
 };
 use self::{
+    admission::Admission,
     cache::{Cache, HeldFence},
     connection::Connection,
     dialect::Dialect,
@@ -84,6 +87,7 @@ pub struct Store {
     url: DatabaseUrl,
     dialect: &'static Dialect,
     pools: Arc<Pools>,
+    admission: Arc<Admission>,
     fence: Arc<HeldFence>,
     cache: Arc<Cache>,
 }
@@ -116,9 +120,22 @@ impl Store {
             url: url.clone(),
             dialect: url.dialect(),
             pools: Arc::new(Pools::open(url, connections).await?),
+            admission: Arc::new(Admission::new(WorkLimits::default())),
             fence: Arc::new(HeldFence::alone()),
             cache: Arc::new(Cache::alone(0)),
         })
+    }
+
+    /// Limits the work that is at the database at a time. Until then, the default limits apply.
+    #[must_use]
+    pub fn with_limits(mut self, limits: WorkLimits) -> Self {
+        self.admission = Arc::new(Admission::new(limits));
+        self
+    }
+
+    /// Returns how many requests of a kind are at the database, or wait for their turn.
+    pub fn work_load(&self, work: Work) -> WorkLoad {
+        self.admission.load(work)
     }
 
     /// Checks that the database is ready: it answers within a second, has every migration of this version, and is the one

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use sea_orm::{ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QueryOrder as _};
 
 use super::{
-    Store,
+    Store, Work,
     cache::StoredClient,
     detached,
     entity::{
@@ -49,9 +49,11 @@ impl Store {
         id: &ClientId,
         condition: Condition,
     ) -> Result<Option<Arc<StoredClient>>, StoreError> {
+        let permit = self.admission.permit(Work::Read).await?;
         let fill = self.cache.begin_fill(id);
         let store = self.clone();
         let found = detached(|_| async move {
+            let _permit = permit;
             let connection = store.reader().await?;
             let mut found = Entity::find()
                 .filter(condition)

@@ -6,7 +6,7 @@ use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QuerySelect 
 use tokio::time::Instant;
 
 use super::{
-    Store, Waiting,
+    Store, Waiting, Work,
     cache::Cache,
     changes::{self, Change},
     connection::Connection,
@@ -50,8 +50,10 @@ impl Store {
         clients: &[Client],
         actor: &Subject,
     ) -> Result<(), StoreError> {
+        let permit = self.admission.permit(Work::Change).await?;
         let (store, tenant, clients, actor) = (self.clone(), tenant.clone(), clients.to_vec(), actor.clone());
         detached(|waiting| async move {
+            let _permit = permit;
             let transaction = store.begin_write().await?;
             let inserted = insert(&tenant, &clients, &actor, &transaction, &waiting).await;
             transaction.end(inserted).await
@@ -86,7 +88,9 @@ impl Store {
             actor: actor.clone(),
         };
         let store = self.clone();
+        let permit = self.admission.permit(Work::Change).await?;
         let (outcome, ended) = detached(|waiting| async move {
+            let _permit = permit;
             let transaction = store.begin_write().await?;
             let mut drop_from_memory = DropFromMemory::new(&store, &update.id);
             let changed = update.run(change, &transaction, &waiting).await;

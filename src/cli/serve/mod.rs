@@ -3,6 +3,7 @@
 mod assertion;
 mod greeting;
 mod issuer;
+mod overload;
 mod rate_limit;
 mod signal;
 mod tls;
@@ -13,8 +14,8 @@ use bytesize::ByteSize;
 use humantime::format_duration;
 
 use self::{
-    assertion::AssertionArgs, greeting::Greeting, issuer::IssuerArgs, rate_limit::RateLimitArgs,
-    signal::stop_signal, tls::TlsArgs,
+    assertion::AssertionArgs, greeting::Greeting, issuer::IssuerArgs, overload::OverloadArgs,
+    rate_limit::RateLimitArgs, signal::stop_signal, tls::TlsArgs,
 };
 use super::{
     CliError, FlagError,
@@ -53,6 +54,8 @@ pub(super) struct Serve {
     assertion: AssertionArgs,
     #[command(flatten)]
     rate_limit: RateLimitArgs,
+    #[command(flatten)]
+    overload: OverloadArgs,
     #[command(flatten)]
     shutdown: ShutdownArgs,
     #[command(flatten)]
@@ -202,6 +205,7 @@ impl Serve {
             migrate: self.schema.migrate,
             quotas: self.rate_limit.quotas(),
             redis_url,
+            work_limits: self.overload.limits(),
             max_assertion_lifetime,
             drain_delay: drain_delay.map_or(defaults.drain_delay, Into::into),
             drain_timeout: self.shutdown.drain_timeout.into(),

@@ -15,9 +15,10 @@ impl From<StoreError> for Failure {
                 ErrorReason::ConcurrentChange,
                 "another change of the client won: try again",
             ),
-            StoreError::Unavailable(_) | StoreError::TimedOut | StoreError::Unsuitable(_) => {
-                Self::unavailable(error)
-            }
+            StoreError::Unavailable(_)
+            | StoreError::TimedOut
+            | StoreError::Overloaded(_)
+            | StoreError::Unsuitable(_) => Self::unavailable(error),
             StoreError::Corrupt(_) => Self::corrupt_record(error),
             StoreError::Database(_) => Self::internal(error),
         }

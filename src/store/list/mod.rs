@@ -18,7 +18,7 @@ use self::{
     query::{ListQuery, Place},
 };
 use super::{
-    Store,
+    Store, Work,
     cache::StoredClient,
     connection::Connection,
     detached,
@@ -37,8 +37,10 @@ impl Store {
     /// # Errors
     /// If the database cannot be reached.
     pub async fn list_clients(&self, tenant: &TenantId, request: &PageRequest) -> Result<Page, StoreError> {
+        let permit = self.admission.permit(Work::List).await?;
         let (store, tenant, request) = (self.clone(), tenant.clone(), request.clone());
         detached(|_| async move {
+            let _permit = permit;
             let Some(query) = store.list_query(&tenant, &request.list) else {
                 return Ok(Page::empty(request.count.then_some(0)));
             };
