@@ -13,6 +13,8 @@ use tokio::{
 };
 use tonic::transport::server::Connected;
 
+use super::reset_guard::{self, ResetGuard};
+
 /// The maximum time until a peer has sent enough to tell its version of HTTP. From then on, the limits of HTTP apply.
 const BEGIN_TIMEOUT: Duration = Duration::from_secs(15);
 /// The length of the HTTP/2 preface (RFC 9113 section 3.4). It is shorter than any HTTP/1.1 request with a host.
@@ -22,6 +24,10 @@ const BEGIN_BYTES: usize = 24;
 pub(super) const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
 /// The maximum time until a ping is acknowledged.
 pub(super) const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The number of streams that a peer may have reset before the server has begun with them. [`ResetGuard`] decides before
+/// it: when the server is slow to read, the streams of callers with short deadlines arrive together with their resets.
+pub(super) const MAX_PENDING_RESETS: usize = reset_guard::MOST_RESETS as usize;
 
 /// A byte stream.
 trait Io: AsyncRead + AsyncWrite + Send {}
@@ -43,7 +49,7 @@ struct Begin {
 impl Connection {
     /// Creates a connection of a listener, which has ended once the sender of `listening` is dropped.
     pub(super) fn new(
-        io: impl AsyncRead + AsyncWrite + Send + 'static,
+        io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
         mut listening: watch::Receiver<()>,
     ) -> Self {
         let late = async move {
@@ -53,7 +59,7 @@ impl Connection {
             }
         };
         Self {
-            io: Box::pin(io),
+            io: Box::pin(ResetGuard::new(io)),
             begin: Some(Begin {
                 missing_bytes: BEGIN_BYTES,
                 late: Box::pin(late),

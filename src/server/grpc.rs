@@ -5,7 +5,7 @@ use tonic_health::pb::health_server::{Health, HealthServer};
 
 use super::{
     MAX_HEADER_BYTES, ServerError,
-    connection::{KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT},
+    connection::{KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT, MAX_PENDING_RESETS},
     listener::Listener,
     transports::StopSignal,
 };
@@ -24,10 +24,6 @@ use crate::{
         stack::{StackConfig, grpc_stack},
     },
 };
-
-/// The number of reset streams that may be pending before a connection counts as an attack. Callers with short deadlines
-/// that share a connection reset many streams at once.
-const MAX_PENDING_RESETS: usize = 256;
 
 /// Limits the messages of a service, which may be compressed. The limit is that of what comes out. The generated types
 /// have these functions, but no trait in common.

@@ -12,7 +12,7 @@ use hyper_util::{
 
 use super::{
     MAX_HEADER_BYTES,
-    connection::{Connection, KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT},
+    connection::{Connection, KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT, MAX_PENDING_RESETS},
     listener::Listener,
 };
 
@@ -44,6 +44,7 @@ fn serve_connection(connection: Connection, router: Router, connections: &Gracef
         .http2()
         .timer(TokioTimer::new())
         .max_header_list_size(MAX_HEADER_BYTES)
+        .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
         .keep_alive_interval(KEEP_ALIVE_INTERVAL)
         .keep_alive_timeout(KEEP_ALIVE_TIMEOUT);
     let service = TowerToHyperService::new(router);

@@ -6,12 +6,14 @@ mod connection;
 mod database;
 mod drain;
 mod error;
+mod frames;
 mod grpc;
 mod http;
 mod issuer;
 mod listener;
 mod purge;
 mod readiness;
+mod reset_guard;
 mod rest;
 mod transports;
 

@@ -41,6 +41,14 @@ use std::{
 use sea_orm::ConnectionTrait as _;
 use tracing::Instrument as _;
 
+use self::{
+    admission::Admission,
+    cache::{Cache, HeldFence},
+    connection::Connection,
+    dialect::Dialect,
+    error::driver_error,
+    pool::Pools,
+};
 pub use self::{
     admission::{Work, WorkLimits, WorkLoad},
     assertions::AssertionUse,
@@ -52,14 +60,6 @@ pub use self::{
     migrate::{MigrationState, Schema},
     sqlite::{Claim, ClaimError},
     url::{DatabaseUrl, InvalidDatabaseUrl},
-};
-use self::{
-    admission::Admission,
-    cache::{Cache, HeldFence},
-    connection::Connection,
-    dialect::Dialect,
-    error::driver_error,
-    pool::Pools,
 };
 pub(crate) use self::{postgres::DEFAULT_CONNECTIONS, sqlite::DEFAULT_READERS};
 

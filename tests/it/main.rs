@@ -28,6 +28,7 @@ mod create;
 mod database;
 mod limits;
 mod list;
+mod overload;
 mod patch;
 mod process;
 mod requests;
