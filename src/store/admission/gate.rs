@@ -18,9 +18,9 @@ use tokio::sync::oneshot;
 
 use super::WorkLoad;
 
-/// The greatest length of the queue for each permit. It is longer than what can have its turn in time, and bounds the memory
-/// of those that wait.
-const WAITING_PER_PERMIT: usize = 16;
+/// The greatest length of the queue for each permit, which bounds the memory of those that wait. It is much longer than what
+/// can have its turn in time, as waiting also slows down callers that retry at once.
+const WAITING_PER_PERMIT: usize = 64;
 
 /// A limit on work in flight.
 pub(super) struct Gate {

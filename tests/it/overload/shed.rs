@@ -233,7 +233,6 @@ async fn a_change_that_waits_for_the_fence_holds_no_permit(db: Db) {
     if fence.is_zero() {
         return;
     }
-    // Fewer than the longest queue.
     let mut ids = Vec::new();
     for _ in 0..15 {
         ids.push(admin.created(spa()).await);
