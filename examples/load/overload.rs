@@ -34,7 +34,7 @@ const TIMES: usize = 10;
 /// The requests in flight on a connection; a server admits 200.
 const PER_CONNECTION: usize = 50;
 /// The part of the best throughput that full load has, and that counts as normal.
-const FULL: f64 = 0.95;
+const FULL: f64 = 0.9;
 const NORMAL: f64 = 0.9;
 /// The time in which throughput is looked at for whether it is normal.
 const WINDOW: Duration = Duration::from_millis(100);
@@ -191,7 +191,7 @@ impl Ended {
         let windows = self.elapsed.as_millis() / WINDOW.as_millis();
         let mut ends = (1..=u32::try_from(windows).unwrap_or(u32::MAX)).map(|number| WINDOW * number);
         ends.find(|end| {
-            let within = |(at, _): &&(Duration, Duration)| at <= end && *at > *end - WINDOW;
+            let within = |(at, _): &&(Duration, Duration)| at <= end && *at + WINDOW > *end;
             per_second(self.succeeded.iter().filter(within).count(), WINDOW) >= rate * NORMAL
         })
     }

@@ -34,11 +34,11 @@ pub(super) struct OverloadArgs {
     /// Maximum time that a request over such a limit waits before it is refused as unavailable.
     #[arg(
         long,
-        env = "OAUTH_CLIENTS_MAX_QUEUE_TIME",
+        env = "OAUTH_CLIENTS_QUEUE_TIME",
         value_name = "DURATION",
         default_value_t = WorkLimits::default().queue_time.into()
     )]
-    max_queue_time: humantime::Duration,
+    queue_time: humantime::Duration,
 }
 
 impl OverloadArgs {
@@ -47,7 +47,7 @@ impl OverloadArgs {
             reads: self.max_reads_in_flight,
             lists: self.max_lists_in_flight,
             changes: self.max_changes_in_flight,
-            queue_time: self.max_queue_time.into(),
+            queue_time: self.queue_time.into(),
         }
     }
 }

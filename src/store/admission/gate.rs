@@ -73,13 +73,11 @@ impl Gate {
         let mut waiter = self.join_queue();
         // One may have become free before this was in the queue.
         self.hand_over();
-        match tokio::time::timeout(queue_time, &mut waiter.permit).await {
-            Ok(Ok(permit)) => Ok(permit),
-            Ok(Err(_)) | Err(_) => {
-                self.shed.fetch_add(1, Ordering::Relaxed);
-                Err(Refused)
-            }
+        if let Ok(Ok(permit)) = tokio::time::timeout(queue_time, &mut waiter.permit).await {
+            return Ok(permit);
         }
+        self.shed.fetch_add(1, Ordering::Relaxed);
+        Err(Refused)
     }
 
     pub(super) fn load(&self) -> WorkLoad {
@@ -173,7 +171,7 @@ mod tests {
 
     use super::*;
 
-    const LONG: Duration = Duration::from_secs(3_600);
+    const LONG: Duration = Duration::from_hours(1);
 
     fn gate(limit: usize) -> Arc<Gate> {
         Arc::new(Gate::new(limit))

@@ -58,10 +58,11 @@ pub struct WorkLimits {
 
 impl Default for WorkLimits {
     fn default() -> Self {
+        let limit = |number| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
         Self {
-            reads: const { NonZeroU32::new(128).unwrap() },
-            lists: const { NonZeroU32::new(32).unwrap() },
-            changes: const { NonZeroU32::new(64).unwrap() },
+            reads: limit(128),
+            lists: limit(32),
+            changes: limit(64),
             queue_time: Duration::from_millis(500),
         }
     }

@@ -162,7 +162,7 @@ async fn a_list_over_the_limit_is_refused(db: Db) {
 }
 
 async fn a_request_that_is_given_up_leaves_the_queue(db: Db) {
-    let server = narrow(db, Duration::from_secs(60)).await;
+    let server = narrow(db, Duration::from_mins(1)).await;
     let admin = &server.admin();
     let id = admin.created(spa()).await;
     let held = server.db.hold_client(&id).await;
@@ -195,7 +195,7 @@ async fn requests_within_the_queue_time_are_all_served(db: Db) {
             reads: ONE,
             lists: ONE,
             changes: ONE,
-            queue_time: Duration::from_secs(60),
+            queue_time: Duration::from_mins(1),
         };
     })
     .await;
@@ -227,7 +227,7 @@ async fn a_change_that_waits_for_the_fence_holds_no_permit(db: Db) {
         db.text(),
     ];
     assert_eq!(run(&set).await.code, Some(0));
-    let server = narrow(db, Duration::from_secs(60)).await;
+    let server = narrow(db, Duration::from_mins(1)).await;
     let admin = &server.admin();
     let fence = server.store.fence_wait();
     if fence.is_zero() {
