@@ -77,6 +77,8 @@ pub(super) enum FlagError {
         humantime::format_duration(MIN_MAX_CONNECTION_AGE)
     )]
     MaxConnectionAge,
+    #[error("--queue-time must be 5s or less")]
+    QueueTime,
     #[error(
         "--dev accepts only tokens of its own key: --issuer, --audience, --jwks-file and --jwks-url cannot be given"
     )]

@@ -25,7 +25,7 @@ pub use self::{
 pub use crate::tls::TlsFiles;
 use crate::{
     limits::{Quotas, RedisUrl},
-    store::DatabaseUrl,
+    store::{DEFAULT_QUEUE_TIME, DatabaseUrl},
 };
 
 /// The default of [`ServerConfig::grpc_addr`].
@@ -81,6 +81,8 @@ pub struct ServerConfig {
     pub redis_url: Option<RedisUrl>,
     /// The limits of connections.
     pub connections: ConnectionLimits,
+    /// The maximum time that a request waits for its turn at the database.
+    pub queue_time: Duration,
     /// The maximum duration of a request.
     pub call_timeout: Duration,
     /// The maximum time until an assertion of a client expires, without the leeway for clocks.
@@ -109,6 +111,7 @@ impl ServerConfig {
             quotas: Quotas::default(),
             redis_url: None,
             connections: ConnectionLimits::default(),
+            queue_time: DEFAULT_QUEUE_TIME,
             call_timeout: DEFAULT_CALL_TIMEOUT,
             max_assertion_lifetime: DEFAULT_MAX_ASSERTION_LIFETIME,
             drain_delay: match issuer {

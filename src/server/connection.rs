@@ -13,7 +13,10 @@ use tokio::{
     sync::watch,
 };
 
-use super::state::ConnectionState;
+use super::{
+    reset_guard::{self, ResetGuard},
+    state::ConnectionState,
+};
 
 /// The maximum time until a peer has sent enough to tell its version of HTTP. From then on, the limits of HTTP apply.
 const BEGIN_TIMEOUT: Duration = Duration::from_secs(15);
@@ -24,6 +27,10 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 pub(super) const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
 /// The maximum time until a ping is acknowledged.
 pub(super) const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The number of streams that a peer may have reset before the server has begun with them. [`ResetGuard`] decides before
+/// it: when the server is slow to read, the streams of callers with short deadlines arrive together with their resets.
+pub(super) const MAX_PENDING_RESETS: usize = reset_guard::MOST_RESETS as usize;
 
 /// A byte stream.
 trait Io: AsyncRead + AsyncWrite + Send {}
@@ -48,7 +55,7 @@ struct Begin {
 impl Connection {
     /// Creates a connection of a listener, which has ended once the sender of `listening` is dropped.
     pub(super) fn new(
-        io: impl AsyncRead + AsyncWrite + Send + 'static,
+        io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
         state: Arc<ConnectionState>,
         mut listening: watch::Receiver<()>,
     ) -> Self {
@@ -59,7 +66,7 @@ impl Connection {
             }
         };
         Self {
-            io: Box::pin(io),
+            io: Box::pin(ResetGuard::new(io)),
             begin: Some(Begin {
                 missing: PREFACE,
                 is_http2: true,

@@ -23,7 +23,7 @@ use tokio::{
 use super::{
     MAX_HEADER_BYTES, ServerError,
     body::RequestBody,
-    connection::{KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT},
+    connection::{KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT, MAX_PENDING_RESETS},
     lifetime::{Lifetime, drive},
     listener::Listener,
     places::{Place, Places, RESERVE},
@@ -37,9 +37,6 @@ use crate::{pb::v1::ErrorReason, rpc::failure::Failure};
 
 /// The maximum duration of the head of a request. On HTTP/1.1 the idle time before it counts too.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
-/// The number of reset streams that may be pending before a connection counts as an attack. Callers with short deadlines
-/// that share a connection reset many streams at once.
-const MAX_PENDING_RESETS: usize = 256;
 /// The age at which a connection beyond the limit retires, and the time from then to its end.
 const PROBE_TIME: Duration = Duration::from_secs(5);
 
@@ -211,14 +208,12 @@ fn builder<S, B>(transport: &Transport<S, B>, write_timeout: Duration) -> auto::
         .http2()
         .timer(TokioTimer::new())
         .max_header_list_size(MAX_HEADER_BYTES)
+        .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
         .keep_alive_interval(KEEP_ALIVE_INTERVAL)
         .keep_alive_timeout(KEEP_ALIVE_TIMEOUT);
     if !transport.http2_only {
         return builder;
     }
-    builder
-        .http2()
-        .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
-        .max_concurrent_streams(None);
+    builder.http2().max_concurrent_streams(None);
     builder.http2_only()
 }

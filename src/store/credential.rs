@@ -52,10 +52,10 @@ impl Store {
     /// # Errors
     /// If the database cannot be reached.
     pub async fn find_credential(&self, id: &ClientId, hint: &Hint) -> Result<StoredCredential, StoreError> {
+        let place = self.admission.read().await?;
         let fill = self.cache.begin_fill(id);
         let (store, id, hint) = (self.clone(), id.clone(), hint.clone());
-        let place = self.pools.readers.place();
-        detached(place, |place, _| async move {
+        detached(|_| async move {
             let values = [id.as_str().into(), hint.as_str().into()];
             let query = store.dialect.find_credential.as_str();
             let query = Statement::from_sql_and_values(store.dialect.backend, query, values);

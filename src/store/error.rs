@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr, sqlx};
 use thiserror::Error;
 
-use crate::telemetry::metrics::{self, DatabaseError};
+use crate::telemetry::metrics::{self, DatabaseError, Work};
 
 /// An error of the store.
 #[derive(Debug, Clone, Error)]
@@ -25,9 +25,9 @@ pub enum StoreError {
     /// The database took too long for a statement, and was interrupted.
     #[error("the database took too long")]
     Interrupted(#[source] DbErr),
-    /// Too many requests wait for the same, or the turn of this one did not come in time.
-    #[error("too many {0} wait")]
-    Busy(&'static str),
+    /// Too many requests wait for their turn at the database, or that of this one did not come in time.
+    #[error("too many requests wait for the database ({})", .0.as_str())]
+    Overloaded(Work),
     /// A row holds a value that this service never writes.
     #[error("a record is corrupt")]
     Corrupt(#[source] Corrupt),
@@ -128,6 +128,7 @@ impl From<DbErr> for StoreError {
                 DbErr::ConnectionAcquire(ConnAcquireErr::Timeout) => DatabaseError::NoConnection,
                 _ => DatabaseError::Unavailable,
             },
+            Kind::Interrupted => DatabaseError::TimedOut,
             Kind::Conflict => DatabaseError::Conflict,
             Kind::OtherSession => DatabaseError::Unsuitable,
             Kind::Other => DatabaseError::Refused,

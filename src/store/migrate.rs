@@ -84,10 +84,9 @@ impl Store {
     /// # Errors
     /// If the database cannot be reached.
     pub async fn schema(&self) -> Result<Schema, StoreError> {
-        let place = self.pools.control.place();
-        let dialect = self.dialect;
-        detached(place, |place, _| async move {
-            let connection = place.connect().await?;
+        let (pool, dialect) = (self.pools.control.clone(), self.dialect);
+        detached(|_| async move {
+            let connection = pool.get().await?;
             Ok(Schema::new(&applied_names(&connection, dialect).await?))
         })
         .await

@@ -1,6 +1,7 @@
 //! The clients in the database, SQLite or PostgreSQL. Every function takes the tenant first, and every query has it as its
 //! first condition, except `find_client` and `find_credential`, which are for authorization servers.
 
+mod admission;
 mod assertions;
 mod cache;
 mod changes;
@@ -14,7 +15,6 @@ mod faults;
 mod fence;
 mod filter;
 mod interrupt;
-mod lines;
 mod list;
 #[cfg(test)]
 mod looks;
@@ -27,7 +27,6 @@ mod read;
 mod rows;
 mod secrets;
 mod session;
-mod shares;
 mod sqlite;
 mod transaction;
 mod url;
@@ -40,7 +39,17 @@ use std::{fmt, num::NonZeroU32, sync::Arc, time::Duration};
 
 use sea_orm::ConnectionTrait as _;
 
+use self::{
+    admission::Admission,
+    cache::{Cache, HeldFence},
+    connection::Connection,
+    dialect::Dialect,
+    error::driver_error,
+    pool::Pools,
+    work::detached,
+};
 pub use self::{
+    admission::{DEFAULT_QUEUE_TIME, Load, Work},
     assertions::AssertionUse,
     cache::{Encoded, Fence, InvalidFence, MemoryReads, StoredClient, Watch},
     credential::{Owner, StoredCredential},
@@ -48,17 +57,8 @@ pub use self::{
     fence::FenceError,
     list::Page,
     migrate::{MigrationState, Schema},
-    pool::PoolStatus,
     sqlite::{Claim, ClaimError},
     url::{DatabaseUrl, InvalidDatabaseUrl},
-};
-use self::{
-    cache::{Cache, HeldFence},
-    dialect::Dialect,
-    error::driver_error,
-    pool::Pools,
-    shares::Shares,
-    work::detached,
 };
 pub(crate) use self::{postgres::DEFAULT_CONNECTIONS, sqlite::DEFAULT_READERS};
 
@@ -82,7 +82,7 @@ pub struct Store {
     url: DatabaseUrl,
     dialect: &'static Dialect,
     pools: Arc<Pools>,
-    shares: Arc<Shares>,
+    admission: Arc<Admission>,
     fence: Arc<HeldFence>,
     cache: Arc<Cache>,
     uses: Arc<assertions::Queue>,
@@ -112,16 +112,23 @@ impl Store {
     /// # Errors
     /// If it cannot be reached, or is unsuitable.
     pub async fn connect(url: &DatabaseUrl, connections: Option<NonZeroU32>) -> Result<Self, StoreError> {
-        let pools = Pools::open(url, connections).await?;
+        let pools = Arc::new(Pools::open(url, connections).await?);
         Ok(Self {
             url: url.clone(),
             dialect: url.dialect(),
             uses: Arc::new(assertions::queue(pools.writers.capacity())),
-            shares: Arc::new(Shares::of(&pools)),
-            pools: Arc::new(pools),
+            admission: Arc::new(Admission::new(pools.clone(), DEFAULT_QUEUE_TIME)),
+            pools,
             fence: Arc::new(HeldFence::alone()),
             cache: Arc::new(Cache::alone(0)),
         })
+    }
+
+    /// Sets the longest time that work waits for its turn.
+    #[must_use]
+    pub fn with_queue_time(mut self, queue_time: Duration) -> Self {
+        self.admission = Arc::new(Admission::new(self.pools.clone(), queue_time));
+        self
     }
 
     /// Checks that the database is ready: it answers within three seconds, has every migration of this version, and is the one
@@ -175,9 +182,19 @@ impl Store {
         self.cache.reads()
     }
 
-    /// Returns the use of the connections that read; on PostgreSQL, they are those that write, too.
-    pub fn readers(&self) -> PoolStatus {
-        self.pools.readers.status()
+    /// Returns the work of one kind that has its turn, and that waits for it.
+    pub fn load(&self, work: Work) -> Load {
+        self.admission.load(work)
+    }
+
+    /// Takes a connection for reading.
+    async fn reader(&self) -> Result<Connection, StoreError> {
+        self.pools.readers.get().await
+    }
+
+    /// Takes a connection for writing.
+    async fn writer(&self) -> Result<Connection, StoreError> {
+        self.pools.writers.get().await
     }
 
     /// Waits until the transactions that write now have ended, whatever became of them.

@@ -12,9 +12,9 @@ use sea_orm::{
     ConnAcquireErr, DbErr,
     sqlx::{SqliteConnection, postgres::PgConnectOptions, sqlite::SqliteConnectOptions},
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
+    admission::{Gate, Load, Permit, Refused},
     connection::Connection,
     error::StoreError,
     interrupt::Interrupt,
@@ -23,6 +23,7 @@ use super::{
     sqlite::{self, DatabaseFiles},
     url::DatabaseUrl,
 };
+use crate::telemetry::metrics::{self, Stopwatch};
 
 /// The longest wait for a free connection, and the longest time to open one.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -37,31 +38,25 @@ const MAX_AGE: Duration = Duration::from_mins(30);
 /// A pool of connections to one database.
 #[derive(Clone)]
 pub(super) struct Pool {
+    /// The name for the metrics.
+    name: &'static str,
     connections: deadpool::managed::Pool<Connector>,
     /// A permit for each connection. Who waits for one has not begun anything, and may leave the line.
-    line: Arc<Semaphore>,
-}
-
-/// The use of a pool.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PoolStatus {
-    /// The greatest number of connections.
-    pub size: usize,
-    /// The number of connections that are in use, or about to be.
-    pub taken: usize,
+    gate: Arc<Gate>,
 }
 
 /// The right to a connection of a pool.
 #[must_use]
 pub(super) struct Place {
-    pool: deadpool::managed::Pool<Connector>,
+    pool: Pool,
     permits: Permits,
+    waited: Stopwatch,
 }
 
 /// What is given back when a connection is.
 pub(super) struct Permits {
-    _connection: OwnedSemaphorePermit,
-    _share: Option<OwnedSemaphorePermit>,
+    _connection: Permit,
+    _share: Option<Permit>,
 }
 
 /// Opens the connections of a pool.
@@ -115,12 +110,12 @@ impl Pools {
         let Some(path) = url.sqlite_path() else {
             let options = postgres::options(url).map_err(connection_error)?;
             postgres::check(&options).await?;
-            let pool = |size| Pool::new(Connector::Postgres(options.clone()), size);
-            let requests = pool(size(postgres::DEFAULT_CONNECTIONS))?;
+            let pool = |name, size| Pool::new(name, Connector::Postgres(options.clone()), size);
+            let requests = pool("all", size(postgres::DEFAULT_CONNECTIONS))?;
             return Ok(Self {
                 readers: requests.clone(),
                 writers: requests,
-                control: pool(1)?,
+                control: pool("control", 1)?,
                 _anchor: None,
             });
         };
@@ -136,16 +131,16 @@ impl Pools {
             writes,
         };
         Ok(Self {
-            readers: Pool::new(connector(false), size(sqlite::DEFAULT_READERS))?,
-            writers: Pool::new(connector(true), 1)?,
-            control: Pool::new(connector(false), 1)?,
+            readers: Pool::new("readers", connector(false), size(sqlite::DEFAULT_READERS))?,
+            writers: Pool::new("writers", connector(true), 1)?,
+            control: Pool::new("control", connector(false), 1)?,
             _anchor: Some(Mutex::new(anchor)),
         })
     }
 }
 
 impl Pool {
-    fn new(connector: Connector, size: usize) -> Result<Self, StoreError> {
+    fn new(name: &'static str, connector: Connector, size: usize) -> Result<Self, StoreError> {
         let timeouts = Timeouts {
             wait: Some(ACQUIRE_TIMEOUT),
             create: Some(ACQUIRE_TIMEOUT),
@@ -157,8 +152,9 @@ impl Pool {
             .runtime(deadpool::Runtime::Tokio1)
             .build();
         Ok(Self {
+            name,
             connections: pool.map_err(io_error)?,
-            line: Arc::new(Semaphore::new(size)),
+            gate: Arc::new(Gate::new(size)),
         })
     }
 
@@ -167,40 +163,45 @@ impl Pool {
         self.connections.status().max_size
     }
 
-    pub(super) fn status(&self) -> PoolStatus {
-        let size = self.capacity();
-        PoolStatus {
-            size,
-            taken: size.saturating_sub(self.line.available_permits()),
+    pub(super) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Returns the number of connections that are open, and not in use.
+    pub(super) fn idle(&self) -> usize {
+        self.connections.status().available
+    }
+
+    /// Returns the numbers of those that have a connection, or are about to, and of those that wait for one.
+    pub(super) fn load(&self) -> Load {
+        self.gate.load()
+    }
+
+    /// Takes a connection, or waits for one, before all that only have a [place](Self::place) in the line.
+    pub(super) async fn get(&self) -> Result<Connection, StoreError> {
+        let waited = Stopwatch::start();
+        match tokio::time::timeout(ACQUIRE_TIMEOUT, self.gate.enter_first()).await {
+            Ok(Ok(permit)) => self.place_of(permit, waited).connect().await,
+            Ok(Err(Refused)) | Err(_) => Err(not_acquired(ConnAcquireErr::Timeout)),
         }
     }
 
-    /// Returns the most connections that there can be.
-    pub(super) fn max_size(&self) -> usize {
-        self.0.status().max_size
-    }
-
-    /// Takes a connection, or waits in line for one.
-    pub(super) async fn get(&self) -> Result<Connection, StoreError> {
-        self.place().await?.connect().await
-    }
-
     /// Waits in line for a connection. Dropping the future leaves the line.
-    pub(super) async fn place(&self) -> Result<Place, StoreError> {
-        let timed_out = || not_acquired(ConnAcquireErr::Timeout);
-        let permit = in_time(ACQUIRE_TIMEOUT, acquire(&self.line), timed_out).await?;
-        Ok(Place {
-            pool: self.connections.clone(),
+    pub(super) async fn place(&self) -> Result<Place, Refused> {
+        let waited = Stopwatch::start();
+        let permit = self.gate.enter().await?;
+        Ok(self.place_of(permit, waited))
+    }
+
+    fn place_of(&self, permit: Permit, waited: Stopwatch) -> Place {
+        Place {
+            pool: self.clone(),
             permits: Permits {
                 _connection: permit,
                 _share: None,
             },
-        })
-    }
-
-    /// Returns the numbers of connections, and of those that wait for one.
-    pub(super) fn status(&self) -> deadpool::Status {
-        self.0.status()
+            waited,
+        }
     }
 
     /// Closes the pool, and gracefully ends the connections that are not in use.
@@ -217,7 +218,7 @@ impl Pool {
 
 impl Place {
     /// Adds a permit of which there are fewer than connections.
-    pub(super) fn with(self, share: OwnedSemaphorePermit) -> Self {
+    pub(super) fn with(self, share: Permit) -> Self {
         let permits = Permits {
             _share: Some(share),
             ..self.permits
@@ -229,30 +230,16 @@ impl Place {
     /// one would never be connected to by requests that have little time.
     pub(super) async fn connect(self) -> Result<Connection, StoreError> {
         // Testing several connections in turn may take longer than opening one.
-        match tokio::time::timeout(ACQUIRE_TIMEOUT, self.pool.get()).await {
-            Ok(Ok(session)) => Ok(Connection::new(session, self.permits)),
+        match tokio::time::timeout(ACQUIRE_TIMEOUT, self.pool.connections.get()).await {
+            Ok(Ok(session)) => {
+                metrics::connection_acquired(self.pool.name, &self.waited);
+                Ok(Connection::new(session, self.permits))
+            }
             Ok(Err(PoolError::Backend(error))) => Err(error.into()),
             Ok(Err(PoolError::Closed)) => Err(not_acquired(ConnAcquireErr::ConnectionClosed)),
             Ok(Err(_)) | Err(_) => Err(not_acquired(ConnAcquireErr::Timeout)),
         }
     }
-}
-
-/// Waits in line for a permit.
-pub(super) async fn acquire(permits: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, StoreError> {
-    let permit = permits.clone().acquire_owned().await;
-    permit.map_err(|_| not_acquired(ConnAcquireErr::ConnectionClosed))
-}
-
-/// Waits no longer than a limit.
-pub(super) async fn in_time<T>(
-    limit: Duration,
-    work: impl Future<Output = Result<T, StoreError>>,
-    timed_out: impl FnOnce() -> StoreError,
-) -> Result<T, StoreError> {
-    tokio::time::timeout(limit, work)
-        .await
-        .unwrap_or_else(|_| Err(timed_out()))
 }
 
 fn not_acquired(error: ConnAcquireErr) -> StoreError {
@@ -310,9 +297,11 @@ mod tests {
     async fn on_sqlite_the_number_of_connections_is_that_of_the_readers() {
         let dir = tempfile::tempdir().unwrap();
         let url = DatabaseUrl::sqlite_file(&dir.path().join("test.db"));
-        for (connections, readers) in [(None, 4), (Some(1), 1), (Some(7), 7)] {
+        for (connections, readers) in [(None, 8), (Some(1), 1), (Some(7), 7)] {
             let connections = connections.and_then(NonZeroU32::new);
             let pools = Pools::open(&url, connections).await.unwrap();
+            assert_eq!(pools.readers.capacity(), readers);
+            assert_eq!(pools.writers.capacity(), 1);
         }
     }
 
@@ -326,10 +315,22 @@ mod tests {
         for place in &mut waiting {
             assert!(futures_util::poll!(place).is_pending());
         }
-        assert_eq!(pools.readers.status(), PoolStatus { size: 1, taken: 1 });
+        assert_eq!(
+            pools.readers.load(),
+            Load {
+                in_flight: 1,
+                waiting: 100
+            }
+        );
         drop(waiting);
         drop(taken);
-        assert_eq!(pools.readers.status(), PoolStatus { size: 1, taken: 0 });
+        assert_eq!(
+            pools.readers.load(),
+            Load {
+                in_flight: 0,
+                waiting: 0
+            }
+        );
     }
 
     #[tokio::test]

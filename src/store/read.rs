@@ -49,9 +49,9 @@ impl Store {
         id: &ClientId,
         condition: Condition,
     ) -> Result<Option<Arc<StoredClient>>, StoreError> {
+        let place = self.admission.read().await?;
         let fill = self.cache.begin_fill(id);
-        let place = self.pools.readers.place();
-        let found = detached(place, |place, _| async move {
+        let found = detached(|_| async move {
             let connection = place.connect().await?;
             let mut found = Entity::find()
                 .filter(condition)

@@ -121,7 +121,7 @@ async fn on_sqlite_an_unknown_outcome_is_settled_after_the_watch_panicked() {
     store.insert_client(&tenant(), &client(), &actor()).await.unwrap();
     remembers(&store).await;
     // Held for longer than the watch waits for it.
-    let abandoned = store.begin_write().await.unwrap();
+    let abandoned = store.begin_write(store.writer().await.unwrap()).await.unwrap();
     store.cache.changed(&id(2), false);
     log.has_panicked().await;
     abandoned.end(Ok::<_, StoreError>(())).await.unwrap();

@@ -1,6 +1,5 @@
 //! Work on the database, which runs in a task of its own: a request that is given up does not cut it off, which would cost a
-//! connection. Work begins only once it has a place in a pool, for which the request itself waits: one that is given up
-//! before leaves the line.
+//! connection. The request itself waits for the turn of its work, so one that is given up before leaves the line.
 
 use std::{future::Future, pin::pin, time::Duration};
 
@@ -10,7 +9,7 @@ use tracing::Instrument as _;
 use super::{error::StoreError, interrupt::Interrupt, pool::Pool};
 
 /// The longest that a request waits for the database.
-const TIMEOUT: Duration = Duration::from_secs(4);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(4);
 /// How much longer work goes on for which no request waits any more.
 const ABANDONED: Duration = Duration::from_secs(3);
 /// The longest that the database may take to end a statement that is interrupted.
@@ -25,7 +24,7 @@ impl Waiting {
     /// find the change made.
     pub(super) fn check(&self) -> Result<(), StoreError> {
         if self.0.is_closed() {
-            Err(StoreError::TimedOut)
+            Err(StoreError::timed_out())
         } else {
             Ok(())
         }
@@ -37,17 +36,14 @@ impl Waiting {
     }
 }
 
-/// Waits for the place of work, then runs it, and waits for it, for 4 seconds in all. Once begun, it is not cut off.
-pub(super) async fn detached<P, T, E, F>(
-    place: impl Future<Output = Result<P, StoreError>>,
-    work: impl FnOnce(P, Waiting) -> F,
-) -> Result<T, E>
+/// Runs work, and waits for it for 4 seconds. Once begun, it is not cut off.
+pub(super) async fn detached<T, E, F>(work: impl FnOnce(Waiting) -> F) -> Result<T, E>
 where
     T: Send + 'static,
     E: From<StoreError> + Send + 'static,
     F: Future<Output = Result<T, E>> + Send + 'static,
 {
-    detached_within(TIMEOUT, place, work).await
+    detached_within(TIMEOUT, work).await
 }
 
 /// Runs queries that may take long, on the connection that has this interrupt. They are interrupted when the request is given
@@ -73,48 +69,32 @@ pub(super) async fn interruptible<T>(
             }
             outcome
         }
-        Err(_) => Err(StoreError::TimedOut),
+        Err(_) => Err(StoreError::timed_out()),
     }
 }
 
 /// Runs work that [can be interrupted](interruptible).
-pub(super) async fn detached_interruptible<P, T, F>(
-    place: impl Future<Output = Result<P, StoreError>>,
-    work: impl FnOnce(P, Waiting) -> F,
-) -> Result<T, StoreError>
+pub(super) async fn detached_interruptible<T, F>(work: impl FnOnce(Waiting) -> F) -> Result<T, StoreError>
 where
     T: Send + 'static,
     F: Future<Output = Result<T, StoreError>> + Send + 'static,
 {
-    detached_within(TIMEOUT + INTERRUPT_TIMEOUT, place, work).await
+    detached_within(TIMEOUT + INTERRUPT_TIMEOUT, work).await
 }
 
-async fn detached_within<P, T, E, F>(
-    limit: Duration,
-    place: impl Future<Output = Result<P, StoreError>>,
-    work: impl FnOnce(P, Waiting) -> F,
-) -> Result<T, E>
+async fn detached_within<T, E, F>(limit: Duration, work: impl FnOnce(Waiting) -> F) -> Result<T, E>
 where
     T: Send + 'static,
     E: From<StoreError> + Send + 'static,
     F: Future<Output = Result<T, E>> + Send + 'static,
 {
-    let mut limit_reached = pin!(tokio::time::sleep(limit));
-    let place = tokio::select! {
-        place = place => place?,
-        () = &mut limit_reached => return Err(StoreError::TimedOut.into()),
-    };
     let (waiting, _here) = oneshot::channel();
-    let work = work(place, Waiting(waiting));
+    let work = work(Waiting(waiting));
     // Work that hangs on a lost database has to end at some time too.
     let task = tokio::spawn(tokio::time::timeout(limit + ABANDONED, work).in_current_span());
-    let outcome = tokio::select! {
-        outcome = task => outcome,
-        () = &mut limit_reached => return Err(StoreError::TimedOut.into()),
-    };
-    match outcome {
-        Ok(Ok(outcome)) => outcome,
-        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        _ => Err(StoreError::TimedOut.into()),
+    match tokio::time::timeout(limit, task).await {
+        Ok(Ok(Ok(outcome))) => outcome,
+        Ok(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        _ => Err(StoreError::timed_out().into()),
     }
 }

@@ -51,8 +51,8 @@ impl Store {
         actor: &Subject,
     ) -> Result<(), StoreError> {
         let (store, tenant, clients, actor) = (self.clone(), tenant.clone(), clients.to_vec(), actor.clone());
-        let place = self.shares.change(&self.pools.writers);
-        detached(place, |place, waiting| async move {
+        let place = self.admission.change().await?;
+        detached(|waiting| async move {
             let transaction = store.begin_write(place.connect().await?).await?;
             let inserted = insert(&tenant, &clients, &actor, &transaction, &waiting).await;
             transaction.end(inserted).await
@@ -88,11 +88,9 @@ impl Store {
             actor: actor.clone(),
         };
         let store = self.clone();
-        let turn_and_place = async {
-            let turn = self.shares.turn_to_change(id).await?;
-            Ok((turn, self.shares.change(&self.pools.writers).await?))
-        };
-        let (outcome, ended) = detached(turn_and_place, |(turn, place), waiting| async move {
+        let turn = self.admission.change_of(id).await?;
+        let place = self.admission.change().await?;
+        let (outcome, ended) = detached(|waiting| async move {
             let _turn = turn;
             let transaction = store.begin_write(place.connect().await?).await?;
             let mut drop_from_memory = DropFromMemory::new(&store, &update.id);

@@ -30,6 +30,7 @@ mod database;
 mod fairness;
 mod limits;
 mod list;
+mod overload;
 mod patch;
 mod process;
 mod requests;

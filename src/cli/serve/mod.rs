@@ -4,6 +4,7 @@ mod assertion;
 mod connections;
 mod greeting;
 mod issuer;
+mod overload;
 mod rate_limit;
 mod signal;
 mod tls;
@@ -15,7 +16,7 @@ use humantime::format_duration;
 
 use self::{
     assertion::AssertionArgs, connections::ConnectionArgs, greeting::Greeting, issuer::IssuerArgs,
-    rate_limit::RateLimitArgs, signal::stop_signal, tls::TlsArgs,
+    overload::OverloadArgs, rate_limit::RateLimitArgs, signal::stop_signal, tls::TlsArgs,
 };
 use super::{
     CliError, FlagError,
@@ -57,6 +58,8 @@ pub(super) struct Serve {
     assertion: AssertionArgs,
     #[command(flatten)]
     rate_limit: RateLimitArgs,
+    #[command(flatten)]
+    overload: OverloadArgs,
     #[command(flatten)]
     shutdown: ShutdownArgs,
     #[command(flatten)]
@@ -223,6 +226,7 @@ impl Serve {
             quotas: self.rate_limit.quotas(),
             redis_url,
             connections,
+            queue_time: self.overload.queue_time()?,
             max_assertion_lifetime,
             drain_delay: drain_delay.map_or(defaults.drain_delay, Into::into),
             drain_timeout: self.shutdown.drain_timeout.into(),

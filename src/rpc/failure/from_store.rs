@@ -16,7 +16,7 @@ impl From<StoreError> for Failure {
             ),
             StoreError::Unavailable(_)
             | StoreError::TimedOut
-            | StoreError::Busy(_)
+            | StoreError::Overloaded(_)
             | StoreError::Unsuitable(_) => Self::unavailable(error),
             StoreError::Interrupted(_) => Self::new(
                 ErrorReason::DeadlineExceeded,

@@ -13,7 +13,13 @@ use tokio::sync::oneshot;
 
 pub(super) use self::queue::Queue;
 use self::queue::{PendingUse, Turn};
-use super::{Store, TIMEOUT, connection::Connection, detached, dialect::Dialect, error::StoreError};
+use super::{
+    Store,
+    connection::Connection,
+    dialect::Dialect,
+    error::StoreError,
+    work::{TIMEOUT, detached},
+};
 use crate::domain::{
     assertion::UsedAssertion,
     digest::Sha256,
@@ -81,7 +87,7 @@ impl Store {
         }
         match tokio::time::timeout(TIMEOUT, recorded).await {
             Ok(Ok(outcome)) => outcome,
-            _ => Err(StoreError::TimedOut),
+            _ => Err(StoreError::timed_out()),
         }
     }
 
@@ -90,9 +96,8 @@ impl Store {
     /// # Errors
     /// If the database cannot be reached.
     pub async fn purge_assertions(&self) -> Result<u64, StoreError> {
-        let store = self.clone();
+        let (store, dialect) = (self.clone(), self.dialect);
         detached(|_| async move {
-            let dialect = store.dialect;
             // By the whole key, as different clients may choose the same `jti`.
             let sql = format!(
                 "DELETE FROM used_assertions WHERE (tenant_id, client_id, jti_digest) IN (\

@@ -37,13 +37,12 @@ impl Store {
     /// # Errors
     /// If the database cannot be reached.
     pub async fn list_clients(&self, tenant: &TenantId, request: &PageRequest) -> Result<Page, StoreError> {
-        let turn = self.shares.turn_to_list(tenant).await?;
+        let (turn, place) = self.admission.list(tenant).await?;
         let Some(query) = self.list_query(tenant, &request.list) else {
             return Ok(Page::empty(request.count.then_some(0)));
         };
         let (store, request) = (self.clone(), request.clone());
-        let place = self.pools.readers.place();
-        detached_interruptible(place, |place, waiting| async move {
+        detached_interruptible(|waiting| async move {
             let _turn = turn;
             let connection = place.connect().await?;
             let (interrupt, control) = (connection.interrupt(), store.pools.control.clone());
@@ -89,9 +88,9 @@ impl Store {
         };
         let mut statement = query.outline(&Place::of(request), request.count, self.dialect.backend)?;
         statement.sql = format!("{} {}", self.dialect.explain, statement.sql);
-        let (place, dialect) = (self.pools.readers.place(), self.dialect);
-        detached(place, |place, _| async move {
-            let connection = place.connect().await?.without_cache();
+        let (pool, dialect) = (self.pools.readers.clone(), self.dialect);
+        detached(|_| async move {
+            let connection = pool.get().await?.without_cache();
             let rows = connection.query_all_raw(statement).await?;
             Ok(rows
                 .iter()

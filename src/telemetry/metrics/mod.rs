@@ -6,7 +6,10 @@ mod observed;
 #[cfg(test)]
 mod tests;
 
-use std::{sync::LazyLock, time::Duration};
+use std::{
+    sync::LazyLock,
+    time::{Duration, Instant},
+};
 
 use opentelemetry::{
     KeyValue, global,
@@ -46,11 +49,18 @@ static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| Instruments::of(&me
 
 /// The work that a request is for, as it is admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Work {
+pub enum Work {
+    /// Reading one client.
     Read,
+    /// Reading a page of clients.
     List,
+    /// Adding or changing a client.
     Change,
 }
+
+/// Measures a time, if metrics are exported.
+#[derive(Debug)]
+pub(crate) struct Stopwatch(Option<Instant>);
 
 /// The kind of an error of the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,16 +152,32 @@ impl Instruments {
     }
 }
 
-impl Work {
-    const ALL: [Self; 3] = [Self::Read, Self::List, Self::Change];
+impl Stopwatch {
+    #[expect(clippy::disallowed_methods, reason = "it measures a time")]
+    pub(crate) fn start() -> Self {
+        Self(exports_metrics().then(Instant::now))
+    }
 
-    fn attribute(self) -> KeyValue {
-        let name = match self {
+    fn elapsed(&self) -> Option<Duration> {
+        self.0.map(|began| began.elapsed())
+    }
+}
+
+impl Work {
+    /// Every kind of work.
+    pub const ALL: [Self; 3] = [Self::Read, Self::List, Self::Change];
+
+    /// Returns the name for the log and the metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
             Self::Read => "read",
             Self::List => "list",
             Self::Change => "change",
-        };
-        KeyValue::new("work", name)
+        }
+    }
+
+    fn attribute(self) -> KeyValue {
+        KeyValue::new("work", self.as_str())
     }
 }
 
@@ -213,7 +239,6 @@ pub(crate) fn request_completed(method: Option<&'static str>, code: Code, durati
 }
 
 /// Records a request that was refused because the server was full.
-#[cfg_attr(not(test), expect(dead_code, reason = "no request is shed yet"))]
 pub(crate) fn shed(work: Work) {
     if exports_metrics() {
         INSTRUMENTS.requests_shed.add(1, &[work.attribute()]);
@@ -221,9 +246,8 @@ pub(crate) fn shed(work: Work) {
 }
 
 /// Records the time that a request waited to be admitted.
-#[cfg_attr(not(test), expect(dead_code, reason = "no request waits to be admitted yet"))]
-pub(crate) fn queued(work: Work, waited: Duration) {
-    if exports_metrics() {
+pub(crate) fn queued(work: Work, waited: &Stopwatch) {
+    if let Some(waited) = waited.elapsed() {
         INSTRUMENTS
             .queue_time
             .record(waited.as_secs_f64(), &[work.attribute()]);
@@ -231,8 +255,8 @@ pub(crate) fn queued(work: Work, waited: Duration) {
 }
 
 /// Records the time to get a connection of a pool.
-pub(crate) fn connection_acquired(pool: &'static str, waited: Duration) {
-    if exports_metrics() {
+pub(crate) fn connection_acquired(pool: &'static str, waited: &Stopwatch) {
+    if let Some(waited) = waited.elapsed() {
         let attributes = [KeyValue::new("db.client.connection.pool.name", pool)];
         INSTRUMENTS
             .connection_wait

@@ -67,8 +67,8 @@ fn record_everything() {
     });
     request_completed(None, Code::Ok, Duration::ZERO);
     shed(Work::Read);
-    queued(Work::List, Duration::ZERO);
-    connection_acquired("all", Duration::ZERO);
+    queued(Work::List, &Stopwatch::start());
+    connection_acquired("all", &Stopwatch::start());
     database_failed(DatabaseError::TimedOut);
     limit_decided(RateTier::One, true, DecidedBy::Process);
     client_authenticated(AuthMethod::ClientSecret, None);

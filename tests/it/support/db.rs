@@ -163,6 +163,17 @@ impl Db {
         }
         transaction
     }
+
+    /// Makes changes of a client wait until the transaction is dropped. On SQLite, every change waits.
+    pub(crate) async fn hold_client(&self, id: &str) -> DatabaseTransaction {
+        if self.is_sqlite() {
+            return self.hold_writers().await;
+        }
+        let transaction = self.connect().await.begin().await.unwrap();
+        let lock = format!("SELECT 1 FROM oauth_clients WHERE client_id = '{id}' FOR UPDATE");
+        transaction.execute_unprepared(&lock).await.unwrap();
+        transaction
+    }
 }
 
 impl Drop for PostgresDatabase {

@@ -24,7 +24,7 @@ struct Line {
 
 /// The right to proceed. The next in line has it when this is dropped.
 #[must_use]
-pub(super) struct Turn<K: Eq + Hash> {
+pub(in crate::store) struct Turn<K: Eq + Hash> {
     // Dropped first, so that a line that is removed has no turn taken.
     _permit: OwnedSemaphorePermit,
     _member: Member<K>,
