@@ -1,0 +1,43 @@
+//! How long and how hard each fault is.
+
+use std::time::Duration;
+
+/// The measures of a run: of the whole one, or of a short one that only checks that the rules hold.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan {
+    pub(crate) is_short: bool,
+    /// The time before a fault, with which the time of the fault is compared.
+    pub(crate) quiet: Duration,
+    /// How long a fault lasts.
+    pub(crate) fault: Duration,
+    /// The time without a failure after which a registry counts as recovered.
+    pub(crate) calm: Duration,
+    /// The time after the end of a fault within which the last call may fail.
+    pub(crate) recovery: Duration,
+    /// The interval at which the other tenant starts a read.
+    pub(crate) read_every: Duration,
+}
+
+impl Plan {
+    pub(crate) const WHOLE: Self = Self {
+        is_short: false,
+        quiet: Duration::from_secs(5),
+        fault: Duration::from_secs(10),
+        calm: Duration::from_secs(2),
+        recovery: Duration::from_secs(10),
+        read_every: Duration::from_millis(5),
+    };
+    pub(crate) const SHORT: Self = Self {
+        is_short: true,
+        quiet: Duration::from_millis(400),
+        fault: Duration::from_millis(1_200),
+        calm: Duration::from_millis(400),
+        recovery: Duration::from_secs(20),
+        read_every: Duration::from_millis(15),
+    };
+
+    /// Returns one of two sizes.
+    pub(crate) fn size(self, short: usize, whole: usize) -> usize {
+        if self.is_short { short } else { whole }
+    }
+}
