@@ -18,8 +18,6 @@ use crate::{
     traffic::{Caller, Failed, Kind, Over, Sample, Tracked, code, read, watch_readiness, write},
 };
 
-/// The time in which connections are opened and memory is filled.
-const WARM_UP: Duration = Duration::from_millis(300);
 /// The number of clients that are changed, each by a writer of its own.
 const WRITERS: usize = 4;
 /// How often what was acknowledged is read at the end before it counts as lost.
@@ -31,9 +29,8 @@ pub(crate) struct Observed<T> {
     /// The figures of the fault itself.
     pub(crate) value: T,
     pub(crate) quiet: Vec<Sample>,
-    /// From the begin of the fault to its end. A request that was in flight when it began counts.
+    /// From the begin of the fault to the end of the recovery. A request that was in flight at the begin counts.
     pub(crate) during: Vec<Sample>,
-    pub(crate) after: Vec<Sample>,
     /// The time from the end of the fault to the last request that failed; `None` if they go on failing.
     pub(crate) recovery: Option<Duration>,
     /// The number of acknowledged changes that are gone; `None` if they cannot be read.
@@ -57,7 +54,7 @@ impl Stage {
         fault: impl AsyncFnOnce(&mut Self) -> Outcome<T>,
     ) -> Outcome<Observed<T>> {
         let mut traffic = Traffic::start(self)?;
-        sleep(WARM_UP).await;
+        sleep(self.plan.warm_up).await;
         let quiet_from = Instant::now();
         sleep(self.plan.quiet).await;
         let from = Instant::now();
@@ -71,17 +68,16 @@ impl Stage {
             value,
             quiet: Vec::new(),
             during: Vec::new(),
-            after: Vec::new(),
             recovery,
             lost,
             panics: self.panics()?,
         };
+        let recovered = recovery.map(|recovery| to + recovery);
         for sample in samples {
-            if sample.at >= to {
-                observed.after.push(sample);
-            } else if sample.at + sample.took > from {
+            let ended = sample.at + sample.took;
+            if ended > from && recovered.is_none_or(|recovered| sample.at <= recovered) {
                 observed.during.push(sample);
-            } else if sample.at >= quiet_from {
+            } else if ended <= from && sample.at >= quiet_from {
                 observed.quiet.push(sample);
             }
         }

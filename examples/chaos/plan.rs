@@ -6,6 +6,8 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plan {
     pub(crate) is_short: bool,
+    /// The time in which connections are opened and memory is filled.
+    pub(crate) warm_up: Duration,
     /// The time before a fault, with which the time of the fault is compared.
     pub(crate) quiet: Duration,
     /// How long a fault lasts.
@@ -21,6 +23,7 @@ pub(crate) struct Plan {
 impl Plan {
     pub(crate) const WHOLE: Self = Self {
         is_short: false,
+        warm_up: Duration::from_secs(1),
         quiet: Duration::from_secs(5),
         fault: Duration::from_secs(10),
         calm: Duration::from_secs(2),
@@ -29,9 +32,10 @@ impl Plan {
     };
     pub(crate) const SHORT: Self = Self {
         is_short: true,
-        quiet: Duration::from_millis(400),
-        fault: Duration::from_millis(1_200),
-        calm: Duration::from_millis(400),
+        warm_up: Duration::from_millis(200),
+        quiet: Duration::from_millis(300),
+        fault: Duration::from_millis(900),
+        calm: Duration::from_millis(300),
         recovery: Duration::from_secs(20),
         read_every: Duration::from_millis(15),
     };

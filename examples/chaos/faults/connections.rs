@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use futures_util::future::join_all;
 use tokio::{
     io::AsyncWriteExt as _,
     net::{TcpSocket, TcpStream},
@@ -20,6 +21,13 @@ use crate::{
 /// The time that a connection may take. Beyond the backlog of the server, the system tries again and again.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const FEW: u32 = 128;
+/// The number of connections that are opened at the same time, half of them on each transport.
+const BURST: usize = 500;
+/// Whoever opens so many connections takes processor time from the others.
+const RULES: Rules = Rules {
+    may_be_slow: true,
+    ..Rules::UNHARMED
+};
 /// The clients of a large page, and the size of their descriptions.
 const LARGE_PAGE: usize = 100;
 /// The memory that a slow reader of a page may take: a page is at most 2 MiB as protobuf, and larger as JSON.
@@ -36,42 +44,54 @@ pub(crate) async fn few_descriptors(bench: &mut Bench, case: Case) -> Outcome<Ro
         },
         ..bench.setup(case.1).await?
     };
-    let stage = bench.stage(setup).await?;
+    let mut stage = bench.stage(setup).await?;
     let count = usize::try_from(FEW)? * 2;
-    hold(stage, case, count).await
+    let observed = stage.observe(async |stage| hold(stage, count).await).await?;
+    let figures = observed.value.figures(count);
+    Ok(Row::of(case, &observed, RULES, stage.plan, &figures, Vec::new()))
 }
 
 /// Opens many connections that send nothing.
 pub(crate) async fn idle(bench: &mut Bench, case: Case) -> Outcome<Row> {
     let setup = bench.setup(case.1).await?;
-    let stage = bench.stage(setup).await?;
-    let count = stage.plan.size(500, 3_000);
-    hold(stage, case, count).await
+    let mut stage = bench.stage(setup).await?;
+    let count = stage.plan.size(BURST, 6 * BURST);
+    let observed = stage.observe(async |stage| hold(stage, count).await).await?;
+    let figures = observed.value.figures(count);
+    let mut broken = Vec::new();
+    if observed.value.opened < count {
+        broken.push("slow to connect".to_owned());
+    }
+    Ok(Row::of(case, &observed, RULES, stage.plan, &figures, broken))
+}
+
+/// Connections that were held open.
+struct Held {
+    opened: usize,
+    descriptors: usize,
+}
+
+impl Held {
+    fn figures(&self, count: usize) -> String {
+        let Self { opened, descriptors } = self;
+        format!("{opened} of {count} connected within 1 s; the server has {descriptors} descriptors")
+    }
 }
 
 /// Holds connections to both transports open.
-async fn hold(mut stage: Stage, case: Case, count: usize) -> Outcome<Row> {
-    let observed = stage
-        .observe(async |stage| {
-            let server = stage.server()?;
-            let addrs = [server.grpc, server.rest];
-            let opening = (0..count / 2).flat_map(|_| addrs.map(connect));
-            let held: Vec<TcpStream> = futures_util::future::join_all(opening)
-                .await
-                .into_iter()
-                .flatten()
-                .collect();
-            sleep(stage.plan.fault).await;
-            Ok((held.len(), stage.server()?.descriptors()?))
-        })
-        .await?;
-    let (held, descriptors) = observed.value;
-    let figures = format!("{held} of {count} connections opened; the server has {descriptors} descriptors");
-    let rules = Rules {
-        may_be_slow: true,
-        ..Rules::UNHARMED
-    };
-    Ok(Row::of(case, &observed, rules, stage.plan, &figures, Vec::new()))
+async fn hold(stage: &mut Stage, count: usize) -> Outcome<Held> {
+    let server = stage.server()?;
+    let addrs = [server.grpc, server.rest];
+    let mut held: Vec<TcpStream> = Vec::new();
+    for _ in 0..count.div_ceil(BURST) {
+        let opening = (0..count.min(BURST) / 2).flat_map(|_| addrs.map(connect));
+        held.extend(join_all(opening).await.into_iter().flatten());
+    }
+    sleep(stage.plan.fault).await;
+    Ok(Held {
+        opened: held.len(),
+        descriptors: stage.server()?.descriptors()?,
+    })
 }
 
 async fn connect(addr: SocketAddr) -> Option<TcpStream> {

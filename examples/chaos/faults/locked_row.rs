@@ -1,5 +1,7 @@
 //! A row that somebody holds locked.
 
+use std::time::Duration;
+
 use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 use tokio::time::sleep;
 
@@ -12,6 +14,8 @@ use crate::{
 };
 
 const PATCHES: usize = 20;
+/// As long as a change waits for a lock.
+const LONG: Duration = Duration::from_secs(3);
 
 /// Locks a client of the crowd, and keeps 20 patches of it in flight.
 pub(crate) async fn locked(bench: &mut Bench, case: Case) -> Outcome<Row> {
@@ -33,7 +37,7 @@ pub(crate) async fn locked(bench: &mut Bench, case: Case) -> Outcome<Row> {
                 let id = id.clone();
                 async move { caller.rename(&id, format!("Locked {number}")).await }
             });
-            sleep(stage.plan.fault).await;
+            sleep(stage.plan.fault.max(LONG)).await;
             transaction.rollback().await?;
             Ok(attack.stop().await)
         })

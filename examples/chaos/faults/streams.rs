@@ -5,7 +5,10 @@ use std::time::Duration;
 use h2::{Reason, client};
 use http::Request;
 use oauth_clients::pb::v1::LookupClientRequest;
-use tokio::{net::TcpStream, task::yield_now, time::Instant};
+use tokio::{
+    net::TcpStream,
+    time::{Instant, sleep},
+};
 use uuid::Uuid;
 
 use super::{Case, figures};
@@ -17,7 +20,9 @@ use crate::{
 };
 
 /// The number of streams that are opened before they are reset.
-const BATCH: usize = 50;
+const BATCH: usize = 20;
+/// The time after which they are reset: the server has begun to work on them, and has not responded yet.
+const PAUSE: Duration = Duration::from_millis(2);
 const DEADLINE: Duration = Duration::from_millis(50);
 
 /// Opens streams on one connection and resets them at once (CVE-2023-44487).
@@ -83,12 +88,10 @@ async fn reset_rapidly(stage: &Stage) -> Outcome<(usize, Option<Duration>)> {
             batch.push((response, body));
             streams += 1;
         }
-        // The streams go out before they are reset.
-        yield_now().await;
+        sleep(PAUSE).await;
         for (_response, body) in &mut batch {
             body.send_reset(Reason::CANCEL);
         }
-        yield_now().await;
         if connection.is_finished() {
             return Ok((streams, Some(started.elapsed())));
         }
@@ -108,7 +111,7 @@ pub(crate) async fn short_deadlines(bench: &mut Bench, case: Case) -> Outcome<Ro
             let attack = Attack::start(&stage.attackers(1)?, in_flight, |caller, number| async move {
                 look_up(caller, number).await
             });
-            tokio::time::sleep(stage.plan.fault).await;
+            sleep(stage.plan.fault).await;
             Ok(attack.stop().await)
         })
         .await?;

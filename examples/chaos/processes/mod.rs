@@ -5,7 +5,7 @@ mod postgres;
 mod redis;
 mod server;
 
-use std::{fs, path::Path};
+use std::fs;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Child;
@@ -33,23 +33,26 @@ fn id(child: &Child) -> Outcome<u32> {
 fn children(parent: u32) -> Outcome<Vec<u32>> {
     let mut children = Vec::new();
     for entry in fs::read_dir("/proc")? {
-        let name = entry?.file_name();
-        let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else {
+        let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else {
             continue;
         };
-        // The process may have ended since.
-        let Ok(stat) = fs::read_to_string(Path::new("/proc").join(name).join("stat")) else {
-            continue;
-        };
-        // After the name in parentheses: the state and the parent (proc_pid_stat(5)).
-        let parent_of = stat
-            .rsplit_once(')')
-            .and_then(|(_, rest)| rest.split_whitespace().nth(1)?.parse().ok());
-        if parent_of == Some(parent) {
+        if stat(pid).is_some_and(|(_, parent_of)| parent_of == parent) {
             children.push(pid);
         }
     }
     Ok(children)
+}
+
+/// Returns `true` unless a process has ended, even if its parent has not waited for it yet.
+fn is_running(pid: u32) -> bool {
+    stat(pid).is_some_and(|(state, _)| state != "Z")
+}
+
+/// Returns the state and the parent of a process, which follow its name in parentheses (`proc_pid_stat(5)`).
+fn stat(pid: u32) -> Option<(String, u32)> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    Some((fields.next()?.to_owned(), fields.next()?.parse().ok()?))
 }
 
 /// Returns `true` if a program is on the path.

@@ -17,12 +17,12 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::{children, id, signal};
+use super::{children, id, is_running, signal};
 use crate::support::Outcome;
 
 /// The user of PostgreSQL's processes if this one is root's, under which PostgreSQL does not run.
 const USER: &str = "postgres";
-const START_TIMEOUT: Duration = Duration::from_secs(60);
+const START_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Where PostgreSQL is installed, and who runs it.
 #[derive(Debug, Clone)]
@@ -122,13 +122,10 @@ impl Postgres {
     pub(crate) async fn kill(&mut self) -> Outcome<()> {
         let children = children(id(&self.postmaster)?)?;
         self.postmaster.kill().await?;
-        let exists = |pid: &u32| Path::new("/proc").join(pid.to_string()).exists();
         let started = Instant::now();
-        while children.iter().any(exists) {
-            if started.elapsed() > Duration::from_secs(5) {
-                for child in &children {
-                    let _ended = signal(*child, Signal::KILL);
-                }
+        while children.iter().any(|child| is_running(*child)) {
+            if started.elapsed() > START_TIMEOUT {
+                return Err("PostgreSQL's processes go on without the postmaster".into());
             }
             sleep(Duration::from_millis(20)).await;
         }

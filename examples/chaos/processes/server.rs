@@ -1,7 +1,7 @@
 //! A registry: `oauth-clients serve --dev`.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, OpenOptions},
     net::SocketAddr,
     path::{Path, PathBuf},
     process::Stdio,
@@ -20,7 +20,7 @@ use super::{id, signal};
 use crate::support::Outcome;
 
 const TOKEN_LIFETIME: Duration = Duration::from_hours(24);
-const START_TIMEOUT: Duration = Duration::from_secs(60);
+const START_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The limits of the process; `None` for those of this process.
 #[derive(Debug, Clone, Copy, Default)]
@@ -157,7 +157,7 @@ async fn spawn(
         .kill_on_drop(true)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(File::from(log));
+        .stderr(log);
     let mut child = command.spawn()?;
     let stdout = child.stdout.take().ok_or("no standard output")?;
     let mut lines = BufReader::new(stdout).lines();
@@ -185,16 +185,17 @@ async fn spawn(
 }
 
 fn limited(binary: &Path, limits: Limits) -> Command {
-    let mut script = String::new();
-    if let Some(descriptors) = limits.descriptors {
-        script += &format!("ulimit -n {descriptors}; ");
-    }
-    if limits.survives_full_files {
-        script += "trap '' XFSZ; ";
-    }
+    let descriptors = limits
+        .descriptors
+        .map_or(String::new(), |descriptors| format!("ulimit -n {descriptors}; "));
+    let full_files = if limits.survives_full_files {
+        "trap '' XFSZ; "
+    } else {
+        ""
+    };
     let mut shell = Command::new("/bin/sh");
     shell
-        .args(["-c", &format!("{script}exec \"$0\" \"$@\"")])
+        .args(["-c", &format!("{descriptors}{full_files}exec \"$0\" \"$@\"")])
         .arg(binary);
     shell
 }

@@ -1,6 +1,6 @@
 //! A caller of a server, on both transports.
 
-use std::{error::Error as _, sync::Arc, time::Duration};
+use std::{error::Error, iter, sync::Arc, time::Duration};
 
 use oauth_clients::pb::v1::{
     AuthenticateClientRequest, CreateOAuthClientRequest, GetOAuthClientRequest, OAuthClient,
@@ -13,7 +13,7 @@ use reqwest::StatusCode;
 use serde::Deserialize;
 use tokio::time::timeout;
 use tonic::{
-    Code, Request, Status,
+    Code, Request, Status, TimeoutExpired,
     metadata::{Ascii, MetadataValue},
     transport::{Channel, Endpoint},
 };
@@ -32,12 +32,13 @@ pub(crate) mod code {
 
     pub(crate) const UNAVAILABLE: Failed = "UNAVAILABLE";
     pub(crate) const DEADLINE_EXCEEDED: Failed = "DEADLINE_EXCEEDED";
-    pub(crate) const CANCELLED: Failed = "CANCELLED";
     pub(crate) const NOT_FOUND: Failed = "NOT_FOUND";
     /// The connection was refused, or ended before the response.
     pub(crate) const NO_CONNECTION: Failed = "no connection";
-    /// The caller gave up.
+    /// The caller gave up, after a time in which every response should come.
     pub(crate) const NO_RESPONSE: Failed = "no response";
+    /// The deadline of the request passed, as the caller noticed first.
+    pub(crate) const GAVE_UP: Failed = "gave up";
     /// The response is older than a change that was acknowledged before the request.
     pub(crate) const STALE: Failed = "stale";
     /// A right secret was rejected.
@@ -110,7 +111,7 @@ impl Caller {
             .header("authorization", token.unwrap_or_default())
             .send()
             .await
-            .map_err(http_failure)?;
+            .map_err(|error| http_failure(&error))?;
         match response.status() {
             StatusCode::OK => {}
             StatusCode::SERVICE_UNAVAILABLE => return Err(code::UNAVAILABLE),
@@ -118,7 +119,7 @@ impl Caller {
             StatusCode::TOO_MANY_REQUESTS => return Err("RESOURCE_EXHAUSTED"),
             _ => return Err("another HTTP status"),
         }
-        let client: RestClient = response.json().await.map_err(http_failure)?;
+        let client: RestClient = response.json().await.map_err(|error| http_failure(&error))?;
         Ok(client.client_name)
     }
 
@@ -188,13 +189,19 @@ pub(crate) async fn patiently<T>(
 
 fn failure(status: &Status) -> Failed {
     // A status that the server sent has no source.
-    if status.source().is_some() && status.code() != Code::Cancelled {
-        return code::NO_CONNECTION;
+    if let Some(source) = status.source() {
+        let mut causes = iter::successors(Some(source), |cause| Error::source(*cause));
+        let gave_up = causes.any(<dyn Error>::is::<TimeoutExpired>);
+        return if gave_up {
+            code::GAVE_UP
+        } else {
+            code::NO_CONNECTION
+        };
     }
     match status.code() {
         Code::Unavailable => code::UNAVAILABLE,
         Code::DeadlineExceeded => code::DEADLINE_EXCEEDED,
-        Code::Cancelled => code::CANCELLED,
+        Code::Cancelled => "CANCELLED",
         Code::NotFound => code::NOT_FOUND,
         Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
         Code::Internal => "INTERNAL",
@@ -205,7 +212,7 @@ fn failure(status: &Status) -> Failed {
     }
 }
 
-fn http_failure(error: reqwest::Error) -> Failed {
+fn http_failure(error: &reqwest::Error) -> Failed {
     if error.is_timeout() {
         code::NO_RESPONSE
     } else {
