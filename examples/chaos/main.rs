@@ -82,12 +82,14 @@ async fn run(args: Args, traffic: Handle) -> Outcome<usize> {
     let dir = tempfile::tempdir()?;
     // PostgreSQL's user reaches its directories below it.
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755))?;
+    let plan = if args.short { Plan::SHORT } else { Plan::WHOLE };
+    let postgres = Postgres::start(&dir.path().join("cluster"), plan.durability()).await?;
     let mut bench = Bench {
-        plan: if args.short { Plan::SHORT } else { Plan::WHOLE },
+        plan,
         binary,
         dir: dir.path().to_owned(),
         traffic,
-        postgres: Postgres::start(&dir.path().join("cluster")).await?,
+        postgres,
         stages: 0,
     };
     let faults = match args.faults.as_slice() {

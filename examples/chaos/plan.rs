@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::processes::Durability;
+
 /// The measures of a run: of the whole one, or of a short one that only checks that the rules hold.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plan {
@@ -39,6 +41,15 @@ impl Plan {
         recovery: Duration::from_secs(20),
         read_every: Duration::from_millis(15),
     };
+
+    /// Returns what the clusters of a run do for durability.
+    pub(crate) fn durability(self) -> Durability {
+        if self.is_short {
+            Durability::NoFsync
+        } else {
+            Durability::Fsync
+        }
+    }
 
     /// Returns one of two sizes.
     pub(crate) fn size(self, short: usize, whole: usize) -> usize {

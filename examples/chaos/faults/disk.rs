@@ -33,7 +33,7 @@ pub(crate) async fn full(bench: &mut Bench, case: Case) -> Outcome<Row> {
             (stage, observed, "a limit on the size of files")
         }
         (Database::Postgres, Some(disk)) => {
-            let postgres = Postgres::start(&disk.dir.join("cluster")).await?;
+            let postgres = Postgres::start(&disk.dir.join("cluster"), bench.plan.durability()).await?;
             let setup = Setup {
                 postgres_url: Some(Postgres::url("postgres", postgres.addr)),
                 ..Setup::default()

@@ -41,7 +41,8 @@ pub(crate) async fn black_hole(bench: &mut Bench, case: Case) -> Outcome<Row> {
 
 /// Kills a PostgreSQL, and promotes its synchronous standby.
 pub(crate) async fn failover(bench: &mut Bench, case: Case) -> Outcome<Row> {
-    let mut primary = Postgres::start(&bench.new_path("primary")).await?;
+    let durability = bench.plan.durability();
+    let mut primary = Postgres::start(&bench.new_path("primary"), durability).await?;
     let standby = primary.synchronous_standby(&bench.new_path("standby")).await?;
     let network = Network::to(primary.addr).await?;
     let setup = Setup {

@@ -12,7 +12,7 @@ use tokio::process::Child;
 
 pub(crate) use self::{
     disk::SmallDisk,
-    postgres::{Postgres, Sql},
+    postgres::{Durability, Postgres, Sql},
     redis::Redis,
     server::{Limits, Server},
 };

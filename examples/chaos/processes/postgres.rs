@@ -32,17 +32,26 @@ struct Installation {
     user: Option<(u32, u32)>,
 }
 
+/// How much a cluster waits for the disk. It may do without, as only processes die here, never the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Durability {
+    Fsync,
+    /// Recovery takes a moment instead of seconds, as it syncs each file of the cluster.
+    NoFsync,
+}
+
 /// A running cluster.
 pub(crate) struct Postgres {
     pub(crate) addr: SocketAddr,
     installation: Installation,
     dir: PathBuf,
+    durability: Durability,
     postmaster: Child,
 }
 
 impl Postgres {
     /// Creates and starts a cluster in a new directory.
-    pub(crate) async fn start(dir: &Path) -> Outcome<Self> {
+    pub(crate) async fn start(dir: &Path, durability: Durability) -> Outcome<Self> {
         let installation = Installation::find()?;
         installation.create_dir(dir)?;
         let mut initdb = installation.command("initdb", dir);
@@ -50,7 +59,7 @@ impl Postgres {
             .args(["-U", "postgres", "-A", "trust", "--no-sync", "-D"])
             .arg(dir.join("data")))
         .await?;
-        Self::of_data(installation, dir).await
+        Self::of_data(installation, dir, durability).await
     }
 
     /// Creates and starts a standby, without which this cluster acknowledges no transaction from then on.
@@ -73,7 +82,7 @@ impl Postgres {
             .arg("-D")
             .arg(dir.join("data")))
         .await?;
-        let standby = Self::of_data(self.installation.clone(), dir).await?;
+        let standby = Self::of_data(self.installation.clone(), dir, self.durability).await?;
         let sql = self.sql("postgres").await?;
         // Not in a file that the standby has a copy of.
         sql.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
@@ -90,13 +99,14 @@ impl Postgres {
         Ok(standby)
     }
 
-    async fn of_data(installation: Installation, dir: &Path) -> Outcome<Self> {
+    async fn of_data(installation: Installation, dir: &Path, durability: Durability) -> Outcome<Self> {
         let addr = TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
-        let postmaster = spawn(&installation, dir, addr)?;
+        let postmaster = spawn(&installation, dir, addr, durability)?;
         let cluster = Self {
             addr,
             installation,
             dir: dir.to_owned(),
+            durability,
             postmaster,
         };
         cluster.responds().await?;
@@ -134,7 +144,7 @@ impl Postgres {
 
     /// Starts a cluster again that has ended.
     pub(crate) async fn start_again(&mut self) -> Outcome<()> {
-        self.postmaster = spawn(&self.installation, &self.dir, self.addr)?;
+        self.postmaster = spawn(&self.installation, &self.dir, self.addr, self.durability)?;
         self.responds().await
     }
 
@@ -242,18 +252,27 @@ fn user(name: &str) -> Outcome<(u32, u32)> {
     Ok((id()?, id()?))
 }
 
-fn spawn(installation: &Installation, dir: &Path, addr: SocketAddr) -> Outcome<Child> {
+fn spawn(
+    installation: &Installation,
+    dir: &Path,
+    addr: SocketAddr,
+    durability: Durability,
+) -> Outcome<Child> {
     let log = fs::OpenOptions::new()
         .create(true)
         .append(true)
         .open(dir.join("log"))?;
+    let fsync = match durability {
+        Durability::Fsync => "fsync=on",
+        Durability::NoFsync => "fsync=off",
+    };
     let child = installation
         .command("postgres", dir)
         .arg("-D")
         .arg(dir.join("data"))
         .args(["-h", "127.0.0.1", "-p", &addr.port().to_string(), "-k"])
         .arg(dir)
-        .args(["-c", "max_connections=200"])
+        .args(["-c", "max_connections=200", "-c", fsync])
         .stdout(Stdio::null())
         .stderr(log)
         .spawn()?;
