@@ -26,8 +26,8 @@ impl SmallDisk {
             .arg(dir)
             .output()
             .await?;
-        let dir = dir.to_owned();
-        Ok(mounted.status.success().then_some(Self { dir }))
+        let mounted = mounted.status.success();
+        Ok(mounted.then(|| Self { dir: dir.to_owned() }))
     }
 
     /// Fills what is left of it.
