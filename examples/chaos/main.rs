@@ -92,6 +92,7 @@ async fn run(args: Args, traffic: Handle) -> Outcome<usize> {
         postgres,
         stages: 0,
     };
+    bench.migrate().await?;
     let faults = match args.faults.as_slice() {
         [] => Fault::value_variants(),
         chosen => chosen,

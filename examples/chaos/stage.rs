@@ -6,7 +6,7 @@ use std::{
 };
 
 use sea_orm::DbBackend;
-use tokio::runtime::Handle;
+use tokio::{process::Command, runtime::Handle};
 
 use crate::{
     plan::Plan,
@@ -21,6 +21,8 @@ pub(crate) const OTHER: &str = "other";
 pub(crate) const CROWD: &str = "crowd";
 /// A prime, so that the reads take the clients, the servers and the kinds of reads in every combination.
 const CLIENTS: usize = 11;
+/// The database of the shared cluster that the stages use in turn.
+pub(crate) const DATABASE: &str = "postgres";
 /// The number of subjects of the other tenant. Each has a quota.
 pub(crate) const SUBJECTS: usize = 32;
 
@@ -94,8 +96,8 @@ impl Bench {
         let postgres_url = match database {
             Database::Sqlite => None,
             Database::Postgres => {
-                let name = self.new_database().await?;
-                Some(Postgres::url(&name, self.postgres.addr))
+                self.empty_database().await?;
+                Some(Postgres::url(DATABASE, self.postgres.addr))
             }
         };
         Ok(Setup {
@@ -104,12 +106,32 @@ impl Bench {
         })
     }
 
-    /// Creates a database in the shared cluster, and returns its name.
-    pub(crate) async fn new_database(&mut self) -> Outcome<String> {
-        self.stages += 1;
-        let name = format!("stage_{}", self.stages);
-        self.postgres.create_database(&name).await?;
-        Ok(name)
+    /// Empties the database of the shared cluster. A new one for each stage would take longer than the stage.
+    pub(crate) async fn empty_database(&self) -> Outcome<()> {
+        let sql = self.postgres.sql(DATABASE).await?;
+        // Statements of the last stage, whose server was killed, may go on for seconds.
+        sql.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+             WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        )
+        .await?;
+        sql.execute("TRUNCATE oauth_clients, oauth_client_secrets, oauth_client_changes")
+            .await
+    }
+
+    /// Creates the schema of the database of the shared cluster.
+    pub(crate) async fn migrate(&self) -> Outcome<()> {
+        let url = Postgres::url(DATABASE, self.postgres.addr);
+        let migrated = Command::new(&self.binary)
+            .args(["migrate", "up", "--database-url", &url])
+            .env_clear()
+            .current_dir(&self.dir)
+            .output()
+            .await?;
+        if migrated.status.success() {
+            return Ok(());
+        }
+        Err(String::from_utf8_lossy(&migrated.stderr).into_owned().into())
     }
 
     /// Returns the path of a directory that does not exist yet.

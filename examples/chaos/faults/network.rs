@@ -6,7 +6,7 @@ use super::Case;
 use crate::{
     network::Network,
     processes::Postgres,
-    stage::{Bench, Setup},
+    stage::{Bench, DATABASE, Setup},
     support::Outcome,
     verdict::{Row, Rules},
 };
@@ -15,9 +15,9 @@ use crate::{
 pub(crate) async fn black_hole(bench: &mut Bench, case: Case) -> Outcome<Row> {
     let postgres = bench.postgres.addr;
     let network = Network::to(postgres).await?;
-    let name = bench.new_database().await?;
+    bench.empty_database().await?;
     let setup = Setup {
-        postgres_url: Some(Postgres::url(&name, network.addr)),
+        postgres_url: Some(Postgres::url(DATABASE, network.addr)),
         ..Setup::default()
     };
     let mut stage = bench.stage(setup).await?;

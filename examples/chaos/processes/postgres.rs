@@ -118,12 +118,6 @@ impl Postgres {
         format!("postgres://postgres@{addr}/{database}?sslmode=disable")
     }
 
-    /// Creates a database.
-    pub(crate) async fn create_database(&self, name: &str) -> Outcome<()> {
-        let sql = self.sql("postgres").await?;
-        sql.execute(&format!("CREATE DATABASE {name}")).await
-    }
-
     pub(crate) async fn sql(&self, database: &str) -> Outcome<Sql> {
         Sql::connect(&Self::url(database, self.addr)).await
     }
