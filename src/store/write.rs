@@ -14,7 +14,7 @@ use super::{
     error::{StoreError, UpdateError},
     rows::{existing, to_row, with_secrets},
     secrets,
-    work::{Waiting, detached},
+    work::{TIMEOUT, Waiting, detached},
 };
 use crate::domain::{
     change_type::ChangeType,
@@ -88,22 +88,27 @@ impl Store {
             actor: actor.clone(),
         };
         let store = self.clone();
-        let turn = self.admission.change_of(id).await?;
-        let place = self.admission.change().await?;
-        let (outcome, ended) = detached(|waiting| async move {
-            let _turn = turn;
-            let transaction = store.begin_write(place.connect().await?).await?;
-            let mut drop_from_memory = DropFromMemory::new(&store, &update.id);
-            let changed = update.run(change, &transaction, &waiting).await;
-            let outcome = transaction.end(changed).await;
-            drop_from_memory.outcome_is_known = outcome
-                .as_ref()
-                .err()
-                .is_none_or(UpdateError::nothing_was_written);
-            drop(drop_from_memory);
-            Ok::<_, UpdateError<E>>((outcome, now()))
-        })
-        .await?;
+        let changed = async {
+            let turn = self.admission.change_of(id).await?;
+            let place = self.admission.change().await?;
+            detached(|waiting| async move {
+                let _turn = turn;
+                let transaction = store.begin_write(place.connect().await?).await?;
+                let mut drop_from_memory = DropFromMemory::new(&store, &update.id);
+                let changed = update.run(change, &transaction, &waiting).await;
+                let outcome = transaction.end(changed).await;
+                drop_from_memory.outcome_is_known = outcome
+                    .as_ref()
+                    .err()
+                    .is_none_or(UpdateError::nothing_was_written);
+                drop(drop_from_memory);
+                Ok::<_, UpdateError<E>>((outcome, now()))
+            })
+            .await
+        };
+        // The turn and the change together, as the turn may come late.
+        let changed = tokio::time::timeout(TIMEOUT, changed).await;
+        let (outcome, ended) = changed.unwrap_or_else(|_| Err(StoreError::timed_out().into()))?;
         tokio::time::sleep_until(ended + self.fence_wait()).await;
         outcome
     }

@@ -7,6 +7,8 @@ use super::*;
 use crate::store::{Claim, DatabaseUrl, Store};
 
 const SHORT: Duration = Duration::from_millis(50);
+/// How much later than asked for a paused clock may be.
+const TICKS: Duration = Duration::from_millis(5);
 
 /// Returns a store on a SQLite file of its own, with two connections for reading.
 async fn store() -> (TempDir, Store) {
@@ -52,10 +54,7 @@ async fn a_read_whose_turn_does_not_come_in_time_is_refused() {
         }
     );
     drop(first);
-    assert!(matches!(
-        store.find_client(&id).await,
-        Err(StoreError::ClientNotFound)
-    ));
+    assert!(store.find_client(&id).await.unwrap().is_none());
 }
 
 #[tokio::test]
@@ -78,10 +77,11 @@ async fn lists_leave_reads_a_connection_and_one_more_is_refused() {
     let _next = store.admission.list(&other).await.unwrap();
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_change_waits_longer_for_others_of_its_client_than_for_a_connection() {
     let (_dir, store) = store().await;
     let id = ClientId::from_uuid(Uuid::from_u128(1));
+    tokio::time::pause();
     let turn = store.admission.change_of(&id).await.unwrap();
     let began = tokio::time::Instant::now();
     let refused = store.admission.change_of(&id).await.err().unwrap();
@@ -89,14 +89,14 @@ async fn a_change_waits_longer_for_others_of_its_client_than_for_a_connection() 
         matches!(refused, StoreError::Overloaded(Work::Change)),
         "{refused:?}"
     );
-    assert_eq!(began.elapsed(), CHANGE_PATIENCE);
+    assert!(began.elapsed().abs_diff(CHANGE_PATIENCE) < TICKS);
     let _place = store.admission.change().await.unwrap();
     let refused = store.admission.change().await.err().unwrap();
     assert!(
         matches!(refused, StoreError::Overloaded(Work::Change)),
         "{refused:?}"
     );
-    assert_eq!(began.elapsed(), CHANGE_PATIENCE + SHORT);
+    assert!(began.elapsed().abs_diff(CHANGE_PATIENCE + SHORT) < TICKS);
     drop(turn);
     let _next = store.admission.change_of(&id).await.unwrap();
 }

@@ -84,9 +84,9 @@ async fn a_change_over_the_limit_is_refused_and_reads_go_on(db: Db) {
 async fn a_refused_request_is_told_when_to_retry(db: Db) {
     let server = narrow(db, SHORT).await;
     let admin = &server.admin();
-    let id = admin.created(spa()).await;
-    let held = server.db.hold_client(&id).await;
-    let waits = admin.patch(Transport::Grpc, &id, rename("first"));
+    let (held_id, id) = (admin.created(spa()).await, admin.created(spa()).await);
+    let held = server.db.hold_client(&held_id).await;
+    let waits = admin.patch(Transport::Grpc, &held_id, rename("first"));
     let others = async {
         load_is(&server, Work::Change, 1, 0).await;
         let post = admin.request(Method::POST, COLLECTION).body(spa().to_string());

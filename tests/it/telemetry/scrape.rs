@@ -118,13 +118,10 @@ impl Scraped {
     }
 }
 
-/// Metrics that this test does not record: there is no queue for requests, and no look for changes on SQLite.
+/// Metrics that this test does not record: there is no look for changes on SQLite.
 fn absent(db: &Db) -> BTreeSet<&'static str> {
-    let mut absent = BTreeSet::from(["oauth_clients.requests.queue_time"]);
-    if db.is_sqlite() {
-        absent.insert("oauth_clients.memory.check_age");
-    }
-    absent
+    let checks = "oauth_clients.memory.check_age";
+    db.is_sqlite().then_some(checks).into_iter().collect()
 }
 
 async fn the_metrics_of_the_table_are_in_the_text_and_at_the_collector(db: Db) {
