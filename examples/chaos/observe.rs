@@ -142,7 +142,13 @@ impl Traffic {
         }
         for (number, server) in stage.servers.iter().enumerate() {
             let url = format!("http://{}/readyz", server.rest);
-            let probes = watch_readiness(url, number, over.clone(), samples.clone());
+            let probes = watch_readiness(
+                url,
+                number,
+                stage.plan.probe_timeout,
+                over.clone(),
+                samples.clone(),
+            );
             tasks.spawn_on(probes, &stage.traffic);
         }
         Ok(Self {

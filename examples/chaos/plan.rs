@@ -20,6 +20,8 @@ pub(crate) struct Plan {
     pub(crate) recovery: Duration,
     /// The interval at which the other tenant starts a read.
     pub(crate) read_every: Duration,
+    /// The time after which a probe of readiness fails.
+    pub(crate) probe_timeout: Duration,
 }
 
 impl Plan {
@@ -31,6 +33,8 @@ impl Plan {
         calm: Duration::from_secs(2),
         recovery: Duration::from_secs(10),
         read_every: Duration::from_millis(5),
+        // The default of Kubernetes.
+        probe_timeout: Duration::from_secs(1),
     };
     pub(crate) const SHORT: Self = Self {
         is_short: true,
@@ -40,6 +44,8 @@ impl Plan {
         calm: Duration::from_millis(300),
         recovery: Duration::from_secs(20),
         read_every: Duration::from_millis(15),
+        // A debug build takes its time under load.
+        probe_timeout: Duration::from_secs(5),
     };
 
     /// Returns what the clusters of a run do for durability.

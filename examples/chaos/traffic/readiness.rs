@@ -12,20 +12,19 @@ use super::{Kind, Over, Sample, code};
 use crate::support::Outcome;
 
 const INTERVAL: Duration = Duration::from_millis(100);
-/// The default of Kubernetes.
-const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Asks a server for its readiness again and again, each time on a new connection, as Kubernetes does.
 pub(crate) async fn watch_readiness(
     url: String,
     server: usize,
+    timeout: Duration,
     over: Over,
     samples: UnboundedSender<Sample>,
 ) -> Outcome<()> {
     let client = Client::builder()
         .no_proxy()
         .pool_max_idle_per_host(0)
-        .timeout(TIMEOUT)
+        .timeout(timeout)
         .build()?;
     while !over.load(Ordering::Relaxed) {
         let at = Instant::now();
