@@ -9,6 +9,7 @@ use super::{
     ids::{ClientId, Subject, TenantId},
     metadata::{ClientDraft, Metadata},
     patch::Patch,
+    revision::Revision,
     secret::{ClientSecret, Hint, SecretSeed, StoredSecret},
     text,
     timestamp::Timestamp,
@@ -20,6 +21,8 @@ use super::{
 pub struct Client {
     /// The identifier.
     pub id: ClientId,
+    /// The number of this state, which grows by one with each change.
+    pub revision: Revision,
     /// The metadata that an administrator maintains.
     pub metadata: Metadata,
     /// The secrets, oldest first.
@@ -115,6 +118,7 @@ impl Client {
         }
         let mut client = Self {
             id,
+            revision: Revision::FIRST,
             metadata: draft.verify_after(found)?,
             secrets: Vec::new(),
             created_at: context.now,
@@ -239,8 +243,10 @@ impl Client {
         })
     }
 
-    /// Sets the time of the last change, which grows even if the clock does not.
+    /// Begins a change, once for each: counts it, and sets the time of the last change, which grows even if the clock does
+    /// not.
     fn touch(&mut self, now: Timestamp) {
+        self.revision = self.revision.next();
         self.updated_at = now.max(self.updated_at.next());
     }
 }

@@ -90,10 +90,16 @@ fn page_json(page: &EncodedPage, method: &Method) -> Result<Bytes, InvalidRespon
     let Kind::Message(client) = list.kind() else {
         return Err(InvalidResponse::Page);
     };
-    let rest = json(&DynamicMessage::decode(descriptor.clone(), page.rest.encode_to_vec().as_slice())?)?;
+    let rest = json(&DynamicMessage::decode(
+        descriptor.clone(),
+        page.rest.encode_to_vec().as_slice(),
+    )?)?;
     let start = format!("{{\"{}\":[", list.json_name());
     let rest = rest.strip_prefix(start.as_bytes()).ok_or(InvalidResponse::Page)?;
-    let clients = page.clients.iter().map(|encoded| client_json(encoded, client.clone()));
+    let clients = page
+        .clients
+        .iter()
+        .map(|encoded| client_json(encoded, client.clone()));
     let clients: Vec<Bytes> = clients.collect::<Result<_, _>>()?;
     Ok([start.as_bytes(), &clients.join(&b','), rest].concat().into())
 }

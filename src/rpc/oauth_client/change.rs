@@ -14,9 +14,10 @@ use crate::{
     rpc::{
         environment::{now, secret_seed},
         failure::Failure,
-        request::caller_and_message,
+        request::{caller_and_message, correlation_id},
         stack::deadline::{EndsAt, deadline_exceeded},
     },
+    store::Author,
 };
 
 /// A message that asks for a change of one client.
@@ -68,12 +69,17 @@ impl OAuthClients {
         {
             return Err(deadline_exceeded());
         }
+        let correlation_id = correlation_id(&request);
         let (caller, message) = caller_and_message(request)?;
         let id = ClientId::parse(message.client_id())?;
         let context = change_context(&caller)?;
+        let author = Author {
+            actor: caller.subject().clone(),
+            correlation_id,
+        };
         let apply = move |client: &mut Client| apply(client, message, &context);
         let store = &self.store;
-        let changed = store.update_client(caller.tenant(), &id, change_type, caller.subject(), apply);
+        let changed = store.update_client(caller.tenant(), &id, change_type, &author, apply);
         Ok(changed.await?)
     }
 }

@@ -26,8 +26,6 @@ pub struct StoredClient {
     pub tenant: TenantId,
     /// The client.
     pub client: Client,
-    /// The version of the client, which grows with each change.
-    pub(in crate::store) version: i64,
     /// The bytes of memory that this and what is derived from it may come to need.
     weight: u64,
     /// The client as it is sent, once it has been.
@@ -51,12 +49,11 @@ impl StoredClient {
         secrets: &[secret::Model],
     ) -> Result<Self, StoreError> {
         let tenant = tenant(&row.tenant_id, &row.client_id)?;
-        let (version, weight) = (row.version, weight(&row, secrets));
+        let weight = weight(&row, secrets);
         let secrets = secrets.iter().map(secrets::from_row).collect::<Result<_, _>>()?;
         Ok(Self {
             tenant,
             client: from_row(row, secrets)?,
-            version,
             weight,
             encoded: OnceLock::new(),
         })
@@ -65,6 +62,11 @@ impl StoredClient {
     /// Returns the identifier of the client.
     pub fn id(&self) -> &ClientId {
         &self.client.id
+    }
+
+    /// Returns the version of the client, which grows with each change.
+    pub(in crate::store) fn version(&self) -> i64 {
+        self.client.revision.number()
     }
 
     /// Returns `true` if the client is deleted.
