@@ -9,7 +9,7 @@ use super::{
     ids::{ClientId, Subject, TenantId},
     metadata::{ClientDraft, Metadata},
     patch::Patch,
-    revision::Revision,
+    revision::{Etag, Revision},
     secret::{ClientSecret, Hint, SecretSeed, StoredSecret},
     text,
     timestamp::Timestamp,
@@ -87,6 +87,9 @@ pub enum ChangeError {
         AuthMethod::ClientSecret
     )]
     SecretsNotSupported,
+    /// The client is not in a state that the request names.
+    #[error("the client is in another state: its etag is not one of those that the request names")]
+    EtagMismatch,
     /// The client does not have the secret.
     #[error("the client has no secret with this hint")]
     SecretNotFound,
@@ -241,6 +244,11 @@ impl Client {
             created_at: self.updated_at,
             created_by: context.actor.clone(),
         })
+    }
+
+    /// Returns the name of this state.
+    pub fn etag(&self) -> Etag {
+        Etag::new(&self.id, self.revision, self.updated_at)
     }
 
     /// Begins a change, once for each: counts it, and sets the time of the last change, which grows even if the clock does

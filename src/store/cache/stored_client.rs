@@ -2,8 +2,6 @@
 
 use std::sync::{Arc, OnceLock};
 
-use bytes::Bytes;
-
 use super::{encoded::Encoded, entries::Entry};
 use crate::{
     domain::{
@@ -79,14 +77,9 @@ impl StoredClient {
         self.client.disable_tag.is_some()
     }
 
-    /// Returns the client as it is sent. `frame` makes it the first time.
-    pub(crate) fn encoded(&self, frame: impl FnOnce(&Client) -> Bytes) -> &Arc<Encoded> {
-        self.encoded.get_or_init(|| {
-            Arc::new(Encoded {
-                frame: frame(&self.client),
-                json: OnceLock::new(),
-            })
-        })
+    /// Returns the client as it is sent. `encode` makes it the first time.
+    pub(crate) fn encoded(&self, encode: impl FnOnce(&Client) -> Encoded) -> &Arc<Encoded> {
+        self.encoded.get_or_init(|| Arc::new(encode(&self.client)))
     }
 }
 

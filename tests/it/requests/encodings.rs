@@ -175,6 +175,7 @@ async fn metadata_confirms_a_gzipped_deletion(server: TestServer) {
         let message = DeleteOAuthClientRequest {
             client_id: id.clone(),
             confirm_delete: field.to_owned(),
+            ..DeleteOAuthClientRequest::default()
         };
         let headers = [GZIP[0], GZIP[1], ("qlik-confirm-delete", metadata)];
         let body = gzipped(&message.encode_to_vec());
