@@ -47,8 +47,8 @@ impl EntityTags {
         self.any(|tag| matches!(tag, Tag::Strong(tag) | Tag::Weak(tag) if tag == state))
     }
 
-    fn any(&self, mut is_the_same: impl FnMut(Tag<'_>) -> bool) -> bool {
-        self.0 == ANY || Tags(&self.0).flatten().any(|tag| is_the_same(tag))
+    fn any(&self, is_the_same: impl FnMut(Tag<'_>) -> bool) -> bool {
+        self.0 == ANY || Tags(&self.0).flatten().any(is_the_same)
     }
 }
 

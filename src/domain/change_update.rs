@@ -62,8 +62,12 @@ impl Difference {
             disable_tag,
         } = after;
         self.of_metadata(&before.metadata, metadata);
-        self.member("deletedAt", &before.deleted_at, deleted_at, time);
-        self.member("disableTag", &before.disable_tag, disable_tag, text);
+        self.time("deletedAt", before.deleted_at, *deleted_at);
+        self.text(
+            "disableTag",
+            before.disable_tag.as_deref(),
+            disable_tag.as_deref(),
+        );
         self.of_secrets(&before.secrets, secrets);
     }
 
@@ -90,7 +94,7 @@ impl Difference {
             ("logoUri", &before.logo_uri, logo_uri),
             ("clientUri", &before.client_uri, client_uri),
         ] {
-            self.member(name, before, after, text);
+            self.text(name, before.as_deref(), after.as_deref());
         }
         for (name, before, after) in [
             ("redirectUris", &before.redirect_uris, redirect_uris),
@@ -107,53 +111,56 @@ impl Difference {
                 allowed_auth_methods,
             ),
         ] {
-            self.member(name, before, after, |texts| Some(json!(texts)));
+            self.member(name, Some(before), Some(after), |texts| json!(texts));
         }
-        self.member("publicKeys", &before.public_keys, public_keys, |keys| {
-            Some(json!(keys))
-        });
-        let consent_methods = (before.consent_method(), after.consent_method());
+        let (old_keys, new_keys) = (Some(&before.public_keys), Some(public_keys));
+        self.member("publicKeys", old_keys, new_keys, |keys| json!(keys));
+        let (old_method, new_method) = (Some(before.consent_method()), Some(after.consent_method()));
         self.member(
             "connectionConfig",
-            &consent_methods.0,
-            &consent_methods.1,
-            |method| Some(json!({ "consentMethod": method })),
+            old_method,
+            new_method,
+            |method| json!({ "consentMethod": method }),
         );
-        self.member("publishedAt", &before.published_at, published_at, time);
+        self.time("publishedAt", before.published_at, *published_at);
     }
 
     fn of_secrets(&mut self, before: &[StoredSecret], after: &[StoredSecret]) {
+        if before == after {
+            return;
+        }
         let (before, after) = (secret_infos(before), secret_infos(after));
         let hints: BTreeSet<&str> = before.keys().chain(after.keys()).copied().collect();
         for hint in hints {
             let path = format!("clientSecrets/{hint}");
-            self.member(&path, &before.get(hint), &after.get(hint), |info| info.cloned());
+            self.member(&path, before.get(hint), after.get(hint), Value::clone);
         }
     }
 
-    fn member<T: PartialEq>(
+    fn text(&mut self, path: &str, before: Option<&str>, after: Option<&str>) {
+        self.member(path, before, after, |text| text.into());
+    }
+
+    fn time(&mut self, path: &str, before: Option<Timestamp>, after: Option<Timestamp>) {
+        let time = |time: &Timestamp| time.to_rfc3339().into();
+        self.member(path, before.as_ref(), after.as_ref(), time);
+    }
+
+    fn member<T: PartialEq + ?Sized>(
         &mut self,
         path: &str,
-        before: &T,
-        after: &T,
-        json: impl Fn(&T) -> Option<Value>,
+        before: Option<&T>,
+        after: Option<&T>,
+        json: impl Fn(&T) -> Value,
     ) {
         if before != after {
             self.0.push(ChangeUpdate {
                 path: format!("/{path}"),
-                old_value: json(before),
-                new_value: json(after),
+                old_value: before.map(&json),
+                new_value: after.map(&json),
             });
         }
     }
-}
-
-fn text(text: &Option<String>) -> Option<Value> {
-    text.as_deref().map(Value::from)
-}
-
-fn time(time: &Option<Timestamp>) -> Option<Value> {
-    time.map(|time| time.to_rfc3339().into())
 }
 
 /// Returns what responses state of secrets, by hint.

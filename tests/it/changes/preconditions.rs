@@ -70,12 +70,11 @@ async fn a_change_of_another_state_changes_nothing(server: TestServer) {
         }
         assert_eq!(admin.stored(&id).await, stored, "{rpc}");
     }
-    let path = format!("{COLLECTION}/{id}");
-    let patch = admin
-        .request(Method::PATCH, &path)
+    let rename = admin
+        .request(Method::PATCH, &format!("{COLLECTION}/{id}"))
         .header("if-match", "\"x\"")
         .body(RENAME);
-    let answer = Answer::to(patch).await;
+    let answer = Answer::to(rename).await;
     assert_eq!(answer.status, 412);
     assert!(!answer.headers.contains_key("etag"));
 }
@@ -234,17 +233,14 @@ async fn the_etag_is_neither_a_parameter_nor_a_member(server: TestServer) {
 async fn several_lines_are_one_list(server: TestServer) {
     let admin = server.admin();
     let id = admin.created(spa()).await;
-    let path = format!("{COLLECTION}/{id}");
+    let url = format!("{COLLECTION}/{id}");
     let patch = async |lines: &[HeaderValue]| {
         let name = json!([{"op": "add", "path": "/clientName", "value": format!("{lines:?}")}]);
-        let patch = admin.request(Method::PATCH, &path).body(name.to_string());
-        Answer::to(
-            lines
-                .iter()
-                .fold(patch, |patch, line| patch.header("if-match", line)),
-        )
-        .await
-        .status
+        let mut request = admin.request(Method::PATCH, &url).body(name.to_string());
+        for line in lines {
+            request = request.header("if-match", line);
+        }
+        Answer::to(request).await.status
     };
     let line = |text: &str| HeaderValue::from_str(text).unwrap();
     for lines in [

@@ -57,12 +57,12 @@ async fn every_change_writes_one_record(server: TestServer) {
         .header("x-request-id", "made");
     let created = Answer::to(post.body(web().to_string())).await.json();
     let id = id_of(&created);
-    let path = format!("{COLLECTION}/{id}");
-    let patch = async |request: &str, operations: Value| {
-        let patch = admin
-            .request(Method::PATCH, &path)
-            .header("x-request-id", request);
-        let answer = Answer::to(patch.body(operations.to_string())).await;
+    let url = format!("{COLLECTION}/{id}");
+    let patch = async |request_id: &str, operations: Value| {
+        let request = admin
+            .request(Method::PATCH, &url)
+            .header("x-request-id", request_id);
+        let answer = Answer::to(request.body(operations.to_string())).await;
         assert!(answer.status < 300, "{answer:?}");
     };
     patch(
@@ -373,7 +373,7 @@ proptest! {
             prop_assert_eq!(applied(&json_of(&before), &updates), unchanging(&json_of(&client)));
             let text = updates.to_string();
             for secret in before.secrets.iter().chain(&client.secrets) {
-                let hash: String = secret.hash.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+                let hash = hex::encode(secret.hash.as_bytes());
                 prop_assert!(!text.contains(&hash));
             }
         }
