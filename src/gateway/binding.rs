@@ -19,7 +19,7 @@ pub struct Bindings(Vec<Arc<Binding>>);
 /// An HTTP method and a path template that call a method.
 #[derive(Debug)]
 pub(super) struct Binding {
-    http_method: HttpMethod,
+    pub(super) http_method: HttpMethod,
     template: Template,
     variables: Vec<Vec<FieldDescriptor>>,
     pub(super) body: Body,

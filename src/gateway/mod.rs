@@ -14,6 +14,7 @@ mod headers;
 mod host;
 mod json;
 mod matched;
+mod not_modified;
 mod request;
 mod response;
 mod template;

@@ -12,7 +12,7 @@ use super::{
     body,
     drain::DrainOnDrop,
     matched::{Matched, route_not_found},
-    request,
+    not_modified, request,
     response::{self, InvalidResponse},
 };
 use crate::rpc::{failure::Failure, frame, stack::HttpService};
@@ -55,7 +55,11 @@ async fn transcode(router: BoxRouter, request: Request<DrainOnDrop>) -> Result<R
 async fn respond(matched: &Matched, response: Response<Body>) -> Result<Response<Body>, InvalidResponse> {
     let (parts, body) = response.into_parts();
     let method = matched.binding.method;
+    let is_not_modified = not_modified::is_not_modified(matched, &parts.headers);
     if let Some(encoded) = parts.extensions.get() {
+        if is_not_modified {
+            return Ok(not_modified::response(&parts.headers));
+        }
         return response::encoded(method, &parts.headers, encoded);
     }
     let body = body.collect().await?;
@@ -64,6 +68,9 @@ async fn respond(matched: &Matched, response: Response<Body>) -> Result<Response
         && status.code() != Code::Ok
     {
         return Ok(status.into_http());
+    }
+    if is_not_modified {
+        return Ok(not_modified::response(&parts.headers));
     }
     response::success(method, &parts.headers, body.to_bytes())
 }

@@ -43,6 +43,7 @@ use tracing::Instrument as _;
 pub use self::{
     assertions::AssertionUse,
     cache::{Encoded, Fence, InvalidFence, MemoryReads, StoredClient, Watch},
+    changes::Author,
     credential::{Owner, StoredCredential},
     error::{Corrupt, StoreError, Unsuitable, UpdateError},
     fence::FenceError,

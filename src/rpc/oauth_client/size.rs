@@ -7,7 +7,7 @@ use crate::{
     pb::v1,
 };
 
-/// Checks that a client, without its secrets, is no larger than allowed in a response: the limits of its members together would
+/// Checks that a client, without its secrets and its etag, is no larger than allowed in a response: the limits of its members together would
 /// allow far more than one message can hold.
 ///
 /// # Errors
@@ -15,6 +15,7 @@ use crate::{
 pub(super) fn check(client: &Client) -> Result<(), ChangeError> {
     let encoded = v1::OAuthClient {
         client_secrets: Vec::new(),
+        etag: None,
         ..client.clone().into()
     };
     match encoded.encoded_len() {
