@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{Method as HttpMethod, Uri};
+use http::{Method as HttpMethod, StatusCode, Uri};
 use prost_reflect::{FieldDescriptor, MessageDescriptor};
 use thiserror::Error;
 
@@ -52,7 +52,8 @@ pub(super) enum NoMatch {
 #[derive(Debug, Error)]
 pub enum BindingError {
     /// The rule has no path or no HTTP method, nests additional bindings, or uses a feature that this transcoder does not
-    /// have (`response_body`, or a binding to every HTTP method).
+    /// have (`response_body`, a binding to every HTTP method, or a stream of requests). Or its method responds with a
+    /// stream, and its policy with a status without a body.
     #[error("an HTTP rule of {method} cannot be served")]
     Rule {
         /// The full name of the method.
@@ -139,7 +140,7 @@ impl Binding {
                 &custom.path,
             ),
         };
-        if !rule.response_body.is_empty() || !rule.additional_bindings.is_empty() {
+        if !rule.response_body.is_empty() || !rule.additional_bindings.is_empty() || !has_bodies(method) {
             return Err(refuse());
         }
         let input = method.descriptor.input();
@@ -179,6 +180,13 @@ impl Binding {
     pub(super) fn variables(&self) -> impl Iterator<Item = &[FieldDescriptor]> {
         self.variables.iter().map(Vec::as_slice)
     }
+}
+
+/// Returns `true` if the body of a request is at most one message, and that of a stream of responses may have many.
+fn has_bodies(method: &Method) -> bool {
+    let policy = &method.policy;
+    let may_be_empty = policy.success_status == StatusCode::NO_CONTENT || policy.no_content_when_empty;
+    !method.descriptor.is_client_streaming() && !(method.server_streaming && may_be_empty)
 }
 
 /// Returns the path to the field of a variable, which must not be a list.

@@ -28,6 +28,8 @@ pub(super) enum InvalidResponse {
     Body(#[from] Status),
     #[error("the response is not one message")]
     Frame,
+    #[error("the stream of messages is malformed or ended early")]
+    Stream,
     #[error("the message of the response cannot be decoded")]
     Message(#[from] prost::DecodeError),
     #[error("the message of the response cannot be written as JSON")]
@@ -90,10 +92,16 @@ fn page_json(page: &EncodedPage, method: &Method) -> Result<Bytes, InvalidRespon
     let Kind::Message(client) = list.kind() else {
         return Err(InvalidResponse::Page);
     };
-    let rest = json(&DynamicMessage::decode(descriptor.clone(), page.rest.encode_to_vec().as_slice())?)?;
+    let rest = json(&DynamicMessage::decode(
+        descriptor.clone(),
+        page.rest.encode_to_vec().as_slice(),
+    )?)?;
     let start = format!("{{\"{}\":[", list.json_name());
     let rest = rest.strip_prefix(start.as_bytes()).ok_or(InvalidResponse::Page)?;
-    let clients = page.clients.iter().map(|encoded| client_json(encoded, client.clone()));
+    let clients = page
+        .clients
+        .iter()
+        .map(|encoded| client_json(encoded, client.clone()));
     let clients: Vec<Bytes> = clients.collect::<Result<_, _>>()?;
     Ok([start.as_bytes(), &clients.join(&b','), rest].concat().into())
 }
@@ -104,10 +112,15 @@ fn decode(method: &Method, body: Bytes) -> Result<DynamicMessage, InvalidRespons
 }
 
 fn json(message: &DynamicMessage) -> Result<Bytes, InvalidResponse> {
-    let mut json = serde_json::Serializer::new(Vec::new());
-    message.serialize_with_options(&mut json, &SerializeOptions::new().skip_default_fields(false))?;
+    let mut json = Vec::new();
+    write_json(message, &mut json)?;
     // Memory may keep it, so it takes no more room than it needs.
-    Ok(Bytes::from(json.into_inner().into_boxed_slice()))
+    Ok(Bytes::from(json.into_boxed_slice()))
+}
+
+pub(super) fn write_json(message: &DynamicMessage, json: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+    let options = SerializeOptions::new().skip_default_fields(false);
+    message.serialize_with_options(&mut serde_json::Serializer::new(json), &options)
 }
 
 fn json_response(status: StatusCode, json: Bytes) -> Response<Body> {
