@@ -203,10 +203,12 @@ mod tests {
 
     /// Returns the error of a rule of `AddPages`, whose request has a message, a repeated message and a bool.
     fn read(rule: &HttpRule) -> Option<BindingError> {
-        let method = PROTOS
-            .methods()
-            .iter()
-            .find(|method| method.descriptor.name() == "AddPages");
+        read_of("AddPages", rule)
+    }
+
+    fn read_of(name: &str, rule: &HttpRule) -> Option<BindingError> {
+        let mut methods = PROTOS.methods().iter();
+        let method = methods.find(|method| method.descriptor.name() == name);
         Binding::read(method.unwrap(), rule).err()
     }
 
@@ -275,6 +277,11 @@ mod tests {
             },
         ] {
             assert!(matches!(read(&rule), Some(BindingError::Rule { .. })));
+        }
+        assert!(read_of("ReadBook", &custom("REPORT")).is_none());
+        for method in ["WriteBook", "HearBook", "SkimBook"] {
+            let error = read_of(method, &custom("REPORT"));
+            assert!(matches!(error, Some(BindingError::Rule { .. })), "{method}");
         }
         let unknown = HttpRule {
             body: "nope".to_owned(),

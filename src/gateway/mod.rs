@@ -21,7 +21,7 @@ mod response;
 mod stream;
 mod template;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod transcode;
 
 use std::{

@@ -22,7 +22,7 @@ mod trailers;
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use http::{Request, Response};
-use tonic::{body::Body, service::Routes};
+use tonic::body::Body;
 use tower::{Service, ServiceBuilder, util::BoxCloneSyncService};
 
 use self::{
@@ -103,7 +103,7 @@ where
 pub fn grpc_stack(
     config: StackConfig,
     protos: &'static Protos,
-    routes: Routes,
+    routes: impl HttpService<Body> + Clone + Sync,
 ) -> impl HttpService<Body> + Clone {
     ServiceBuilder::new()
         .map_response(http_errors::without_grpc)
