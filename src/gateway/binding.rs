@@ -140,7 +140,7 @@ impl Binding {
                 &custom.path,
             ),
         };
-        if !rule.response_body.is_empty() || !rule.additional_bindings.is_empty() || !has_bodies(method) {
+        if !rule.response_body.is_empty() || !rule.additional_bindings.is_empty() || !can_be_served(method) {
             return Err(refuse());
         }
         let input = method.descriptor.input();
@@ -182,11 +182,11 @@ impl Binding {
     }
 }
 
-/// Returns `true` if the body of a request is at most one message, and that of a stream of responses may have many.
-fn has_bodies(method: &Method) -> bool {
+/// Returns `true` if a request is one message, and the success of a stream of responses has a body.
+fn can_be_served(method: &Method) -> bool {
     let policy = &method.policy;
     let may_be_empty = policy.success_status == StatusCode::NO_CONTENT || policy.no_content_when_empty;
-    !method.descriptor.is_client_streaming() && !(method.server_streaming && may_be_empty)
+    !(method.descriptor.is_client_streaming() || method.server_streaming && may_be_empty)
 }
 
 /// Returns the path to the field of a variable, which must not be a list.

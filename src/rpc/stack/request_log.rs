@@ -170,23 +170,21 @@ impl RequestLog {
     /// Logs and measures a request that is completed by its response.
     pub(super) fn finish(&self, span: &Span, response: &Response<Body>) {
         let status = status(response);
-        let recorded = self.learned.outcome.get().map(Cow::Borrowed);
-        self.complete(span, recorded.or(status));
+        self.complete(span, self.learned.outcome.get().or(status.as_deref()));
     }
 
     /// Logs and measures a request whose stream has ended, or was dropped because its caller is gone.
     pub(super) fn finish_stream(&self, span: &Span) {
-        let dropped = || Cow::Owned(Status::cancelled(""));
-        let outcome = self.learned.outcome.get().map_or_else(dropped, Cow::Borrowed);
+        let outcome = self.learned.outcome.get_or_init(|| Status::cancelled(""));
         self.complete(span, Some(outcome));
     }
 
     /// Must be called outside of the span, whose fields the line repeats.
-    fn complete(&self, span: &Span, status: Option<Cow<'_, Status>>) {
+    fn complete(&self, span: &Span, status: Option<&Status>) {
         let duration = self.started.elapsed();
-        let code = status.as_deref().map_or(Code::Ok, Status::code);
-        let cause = status.as_deref().and_then(cause);
-        let info = status.as_deref().and_then(Status::get_details_error_info);
+        let code = status.map_or(Code::Ok, Status::code);
+        let cause = status.and_then(cause);
+        let info = status.and_then(Status::get_details_error_info);
         let caller = self.learned.caller.get();
         let line = Line {
             method: self.method(),

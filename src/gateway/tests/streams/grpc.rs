@@ -48,7 +48,7 @@ async fn a_stream_is_passed_on_and_logged_at_its_end() {
     assert_eq!(log.lines()[0]["code"], "OK");
     assert_eq!(log.lines().len(), 1);
 
-    drop(call(None, || stream::pending()).await);
+    drop(call(None, stream::pending).await);
     assert_eq!(log.lines()[1]["code"], "CANCELLED");
 }
 

@@ -47,7 +47,7 @@ async fn each_message_is_a_line() {
 
 #[tokio::test]
 async fn a_stream_without_messages_has_no_lines() {
-    let with_trailers = lines(streaming(|| stream::empty())).await;
+    let with_trailers = lines(streaming(stream::empty)).await;
     let without_body = lines(gateway(|| Status::ok("").into_http())).await;
     for response in [with_trailers, without_body] {
         assert_eq!(response.status, 200);
