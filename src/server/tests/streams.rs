@@ -15,6 +15,7 @@ use http_body_util::BodyExt as _;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpSocket, TcpStream},
+    runtime::Runtime,
     sync::{mpsc, oneshot},
     task::JoinHandle,
     time::timeout,
@@ -315,4 +316,20 @@ async fn a_stream_outlasts_the_stop_of_its_server_until_its_end() {
     drop(stream);
     assert!(client.read_to_end().await.ends_with(LAST_CHUNK));
     timeout(LONG, task).await.expect("the server ends").unwrap();
+}
+
+#[test]
+fn a_stream_that_is_cut_off_has_no_end() {
+    let process = || Runtime::new().unwrap();
+    let (clients, servers) = (process(), process());
+    let (server, stream) = servers.block_on(Server::with_stream());
+    let mut client = clients.block_on(async {
+        let mut client = Http1::get(&server, READ, "").await;
+        stream.send(Ok(chapter(1, 1))).await.unwrap();
+        client.read_to("}}\n\r\n").await;
+        client
+    });
+    // As at the end of `--drain-timeout`.
+    drop(servers);
+    assert_eq!(clients.block_on(client.read_to_end()), "");
 }
