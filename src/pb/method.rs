@@ -28,6 +28,8 @@ pub struct Method {
     pub policy: MethodPolicy,
     /// The name and the messages of the method.
     pub descriptor: MethodDescriptor,
+    /// The response is a stream of messages.
+    pub server_streaming: bool,
     /// The REST bindings, the primary one first.
     pub(crate) http_rules: Vec<HttpRule>,
     /// The fields of the request that headers fill.
@@ -120,6 +122,7 @@ impl Method {
                 descriptor.name()
             ),
             policy,
+            server_streaming: descriptor.is_server_streaming(),
             descriptor,
             http_rules,
             header_fields: Vec::new(),

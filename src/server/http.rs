@@ -1,20 +1,28 @@
 //! Serves HTTP/1.1 and HTTP/2. Unlike `axum::serve`, it limits how long the head of a request may take, and responds to a
-//! peer that closes its half of the connection after the request.
+//! peer that closes its half of the connection after the request, unless the response is a stream.
 
-use std::time::Duration;
+use std::{
+    task::{Context, Poll},
+    time::Duration,
+};
 
+use ::http::{Request, Version};
 use axum::Router;
+use futures_util::future::Either;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
     service::TowerToHyperService,
 };
+use tokio::task::futures::TaskLocalFuture;
+use tower::Service;
 
 use super::{
     MAX_HEADER_BYTES,
     connection::{Connection, KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT},
     listener::Listener,
 };
+use crate::gateway::PeerPresence;
 
 /// The maximum duration of the head of a request. On HTTP/1.1 the idle time before it counts too.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
@@ -46,7 +54,10 @@ fn serve_connection(connection: Connection, router: Router, connections: &Gracef
         .max_header_list_size(MAX_HEADER_BYTES)
         .keep_alive_interval(KEEP_ALIVE_INTERVAL)
         .keep_alive_timeout(KEEP_ALIVE_TIMEOUT);
-    let service = TowerToHyperService::new(router);
+    let service = TowerToHyperService::new(RequirePeer {
+        peer: connection.peer(),
+        inner: router,
+    });
     let connection = builder
         .serve_connection(TokioIo::new(connection), service)
         .into_owned();
@@ -57,4 +68,34 @@ fn serve_connection(connection: Connection, router: Router, connections: &Gracef
             tracing::debug!(error, "connection ended early");
         }
     });
+}
+
+/// Lets requests on HTTP/1.1 require the presence of the peer.
+#[derive(Debug, Clone)]
+struct RequirePeer<S> {
+    peer: PeerPresence,
+    inner: S,
+}
+
+impl<S, B> Service<Request<B>> for RequirePeer<S>
+where
+    S: Service<Request<B>>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = Either<TaskLocalFuture<PeerPresence, S::Future>, S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let is_http2 = request.version() == Version::HTTP_2;
+        let response = self.inner.call(request);
+        if is_http2 {
+            Either::Right(response)
+        } else {
+            Either::Left(self.peer.scope(response))
+        }
+    }
 }

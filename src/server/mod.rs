@@ -13,6 +13,8 @@ mod listener;
 mod purge;
 mod readiness;
 mod rest;
+#[cfg(test)]
+mod tests;
 mod transports;
 
 use std::{future::Future, net::SocketAddr};

@@ -17,6 +17,8 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use super::{
     HttpService,
     request_log::{Collect, RequestLog},
+    stream_log,
+    streams::is_stream,
 };
 use crate::{single_header::single_header, telemetry};
 
@@ -58,7 +60,7 @@ where
 }
 
 pin_project! {
-    /// The future of a response, which is logged when it is there.
+    /// The future of a response, which is logged when it is there, or at its end if it is a stream.
     pub(super) struct ResponseFuture<F> {
         #[pin]
         inner: Instrumented<Collect<F>>,
@@ -75,7 +77,12 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let Ok(response) = ready!(this.inner.as_mut().poll(cx));
-        this.log.finish(this.inner.span(), &response);
+        let span = this.inner.span();
+        if is_stream(&response) {
+            let (log, span) = (this.log.clone(), span.clone());
+            return Poll::Ready(Ok(stream_log::log_at_end(log, span, response)));
+        }
+        this.log.finish(span, &response);
         Poll::Ready(Ok(response))
     }
 }
