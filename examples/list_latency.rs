@@ -222,7 +222,7 @@ async fn fill(url: &DatabaseUrl, clients: u64, tenants: u64) -> Outcome<Measured
                     .map(|index| client(&tenant, number, index))
                     .collect();
                 store
-                    .insert_clients(&tenant, &batch?, &Subject::parse("measuring")?)
+                    .insert_clients(&tenant, &batch?, &Subject::parse("measuring")?.into())
                     .await?;
             }
         }

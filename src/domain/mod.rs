@@ -6,7 +6,7 @@
 //! 1. values: identifiers, texts, URIs, keys, JWTs and closed sets, each with the rules for it
 //! 2. `violation`: the broken rules of a request
 //! 3. `metadata` and `patch`: the part of a client that an administrator maintains, and changes of it
-//! 4. `client`: a client as a whole, and `change_type`
+//! 4. `client`: a client as a whole, `change_type`, and `change_update`
 //! 5. `filter`, `sort`, `page` and `cursor`: lists of clients
 
 mod closed_set;
@@ -25,6 +25,7 @@ pub mod jwk;
 pub mod jwt;
 pub mod patch_rule;
 pub mod rejection;
+pub mod revision;
 pub mod secret;
 pub mod text;
 pub mod timestamp;
@@ -39,6 +40,7 @@ pub mod assertion;
 pub mod client;
 
 pub mod change_type;
+pub mod change_update;
 
 pub mod cursor;
 pub mod filter;

@@ -48,6 +48,21 @@ impl Timestamp {
         Self((seconds * 1e6).ceil() as i64)
     }
 
+    /// Returns the time as RFC 3339, in the way of the JSON mapping of protobuf: in UTC, with 0, 3 or 6 digits of a second.
+    pub fn to_rfc3339(self) -> String {
+        let nanos = i128::from(self.0) * 1_000;
+        let time = OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        let (year, month, day) = time.to_calendar_date();
+        let (hour, minute, second, micros) = time.to_hms_micro();
+        let fraction = match micros {
+            0 => String::new(),
+            _ if micros % 1_000 == 0 => format!(".{:03}", micros / 1_000),
+            _ => format!(".{micros:06}"),
+        };
+        let month = u8::from(month);
+        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z")
+    }
+
     /// Returns the next point in time, a microsecond later.
     #[must_use]
     pub const fn next(self) -> Self {
@@ -92,6 +107,20 @@ mod tests {
             ("9999-12-31T23:59:59.999999999Z", Timestamp::MAX.0),
         ] {
             assert_eq!(Timestamp::parse_rfc3339(text), Ok(Timestamp(micros)), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_timestamp_is_written_with_the_digits_that_it_needs() {
+        for text in [
+            "0001-01-01T00:00:00Z",
+            "1969-12-31T23:59:59.999999Z",
+            "1970-01-01T00:00:00.000001Z",
+            "2025-11-06T14:30:00.120Z",
+            "2025-11-06T14:30:00.120100Z",
+            "9999-12-31T23:59:59.999999Z",
+        ] {
+            assert_eq!(Timestamp::parse_rfc3339(text).unwrap().to_rfc3339(), text);
         }
     }
 

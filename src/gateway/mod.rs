@@ -14,11 +14,15 @@ mod headers;
 mod host;
 mod json;
 mod matched;
+mod messages;
+mod not_modified;
+mod peer;
 mod request;
 mod response;
+mod stream;
 mod template;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod transcode;
 
 use std::{
@@ -35,12 +39,12 @@ use tonic::{Status, body::Body};
 use tower::Service;
 
 pub use self::binding::{BindingError, Bindings};
-pub(crate) use self::host::require_host;
 use self::{
     drain::DrainOnDrop,
     matched::{MatchOutcome, Matched, RequireMatch},
     transcode::{BoxRouter, transcoder},
 };
+pub(crate) use self::{host::require_host, peer::PeerPresence};
 use crate::{
     pb::Protos,
     rpc::{
@@ -70,7 +74,7 @@ impl Gateway {
         Ok(Self {
             protos,
             bindings: Arc::new(Bindings::read(protos)?),
-            stack: stack(config, RequireMatch, transcoder(router)),
+            stack: stack(config, RequireMatch, transcoder(protos, router)),
         })
     }
 

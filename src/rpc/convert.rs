@@ -103,6 +103,7 @@ impl From<Jwk> for v1::JsonWebKey {
 
 impl From<Client> for v1::OAuthClient {
     fn from(client: Client) -> Self {
+        let etag = client.etag().as_str().to_owned();
         let consent_method = client.metadata.consent_method().to_owned();
         let metadata = client.metadata.into_draft();
         Self {
@@ -111,6 +112,7 @@ impl From<Client> for v1::OAuthClient {
             client_name: metadata.client_name.unwrap_or_default(),
             created_at: Some(timestamp(client.created_at)),
             updated_at: Some(timestamp(client.updated_at)),
+            etag: Some(etag),
             deleted_at: client.deleted_at.map(timestamp),
             published_at: metadata.published_at.map(timestamp),
             description: metadata.description,

@@ -4,6 +4,7 @@ pub mod client_authentication;
 pub mod convert;
 pub(crate) mod encoded;
 mod environment;
+mod etag;
 pub mod failure;
 pub(crate) mod frame;
 pub mod oauth_client;

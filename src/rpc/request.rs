@@ -3,8 +3,11 @@
 use thiserror::Error;
 use tonic::Request;
 
-use super::{failure::Failure, stack::resolve::CalledMethod};
-use crate::{auth::Caller, pb::Method};
+use super::{
+    failure::Failure,
+    stack::{request_id::X_REQUEST_ID, resolve::CalledMethod},
+};
+use crate::{auth::Caller, domain::ids::CorrelationId, pb::Method};
 
 #[derive(Debug, Error)]
 #[error("a request reached its handler without having been authenticated")]
@@ -21,6 +24,12 @@ pub(super) fn called_method<T>(request: &Request<T>) -> Result<&'static Method, 
         .get()
         .and_then(|CalledMethod(target)| target.method())
         .ok_or_else(|| Failure::internal(MissingMethod))
+}
+
+/// Returns the id of a request, which the stack has given it.
+pub(super) fn correlation_id<T>(request: &Request<T>) -> Option<CorrelationId> {
+    let id = request.metadata().get(X_REQUEST_ID.as_str())?;
+    CorrelationId::parse(id.to_str().ok()?)
 }
 
 /// Returns the caller of a request, which the stack has authenticated, and the message.

@@ -4,7 +4,7 @@ use std::{
     io,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -17,6 +17,7 @@ use super::{
     reset_guard::{self, ResetGuard},
     state::ConnectionState,
 };
+use crate::gateway::PeerPresence;
 
 /// The maximum time until a peer has sent enough to tell its version of HTTP. From then on, the limits of HTTP apply.
 const BEGIN_TIMEOUT: Duration = Duration::from_secs(15);
@@ -37,10 +38,14 @@ trait Io: AsyncRead + AsyncWrite + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Send> Io for T {}
 
-/// A connection. It fails if it does not begin in time, or before its listener ends.
+/// A connection. It fails if it does not begin in time, or before its listener ends, or if its peer is gone although its
+/// presence is required.
 pub(super) struct Connection {
     io: Pin<Box<dyn Io>>,
     begin: Option<Begin>,
+    peer: PeerPresence,
+    /// A byte that was read to learn that the peer is there.
+    read_ahead: Option<u8>,
 }
 
 /// The state of a connection that has not begun.
@@ -65,6 +70,7 @@ impl Connection {
                 _ended = listening.changed() => {}
             }
         };
+        let peer = state.peer();
         Self {
             io: Box::pin(ResetGuard::new(io)),
             begin: Some(Begin {
@@ -73,7 +79,24 @@ impl Connection {
                 state,
                 late: Box::pin(late),
             }),
+            peer,
+            read_ahead: None,
         }
+    }
+
+    /// Fails if the peer has closed its half. While a response is sent, the HTTP library flushes the connection whenever it is
+    /// polled, but does not read from it.
+    fn poll_peer(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut byte = [0];
+        let mut buf = ReadBuf::new(&mut byte);
+        ready!(self.io.as_mut().poll_read(cx, &mut buf))?;
+        let Some(byte) = buf.filled().first() else {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        };
+        self.read_ahead = Some(*byte);
+        // Whoever reads next has not been told that there is something to read.
+        cx.waker().wake_by_ref();
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -98,6 +121,12 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if buf.remaining() > 0
+            && let Some(byte) = self.read_ahead.take()
+        {
+            buf.put_slice(&[byte]);
+            return Poll::Ready(Ok(()));
+        }
         let before = buf.filled().len();
         let read = self.io.as_mut().poll_read(cx, buf);
         let Some(begin) = &mut self.begin else {
@@ -135,6 +164,12 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.peer.is_required()
+            && self.read_ahead.is_none()
+            && let Poll::Ready(Err(gone)) = self.poll_peer(cx)
+        {
+            return Poll::Ready(Err(gone));
+        }
         self.io.as_mut().poll_flush(cx)
     }
 

@@ -27,6 +27,7 @@ use super::{
     lifetime::{Lifetime, drive},
     listener::Listener,
     places::{Place, Places, RESERVE},
+    require_peer::RequirePeer,
     stalled_streams::StreamExecutor,
     state::ConnectionState,
     tracked::{Tracked, Transport},
@@ -178,7 +179,10 @@ impl<S: RequestService<B>, B: AnyBody> Serving<S, B> {
         let stop = self.stop.clone();
         let service = Tracked {
             transport: Arc::clone(&self.transport),
-            service: TowerToHyperService::new(self.transport.service.clone()),
+            service: TowerToHyperService::new(RequirePeer {
+                peer: state.peer(),
+                inner: self.transport.service.clone(),
+            }),
             state: Arc::clone(&state),
             probes_only: place.is_none(),
         };

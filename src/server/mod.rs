@@ -17,10 +17,13 @@ mod metrics;
 mod places;
 mod purge;
 mod readiness;
+mod require_peer;
 mod reset_guard;
 mod rest;
 mod stalled_streams;
 mod state;
+#[cfg(test)]
+mod tests;
 mod tracked;
 mod transports;
 mod write_timeout;

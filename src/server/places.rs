@@ -42,6 +42,11 @@ impl Places {
             Some(max) => max,
             None => possible,
         };
+        Self::with_max(max)
+    }
+
+    /// Creates so many places.
+    pub(super) fn with_max(max: usize) -> Self {
         Self {
             free: Arc::new(Semaphore::new(max)),
             max,

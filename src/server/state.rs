@@ -11,6 +11,8 @@ use std::{
 
 use tokio::sync::watch;
 
+use crate::gateway::PeerPresence;
+
 /// The state of a connection.
 #[derive(Debug, Default)]
 pub(super) struct ConnectionState {
@@ -21,6 +23,7 @@ pub(super) struct ConnectionState {
     retired: AtomicBool,
     closing: Arc<AtomicBool>,
     retirement: watch::Sender<bool>,
+    peer: PeerPresence,
 }
 
 /// A request in flight, which ends when this is dropped.
@@ -47,6 +50,11 @@ impl ConnectionState {
             closing,
             ..Self::default()
         }
+    }
+
+    /// Returns what tells whether the request in flight needs its peer.
+    pub(super) fn peer(&self) -> PeerPresence {
+        self.peer.clone()
     }
 
     /// Notes that a request begins.

@@ -16,6 +16,7 @@ use pin_project_lite::pin_project;
 
 use super::{
     body::{RequestBody, ResponseBody, StreamEnd},
+    require_peer::RequirePeer,
     state::{ConnectionState, InFlight},
 };
 
@@ -48,7 +49,7 @@ pub(super) struct Transport<S, B> {
 /// The service of a connection.
 pub(super) struct Tracked<S, B> {
     pub(super) transport: Arc<Transport<S, B>>,
-    pub(super) service: TowerToHyperService<S>,
+    pub(super) service: TowerToHyperService<RequirePeer<S>>,
     pub(super) state: Arc<ConnectionState>,
     /// The connection is beyond the limit.
     pub(super) probes_only: bool,
@@ -57,7 +58,7 @@ pub(super) struct Tracked<S, B> {
 /// The response of a transport, or one of its place.
 type Inner<S, B> = Either<
     Ready<Result<Response<B>, Infallible>>,
-    <TowerToHyperService<S> as Service<Request<RequestBody>>>::Future,
+    <TowerToHyperService<RequirePeer<S>> as Service<Request<RequestBody>>>::Future,
 >;
 
 impl<S, B> Tracked<S, B> {

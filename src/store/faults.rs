@@ -194,8 +194,8 @@ impl World {
     async fn create(&mut self, fault: Fault) {
         let name = format!("{} {}", fault.name(), self.serial);
         let client = client(&self.tenant, &name, self.serial);
-        let actor = actor();
-        let insert = self.store.insert_client(&self.tenant, &client, &actor);
+        let author = actor().into();
+        let insert = self.store.insert_client(&self.tenant, &client, &author);
         if let Some(Ok(())) = waiting(fault, insert).await {
             self.clients.insert(client.id, vec![name]);
         }
@@ -214,12 +214,13 @@ impl World {
             // The row needs more room each time.
             metadata.description = Some("long ".repeat(400));
             client.metadata = metadata.verify().unwrap();
+            client.revision = client.revision.next();
             Ok::<_, ChangeError>(())
         };
-        let actor = actor();
+        let author = actor().into();
         let update = self
             .store
-            .update_client(&self.tenant, id, ChangeType::Updated, &actor, change);
+            .update_client(&self.tenant, id, ChangeType::Updated, &author, change);
         let outcome = waiting(fault, update).await;
         let names = self.clients.get_mut(id).unwrap();
         match outcome {

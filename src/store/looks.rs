@@ -322,7 +322,10 @@ async fn memory_is_not_read_while_a_transaction_of_unknown_outcome_may_still_be_
     let store = open(&DatabaseUrl::sqlite_file(&dir.path().join("test.db"))).await;
     let (store, mut watch) = store.with_cache(1 << 20).await.unwrap();
     let watching = tokio::spawn(async move { watch.run().await });
-    store.insert_client(&tenant(), &client(), &actor()).await.unwrap();
+    store
+        .insert_client(&tenant(), &client(), &actor().into())
+        .await
+        .unwrap();
     let is_remembered = async || {
         store.get_client(&tenant(), &id(1)).await.unwrap();
         store.remembered(&id(1)).await.is_some()
@@ -353,16 +356,20 @@ async fn a_client_is_dropped_from_memory_also_if_its_change_is_given_up() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(&DatabaseUrl::sqlite_file(&dir.path().join("test.db"))).await;
     let (store, watch) = store.with_cache(1 << 20).await.unwrap();
-    store.insert_client(&tenant(), &client(), &actor()).await.unwrap();
+    store
+        .insert_client(&tenant(), &client(), &actor().into())
+        .await
+        .unwrap();
     store.get_client(&tenant(), &id(1)).await.unwrap();
     assert!(store.remembered(&id(1)).await.is_some());
-    let (tenant, actor, id) = (tenant(), actor(), id(1));
+    let (tenant, author, id) = (tenant(), actor().into(), id(1));
     let change = |client: &mut Client| {
+        client.revision = client.revision.next();
         client.disable_tag = Some("misused".to_owned());
         Ok::<_, std::convert::Infallible>(())
     };
     let kind = ChangeType::Disabled;
-    let update = store.update_client(&tenant, &id, kind, &actor, change);
+    let update = store.update_client(&tenant, &id, kind, &author, change);
     // It has begun, and ends without anybody who waits for it.
     assert!(tokio::time::timeout(Duration::ZERO, update).await.is_err());
     let dropped = async {

@@ -52,6 +52,7 @@ pub use self::{
     admission::{DEFAULT_QUEUE_TIME, Load, Work},
     assertions::AssertionUse,
     cache::{Encoded, Fence, InvalidFence, MemoryReads, StoredClient, Watch},
+    changes::Author,
     credential::{Owner, StoredCredential},
     error::{Corrupt, StoreError, Unsuitable, UpdateError},
     fence::FenceError,

@@ -72,7 +72,10 @@ async fn reads_do_not_wait_for_a_watch_that_has_ended() {
     let Some(world) = World::new().await else { return };
     let (store, watch) = world.store.clone().with_cache(1 << 20).await.unwrap();
     let watching = tokio::spawn(run(watch));
-    store.insert_client(&tenant(), &client(), &actor()).await.unwrap();
+    store
+        .insert_client(&tenant(), &client(), &actor().into())
+        .await
+        .unwrap();
     remembers(&store).await;
     watching.abort();
     watching.await.unwrap_err();
@@ -94,7 +97,10 @@ async fn memory_answers_again_after_the_watch_panicked() {
     let _installed = log.install();
     let (store, watch) = world.store.clone().with_cache(1 << 20).await.unwrap();
     let watching = tokio::spawn(run(watch));
-    store.insert_client(&tenant(), &client(), &actor()).await.unwrap();
+    store
+        .insert_client(&tenant(), &client(), &actor().into())
+        .await
+        .unwrap();
     remembers(&store).await;
     let kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
                 WHERE datname = current_database() AND pid <> pg_backend_pid()";
@@ -118,7 +124,10 @@ async fn on_sqlite_an_unknown_outcome_is_settled_after_the_watch_panicked() {
     let store = open(&DatabaseUrl::sqlite_file(&dir.path().join("test.db"))).await;
     let (store, watch) = store.with_cache(1 << 20).await.unwrap();
     let watching = tokio::spawn(run(watch));
-    store.insert_client(&tenant(), &client(), &actor()).await.unwrap();
+    store
+        .insert_client(&tenant(), &client(), &actor().into())
+        .await
+        .unwrap();
     remembers(&store).await;
     // Held for longer than the watch waits for it.
     let abandoned = store.begin_write(store.writer().await.unwrap()).await.unwrap();

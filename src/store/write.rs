@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{
     Store,
     cache::Cache,
-    changes::{self, Change},
+    changes::{self, Author, Change},
     connection::Connection,
     entity::client::{ActiveModel, Column, Entity},
     error::{StoreError, UpdateError},
@@ -18,12 +18,10 @@ use super::{
 };
 use crate::domain::{
     change_type::ChangeType,
+    change_update::ChangeUpdate,
     client::Client,
-    ids::{ClientId, Subject, TenantId},
+    ids::{ClientId, TenantId},
 };
-
-/// The version of a new client.
-const FIRST_REVISION: i64 = 1;
 
 impl Store {
     /// Adds a client.
@@ -34,9 +32,9 @@ impl Store {
         &self,
         tenant: &TenantId,
         client: &Client,
-        actor: &Subject,
+        author: &Author,
     ) -> Result<(), StoreError> {
-        self.insert_clients(tenant, std::slice::from_ref(client), actor)
+        self.insert_clients(tenant, std::slice::from_ref(client), author)
             .await
     }
 
@@ -48,13 +46,14 @@ impl Store {
         &self,
         tenant: &TenantId,
         clients: &[Client],
-        actor: &Subject,
+        author: &Author,
     ) -> Result<(), StoreError> {
-        let (store, tenant, clients, actor) = (self.clone(), tenant.clone(), clients.to_vec(), actor.clone());
+        let (store, tenant, clients, author) =
+            (self.clone(), tenant.clone(), clients.to_vec(), author.clone());
         let place = self.admission.change().await?;
         detached(|waiting| async move {
             let transaction = store.begin_write(place.connect().await?).await?;
-            let inserted = insert(&tenant, &clients, &actor, &transaction, &waiting).await;
+            let inserted = insert(&tenant, &clients, &author, &transaction, &waiting).await;
             transaction.end(inserted).await
         })
         .await
@@ -74,7 +73,7 @@ impl Store {
         tenant: &TenantId,
         id: &ClientId,
         change_type: ChangeType,
-        actor: &Subject,
+        author: &Author,
         change: impl FnOnce(&mut Client) -> Result<T, E> + Send + 'static,
     ) -> Result<T, UpdateError<E>>
     where
@@ -85,7 +84,7 @@ impl Store {
             tenant: tenant.clone(),
             id: id.clone(),
             change_type,
-            actor: actor.clone(),
+            author: author.clone(),
         };
         let store = self.clone();
         let changed = async {
@@ -119,7 +118,7 @@ struct Update {
     tenant: TenantId,
     id: ClientId,
     change_type: ChangeType,
-    actor: Subject,
+    author: Author,
 }
 
 impl Update {
@@ -135,13 +134,12 @@ impl Update {
             .one(transaction)
             .await?;
         let row = found.ok_or(StoreError::ClientNotFound)?;
-        let version = row.version;
         let found = with_secrets(&self.tenant, vec![row], transaction).await?.pop();
         let before = found.ok_or(StoreError::ClientNotFound)?;
         let mut after = before.clone();
         let outcome = change(&mut after).map_err(UpdateError::Refused)?;
         if after != before {
-            self.write(&before, &after, version, transaction).await?;
+            self.write(&before, &after, transaction).await?;
             waiting.check()?;
         }
         Ok(outcome)
@@ -151,26 +149,25 @@ impl Update {
         &self,
         before: &Client,
         after: &Client,
-        version: i64,
         transaction: &Connection,
     ) -> Result<(), StoreError> {
-        let revision = version + 1;
         let outcome = Entity::update_many()
-            .set(to_row(&self.tenant, after, revision)?)
+            .set(to_row(&self.tenant, after)?)
             .filter(existing(&self.tenant, &self.id))
-            .filter(Column::Version.eq(version))
+            .filter(Column::Version.eq(before.revision.number()))
             .exec(transaction)
             .await?;
         if outcome.rows_affected == 0 {
             return Err(StoreError::ConcurrentChange);
         }
         secrets::write_difference(&self.tenant, &before.secrets, after, transaction).await?;
+        let kind = self.change_type.between(before, after);
         let change = Change {
             tenant: &self.tenant,
             client: after,
-            revision,
-            kind: self.change_type.between(before, after),
-            actor: &self.actor,
+            kind,
+            author: &self.author,
+            updates: ChangeUpdate::between(kind, before, after),
         };
         Ok(changes::record([change], transaction).await?)
     }
@@ -202,13 +199,11 @@ impl Drop for DropFromMemory {
 async fn insert(
     tenant: &TenantId,
     clients: &[Client],
-    actor: &Subject,
+    author: &Author,
     transaction: &Connection,
     waiting: &Waiting,
 ) -> Result<(), StoreError> {
-    let rows = clients
-        .iter()
-        .map(|client| to_row(tenant, client, FIRST_REVISION));
+    let rows = clients.iter().map(|client| to_row(tenant, client));
     let rows: Vec<ActiveModel> = rows.collect::<Result<_, _>>()?;
     Entity::insert_many(rows)
         .exec_without_returning(transaction)
@@ -217,9 +212,9 @@ async fn insert(
     let created = clients.iter().map(|client| Change {
         tenant,
         client,
-        revision: FIRST_REVISION,
         kind: ChangeType::Created,
-        actor,
+        author,
+        updates: Vec::new(),
     });
     changes::record(created, transaction).await?;
     waiting.check()

@@ -9,9 +9,11 @@ use std::{
 };
 
 /// The modules of the crate. Each may use those before it.
-const ORDER: [&str; 16] = [
+const ORDER: [&str; 18] = [
     "domain",
+    "entity_tags",
     "error_chain",
+    "header_list",
     "single_header",
     "pb",
     "io",

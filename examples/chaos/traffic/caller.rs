@@ -157,6 +157,7 @@ impl Caller {
             }),
         };
         let message = PatchOAuthClientRequest {
+            etag: None,
             client_id: client_id.to_owned(),
             operations: vec![operation],
         };

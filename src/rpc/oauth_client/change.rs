@@ -1,6 +1,6 @@
 //! The one shape of every change of a client.
 
-use tonic::Request;
+use tonic::{Request, Response};
 
 use super::OAuthClients;
 use crate::{
@@ -13,16 +13,21 @@ use crate::{
     pb::v1,
     rpc::{
         environment::{now, secret_seed},
+        etag::{self, Precondition},
         failure::Failure,
-        request::caller_and_message,
+        request::{caller_and_message, correlation_id},
         stack::deadline::{EndsAt, deadline_exceeded},
     },
+    store::Author,
 };
 
 /// A message that asks for a change of one client.
 pub(super) trait ChangeRequest: Send + 'static {
     /// Returns the id of the client, which may be malformed.
     fn client_id(&self) -> &str;
+
+    /// Returns the etags of the states in which the client may be changed, which may be malformed.
+    fn etag(&self) -> Option<&str>;
 }
 
 macro_rules! change_request {
@@ -30,6 +35,10 @@ macro_rules! change_request {
         $(impl ChangeRequest for v1::$message {
             fn client_id(&self) -> &str {
                 &self.client_id
+            }
+
+            fn etag(&self) -> Option<&str> {
+                self.etag.as_deref()
             }
         })+
     };
@@ -46,16 +55,16 @@ change_request![
 
 impl OAuthClients {
     /// Changes the client that a request names: `apply` changes it in memory and returns the response, within the
-    /// transaction that stores the difference.
+    /// transaction that stores the difference. The response has the new etag of the client.
     ///
     /// # Errors
-    /// If the caller's tenant has no such client, `apply` rejects the change, or the store fails. Nothing is stored then.
+    /// If the caller's tenant has no such client, it is in none of the states that the request names, `apply` rejects the change, or the store fails. Nothing is stored then.
     pub(super) async fn change<M, R>(
         &self,
         request: Request<M>,
         change_type: ChangeType,
         apply: impl FnOnce(&mut Client, M, &ChangeContext) -> Result<R, ChangeError> + Send + 'static,
-    ) -> Result<R, Failure>
+    ) -> Result<Response<R>, Failure>
     where
         M: ChangeRequest,
         R: Send + 'static,
@@ -66,18 +75,26 @@ impl OAuthClients {
         if is_late() {
             return Err(deadline_exceeded());
         }
+        let correlation_id = correlation_id(&request);
         let (caller, message) = caller_and_message(request)?;
+        let precondition = Precondition::parse(message.etag())?;
         let id = ClientId::parse(message.client_id())?;
         let context = change_context(&caller)?;
+        let author = Author {
+            actor: caller.subject().clone(),
+            correlation_id,
+        };
         let apply = move |client: &mut Client| {
             // The turn of this change may have come late.
             if is_late() {
                 return Err(deadline_exceeded());
             }
-            Ok(apply(client, message, &context)?)
+            precondition.check(client)?;
+            let message = apply(client, message, &context)?;
+            Ok(etag::respond(message, &client.etag()))
         };
         let store = &self.store;
-        let changed = store.update_client(caller.tenant(), &id, change_type, caller.subject(), apply);
+        let changed = store.update_client(caller.tenant(), &id, change_type, &author, apply);
         Ok(changed.await?)
     }
 }

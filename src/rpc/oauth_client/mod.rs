@@ -51,7 +51,7 @@ impl OAuthClientService for OAuthClients {
         &self,
         request: Request<v1::CreateOAuthClientRequest>,
     ) -> Result<Response<v1::OAuthClient>, Status> {
-        Ok(create::create(self, request).await.map(Response::new)?)
+        Ok(create::create(self, request).await?)
     }
 
     async fn get_o_auth_client(
@@ -65,45 +65,41 @@ impl OAuthClientService for OAuthClients {
         &self,
         request: Request<v1::PatchOAuthClientRequest>,
     ) -> Result<Response<v1::PatchOAuthClientResponse>, Status> {
-        Ok(patch::patch(self, request).await.map(Response::new)?)
+        Ok(patch::patch(self, request).await?)
     }
 
     async fn delete_o_auth_client(
         &self,
         request: Request<v1::DeleteOAuthClientRequest>,
     ) -> Result<Response<()>, Status> {
-        Ok(delete::delete(self, request).await.map(Response::new)?)
+        Ok(delete::delete(self, request).await?)
     }
 
     async fn create_client_secret(
         &self,
         request: Request<v1::CreateClientSecretRequest>,
     ) -> Result<Response<v1::ClientSecret>, Status> {
-        Ok(create_secret::create_secret(self, request)
-            .await
-            .map(Response::new)?)
+        Ok(create_secret::create_secret(self, request).await?)
     }
 
     async fn delete_client_secret(
         &self,
         request: Request<v1::DeleteClientSecretRequest>,
     ) -> Result<Response<()>, Status> {
-        Ok(delete_secret::delete_secret(self, request)
-            .await
-            .map(Response::new)?)
+        Ok(delete_secret::delete_secret(self, request).await?)
     }
 
     async fn disable_o_auth_client(
         &self,
         request: Request<v1::DisableOAuthClientRequest>,
     ) -> Result<Response<v1::OAuthClient>, Status> {
-        Ok(disable::disable(self, request).await.map(Response::new)?)
+        Ok(disable::disable(self, request).await?)
     }
 
     async fn enable_o_auth_client(
         &self,
         request: Request<v1::EnableOAuthClientRequest>,
     ) -> Result<Response<v1::OAuthClient>, Status> {
-        Ok(enable::enable(self, request).await.map(Response::new)?)
+        Ok(enable::enable(self, request).await?)
     }
 }

@@ -8,8 +8,8 @@ use crate::{
 };
 
 /// Checks that a client is no larger than allowed in a response: the limits of its members together would allow far more
-/// than one message can hold. Its secrets and its state do not count, so that a client of any size can be disabled, and
-/// patched while it is.
+/// than one message can hold. Its secrets, its state and its etag do not count, so that a client of any size can be
+/// disabled, and patched while it is.
 ///
 /// # Errors
 /// Returns the size if it is larger.
@@ -21,6 +21,7 @@ pub(super) fn check(client: &Client) -> Result<(), ChangeError> {
         updated_at: None,
         deleted_at: None,
         published_at: None,
+        etag: None,
         ..client.clone().into()
     };
     match encoded.encoded_len() {

@@ -19,12 +19,10 @@ use tower::Service;
 use uuid::{Builder, Uuid};
 
 use super::HttpService;
-use crate::single_header::single_header;
+use crate::{domain::ids::CorrelationId, single_header::single_header};
 
 /// The header that carries the id, in requests and responses.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-const MAX_LEN: usize = 128;
 
 /// Gives each request an id, and its response the same. The caller's own id is kept if it is single, short and visible
 /// ASCII, so that it cannot forge log lines.
@@ -97,7 +95,10 @@ pub(crate) fn with_id<A, B>(request: &Request<A>, mut response: Response<B>) -> 
 /// Returns the id of a request: its own if that is acceptable, or else a new one.
 fn id<B>(request: &Request<B>) -> HeaderValue {
     let sent = single_header(request.headers(), X_REQUEST_ID).ok().flatten();
-    match sent.filter(|id| is_well_formed(id)).cloned() {
+    match sent
+        .filter(|id| CorrelationId::is_well_formed(id.as_bytes()))
+        .cloned()
+    {
         Some(id) => id,
         None => new_id(),
     }
@@ -124,10 +125,6 @@ fn new_uuid() -> Uuid {
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let millis = u64::try_from(since_1970.as_millis()).unwrap_or_default();
     Builder::from_unix_timestamp_millis(millis, &bits).into_uuid()
-}
-
-fn is_well_formed(id: &HeaderValue) -> bool {
-    (1..=MAX_LEN).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The one line that is logged for each request when it is completed.
+//! The one line that is logged for each request when it is completed, which for a stream is its end.
 //!
 //! Layers and handlers record here what they learn about a request, and one event has all of it. They do not record fields
 //! of the span: the JSON formatter parses and writes all fields of a span again whenever one is recorded and whenever an
@@ -46,6 +46,7 @@ pub(super) struct Learned {
     method: OnceLock<Target<'static>>,
     caller: OnceLock<Caller>,
     client_id: OnceLock<ClientId>,
+    outcome: OnceLock<Status>,
 }
 
 /// A future within which facts about its request are recorded.
@@ -66,6 +67,12 @@ pub(super) fn record_caller(caller: &Caller) {
 /// a secret that was put into the wrong field.
 pub(crate) fn record_client(id: &ClientId) {
     let _not_logged = LEARNED.try_with(|learned| learned.client_id.set(id.clone()));
+}
+
+/// Records how the stream of the current request ended, with the cause if that is known. Whatever notices the end first has
+/// the cause, so what is recorded later is disregarded.
+pub(crate) fn record_outcome(status: &Status) {
+    let _not_logged = LEARNED.try_with(|learned| learned.outcome.set(status.clone()));
 }
 
 /// Returns the client that the current request is about, if it is known.
@@ -167,14 +174,27 @@ impl RequestLog {
         LEARNED.scope(self.learned.clone(), response)
     }
 
-    /// Logs and measures the completed request. It must be called outside of the span, whose fields the line repeats.
+    /// Logs and measures a request that is completed by its response.
     pub(super) fn finish(&mut self, span: &Span, response: &Response<Body>) {
+        let status = status(response);
+        let learned = self.learned.clone();
+        self.complete(span, learned.outcome.get().or(status.as_deref()));
+    }
+
+    /// Logs and measures a request whose stream has ended, or was dropped because its caller is gone.
+    pub(super) fn finish_stream(&mut self, span: &Span) {
+        let learned = self.learned.clone();
+        let outcome = learned.outcome.get_or_init(|| Status::cancelled(""));
+        self.complete(span, Some(outcome));
+    }
+
+    /// Must be called outside of the span, whose fields the line repeats.
+    fn complete(&mut self, span: &Span, status: Option<&Status>) {
         self.is_finished = true;
         let duration = self.started.elapsed();
-        let status = status(response);
-        let code = status.as_deref().map_or(Code::Ok, Status::code);
-        let cause = status.as_deref().and_then(cause);
-        let info = status.as_deref().and_then(Status::get_details_error_info);
+        let code = status.map_or(Code::Ok, Status::code);
+        let cause = status.and_then(cause);
+        let info = status.and_then(Status::get_details_error_info);
         let caller = self.learned.caller.get();
         let line = Line {
             method: self.method(),

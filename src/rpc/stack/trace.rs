@@ -17,6 +17,8 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use super::{
     HttpService,
     request_log::{Collect, RequestLog},
+    stream_log,
+    streams::is_stream,
 };
 use crate::{single_header::single_header, telemetry};
 
@@ -52,17 +54,17 @@ where
         let response = log.enter(|| span.in_scope(|| self.inner.call(request)));
         ResponseFuture {
             inner: log.collect(response).instrument(span),
-            log,
+            log: Some(log),
         }
     }
 }
 
 pin_project! {
-    /// The future of a response, which is logged when it is there.
+    /// The future of a response, which is logged when it is there, or at its end if it is a stream.
     pub(super) struct ResponseFuture<F> {
         #[pin]
         inner: Instrumented<Collect<F>>,
-        log: RequestLog,
+        log: Option<RequestLog>,
     }
 }
 
@@ -75,7 +77,14 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let Ok(response) = ready!(this.inner.as_mut().poll(cx));
-        this.log.finish(this.inner.span(), &response);
+        let span = this.inner.span();
+        let Some(mut log) = this.log.take() else {
+            return Poll::Ready(Ok(response));
+        };
+        if is_stream(&response) {
+            return Poll::Ready(Ok(stream_log::log_at_end(log, span.clone(), response)));
+        }
+        log.finish(span, &response);
         Poll::Ready(Ok(response))
     }
 }

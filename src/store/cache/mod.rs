@@ -211,7 +211,7 @@ impl Cache {
 impl Current<'_> {
     /// Returns a client, if it is held in this version.
     pub(super) fn get_version(&self, id: &ClientId, version: i64) -> Option<Arc<StoredClient>> {
-        self.0.get(id).filter(|client| client.version == version)
+        self.0.get(id).filter(|client| client.version() == version)
     }
 }
 

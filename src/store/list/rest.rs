@@ -50,7 +50,7 @@ pub(super) async fn read(
         };
         let client = Arc::new(StoredClient::from_rows(client, &secrets)?);
         store.cache.fill(fill, &client);
-        *place = Some(client).filter(|client| client.version == version);
+        *place = Some(client).filter(|client| client.version() == version);
     }
     Ok(())
 }

@@ -1,6 +1,9 @@
-//! Changes of a client, except patches.
+//! Changes of a client, except patches, and what all of them have in common.
 
 mod concurrency;
 mod delete;
 mod disable;
+mod etags;
+mod preconditions;
+mod records;
 mod secrets;

@@ -99,7 +99,7 @@ async fn a_database_that_has_clients_starts_without_memory(server: TestServer) {
     for sql in [
         "DROP TABLE oauth_client_settings",
         "DROP TABLE oauth_client_changes",
-        "DELETE FROM seaql_migrations WHERE version LIKE '%create_changes'",
+        "DELETE FROM seaql_migrations WHERE version LIKE '%_changes'",
     ] {
         db.execute(sql).await;
     }

@@ -317,6 +317,7 @@ async fn disturb(registry: &Registry, stop: &AtomicBool) {
                 if index % 2 == 0 {
                     client.delete(Timestamp::from_micros(1_800_000_000_000_000));
                 } else {
+                    client.revision = client.revision.next();
                     client.updated_at = Timestamp::from_micros(1_600_000_000_000_000);
                 }
                 Ok::<(), ()>(())
@@ -327,7 +328,7 @@ async fn disturb(registry: &Registry, stop: &AtomicBool) {
                     &registry.tenant,
                     &client.id,
                     ChangeType::Updated,
-                    &actor(),
+                    &actor().into(),
                     change,
                 )
                 .await

@@ -103,13 +103,14 @@ async fn read_while_clients_are_changed(registry: &Registry) {
 /// Changes the last time of a client to a count.
 async fn count_change(registry: &Registry, id: &ClientId, count: i64) {
     let set = move |client: &mut Client| {
+        client.revision = client.revision.next();
         client.updated_at = Timestamp::from_micros(count);
         Ok::<(), ()>(())
     };
-    let actor = actor();
+    let author = actor().into();
     let changed = registry
         .store
-        .update_client(&registry.tenant, id, ChangeType::Updated, &actor, set);
+        .update_client(&registry.tenant, id, ChangeType::Updated, &author, set);
     changed.await.unwrap();
 }
 

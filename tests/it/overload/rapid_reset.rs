@@ -106,7 +106,11 @@ async fn six_thousand_requests_with_deadlines_of_50_ms_share_a_connection() {
     // None of them has a response in time, and the server does not know their deadlines.
     let held = server.db.hold_client(&id).await;
     let connection = connect(server.grpc_addr).await;
-    let message = EnableOAuthClientRequest { client_id: id }.encode_to_vec();
+    let message = EnableOAuthClientRequest {
+        client_id: id,
+        etag: None,
+    }
+    .encode_to_vec();
     let length = u32::try_from(message.len()).unwrap().to_be_bytes();
     let body = Bytes::from([&[0][..], &length, &message].concat());
     let request = framed::post(&server, ENABLE).body(()).unwrap();

@@ -89,6 +89,14 @@ async fn errors_of_requests_match_their_golden_files(server: TestServer) {
         get(admin, "/01935e8c7c00700080000000000000ab"),
     )
     .await;
+    refused(
+        "ETAG_MISMATCH",
+        admin
+            .request(Method::PATCH, &path)
+            .header("if-match", "\"of-an-older-state\"")
+            .body(RENAME),
+    )
+    .await;
     let secret = |id: &str, hint: &str| format!("{COLLECTION}/{id}/client-secrets{hint}");
     refused(
         "SECRET_NOT_FOUND",

@@ -143,7 +143,11 @@ impl Caller<'_> {
     }
 
     async fn call_rest(&self, rpc: &str, request: &Value) -> Result<Value, Refused> {
-        let answer = Answer::to(self.http_request(rpc, request)).await;
+        Self::read(rpc, &Answer::to(self.http_request(rpc, request)).await)
+    }
+
+    /// Returns the message of a REST response.
+    fn read(rpc: &str, answer: &Answer) -> Result<Value, Refused> {
         if answer.status >= 400 {
             return Err(answer.refused());
         }
@@ -159,7 +163,43 @@ impl Caller<'_> {
         Ok(answer.json())
     }
 
+    /// Calls an RPC, and returns the etag of the response too, in quotes, if it has one.
+    pub(crate) async fn call_for_etag(
+        &self,
+        transport: Transport,
+        rpc: &str,
+        request: Value,
+    ) -> Result<(Value, Option<String>), Refused> {
+        let text = |value: &str| value.to_owned();
+        match transport {
+            Transport::Rest => {
+                let answer = Answer::to(self.http_request(rpc, &request)).await;
+                let etag = answer
+                    .headers
+                    .get("etag")
+                    .map(|etag| text(etag.to_str().unwrap()));
+                Ok((Self::read(rpc, &answer)?, etag))
+            }
+            Transport::Grpc => {
+                let method = method(rpc);
+                let message = DynamicMessage::deserialize(method.descriptor.input(), request).unwrap();
+                let response = self.exchange(&method.path, message.encode_to_vec()).await?;
+                let etag = response.metadata().get("etag");
+                let etag = etag.map(|etag| text(etag.to_str().unwrap()));
+                Ok((json_of(method, response.get_ref()), etag))
+            }
+        }
+    }
+
     fn http_request(&self, rpc: &str, request: &Value) -> reqwest::RequestBuilder {
+        let http = self.http_request_without_etag(rpc, request);
+        match request["etag"].as_str() {
+            Some(etag) => http.header("if-match", etag),
+            None => http,
+        }
+    }
+
+    fn http_request_without_etag(&self, rpc: &str, request: &Value) -> reqwest::RequestBuilder {
         let text = |member: &str| request[member].as_str().unwrap_or_default();
         let client = format!("{COLLECTION}/{}", text("clientId"));
         match rpc {
@@ -189,11 +229,7 @@ impl Caller<'_> {
         let method = method(rpc);
         let message = DynamicMessage::deserialize(method.descriptor.input(), request).unwrap();
         let answer = self.call_bytes(&method.path, message.encode_to_vec()).await?;
-        let message = DynamicMessage::decode(method.descriptor.output(), answer.as_slice()).unwrap();
-        let options = SerializeOptions::new().skip_default_fields(false);
-        Ok(message
-            .serialize_with_options(serde_json::value::Serializer, &options)
-            .unwrap())
+        Ok(json_of(method, &answer))
     }
 
     /// Sends bytes as the message of a request, and returns the bytes of the response.
@@ -288,6 +324,15 @@ pub(crate) fn method(rpc: &str) -> &'static pb::Method {
     let methods = pb::protos().unwrap().methods();
     let found = methods.iter().find(|method| method.descriptor.name() == rpc);
     found.unwrap_or_else(|| panic!("there is no RPC {rpc}"))
+}
+
+/// Returns the JSON of the message of a gRPC response.
+fn json_of(method: &pb::Method, message: &[u8]) -> Value {
+    let message = DynamicMessage::decode(method.descriptor.output(), message).unwrap();
+    let options = SerializeOptions::new().skip_default_fields(false);
+    message
+        .serialize_with_options(serde_json::value::Serializer, &options)
+        .unwrap()
 }
 
 fn bearer(token: &str) -> tonic::metadata::MetadataValue<tonic::metadata::Ascii> {

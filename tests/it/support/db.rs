@@ -1,6 +1,6 @@
 //! A fresh database for each test.
 
-use std::{env, io::Write as _, sync::Once};
+use std::{env, fmt::Write as _, io::Write as _, sync::Once};
 
 use oauth_clients::store::DatabaseUrl;
 use sea_orm::{
@@ -132,6 +132,30 @@ impl Db {
         } else {
             format!("encode({column}, 'hex')")
         }
+    }
+
+    /// Returns all values of all tables as text, without those of some columns, each with its table.
+    pub(crate) async fn everything_but(&self, left_out: &[(&str, &str)]) -> String {
+        let (columns, quote) = if self.is_sqlite() {
+            let columns = "SELECT master.name || '.' || info.name FROM sqlite_master AS master, \
+                           pragma_table_info(master.name) AS info WHERE master.type = 'table'";
+            (columns, "quote")
+        } else {
+            let columns = "SELECT table_name || '.' || column_name FROM information_schema.columns \
+                           WHERE table_schema = 'public'";
+            (columns, "quote_nullable")
+        };
+        let mut everything = String::new();
+        for column in self.texts(columns).await {
+            let (table, name) = column.split_once('.').unwrap();
+            if !left_out.contains(&(table, name)) {
+                let values = format!("SELECT CAST({quote}(\"{name}\") AS TEXT) FROM \"{table}\"");
+                for value in self.texts(&values).await {
+                    writeln!(everything, "{column} {value}").unwrap();
+                }
+            }
+        }
+        everything
     }
 
     /// Returns the query plan of the database.

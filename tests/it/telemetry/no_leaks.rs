@@ -1,4 +1,5 @@
-//! No output of the service contains a secret, hash, token or assertion, at any log level.
+//! No output of the service contains a secret, hash, token or assertion, at any log level, and no table does but for the
+//! columns of digests.
 
 use std::fmt::Write as _;
 
@@ -255,11 +256,19 @@ async fn no_output_holds_a_credential(db: Db) {
         assert!(log.contains("client rejected"), "the log says something");
         assert!(!collector.spans().is_empty());
         let stdout = served.rest_of_stdout().await;
+        // The columns whose purpose it is to hold a digest.
+        let digests = [
+            ("oauth_client_secrets", "hash"),
+            ("used_assertions", "jti_digest"),
+        ];
+        let tables = db.everything_but(&digests).await;
+        assert!(tables.contains("oauth_client_changes.updates '[{"), "{tables}");
         let outputs = [
             ("the log", log.as_str()),
             ("standard output", &stdout),
             ("telemetry", &collector.everything()),
             ("an error", &walk.errors),
+            ("a table", &tables),
         ];
         let mut found = String::new();
         for (output, text) in outputs {
