@@ -6,6 +6,7 @@ use oauth_clients::{
     domain::{
         change_type::ChangeType,
         client::Client,
+        cursor::Cursors as _,
         filter::{Attribute as _, ClientAttribute, Comparison, Connective, Filter},
         page::{List, Position, Start},
         sort::{Direction, SortValue},
@@ -154,7 +155,7 @@ fn expected(list: &List, clients: &[Client]) -> Vec<String> {
 }
 
 fn ids(page: &Page) -> Vec<String> {
-    page.clients
+    page.items
         .iter()
         .map(|client| client.id().as_str().to_owned())
         .collect()
