@@ -7,7 +7,7 @@ use thiserror::Error;
 use super::{config_file::ConfigFileError, healthcheck::NotReady};
 use crate::{
     auth::dev_key::DevKeyError,
-    config::{MAX_ASSERTION_LIFETIMES, MIN_JWKS_REFRESH},
+    config::{MAX_ASSERTION_LIFETIMES, MIN_CHANGE_RETENTION, MIN_JWKS_REFRESH},
     server::ServerError,
     store::{ClaimError, FenceError, StoreError},
     telemetry::TelemetryError,
@@ -72,6 +72,11 @@ pub(super) enum FlagError {
         humantime::format_duration(*MAX_ASSERTION_LIFETIMES.end())
     )]
     MaxAssertionLifetime,
+    #[error(
+        "--change-retention must be {} or more",
+        humantime::format_duration(MIN_CHANGE_RETENTION)
+    )]
+    ChangeRetention,
     #[error(
         "--dev accepts only tokens of its own key: --issuer, --audience, --jwks-file and --jwks-url cannot be given"
     )]

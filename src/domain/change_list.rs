@@ -49,7 +49,7 @@ impl Ordered for ChangeList {
 
 impl Cursors for ChangeList {
     fn order(&self) -> String {
-        "changes".to_owned()
+        "-time".to_owned()
     }
 
     fn filter_text(&self) -> String {

@@ -3,13 +3,13 @@
 use tokio::task::JoinSet;
 
 use super::{
-    purge::purge_assertions,
+    purge::purge,
     readiness::{Readiness, keep_ready},
 };
 use crate::{
     auth::{IssuerKeys, KeyKeeper},
     limits::RateLimiter,
-    store::{Store, Watch},
+    store::{Cutoff, Store, Watch},
     tls::ListenerTls,
 };
 
@@ -17,6 +17,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Upkeep {
     pub(super) store: Store,
+    pub(super) cutoffs: Vec<Cutoff>,
     pub(super) watch: Option<Watch>,
     pub(super) keys: IssuerKeys,
     pub(super) keeper: Option<KeyKeeper>,
@@ -38,7 +39,7 @@ impl Upkeep {
         let mut probe = JoinSet::new();
         probe.spawn(keep_ready(self.store.clone(), self.keys, self.readiness));
         let mut upkeep = JoinSet::new();
-        upkeep.spawn(purge_assertions(self.store));
+        upkeep.spawn(purge(self.store, self.cutoffs));
         upkeep.spawn(self.limiter.purge_full());
         if let Some(watch) = self.watch {
             upkeep.spawn(watch.run());

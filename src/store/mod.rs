@@ -20,6 +20,7 @@ mod migrate;
 mod pool;
 mod pooler;
 mod postgres;
+mod purge;
 mod read;
 mod rows;
 mod secrets;
@@ -49,6 +50,7 @@ pub use self::{
     fence::FenceError,
     list::Page,
     migrate::{MigrationState, Schema},
+    purge::{Cutoff, PurgedTable},
     sqlite::{Claim, ClaimError},
     url::{DatabaseUrl, InvalidDatabaseUrl},
 };

@@ -30,6 +30,7 @@ mod limits;
 mod list;
 mod patch;
 mod process;
+mod records;
 mod requests;
 mod responses;
 mod sqlite;

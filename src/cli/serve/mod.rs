@@ -1,6 +1,7 @@
 //! `oauth-clients serve`.
 
 mod assertion;
+mod changes;
 mod greeting;
 mod issuer;
 mod rate_limit;
@@ -13,8 +14,8 @@ use bytesize::ByteSize;
 use humantime::format_duration;
 
 use self::{
-    assertion::AssertionArgs, greeting::Greeting, issuer::IssuerArgs, rate_limit::RateLimitArgs,
-    signal::stop_signal, tls::TlsArgs,
+    assertion::AssertionArgs, changes::ChangeArgs, greeting::Greeting, issuer::IssuerArgs,
+    rate_limit::RateLimitArgs, signal::stop_signal, tls::TlsArgs,
 };
 use super::{
     CliError, FlagError,
@@ -47,6 +48,8 @@ pub(super) struct Serve {
     database: DatabaseArgs,
     #[command(flatten)]
     schema: SchemaArgs,
+    #[command(flatten)]
+    changes: ChangeArgs,
     #[command(flatten)]
     issuer: IssuerArgs,
     #[command(flatten)]
@@ -188,6 +191,7 @@ impl Serve {
         let redis_url = self.rate_limit.redis_url()?;
         let tls = self.tls.files()?;
         let max_assertion_lifetime = self.assertion.max_lifetime()?;
+        let change_retention = self.changes.retention()?;
         let defaults = ServerConfig::new(self.database.url(&self.data_dir)?, issuer);
         let drain_delay = self.shutdown.drain_delay;
         Ok(ServerConfig {
@@ -203,6 +207,7 @@ impl Serve {
             quotas: self.rate_limit.quotas(),
             redis_url,
             max_assertion_lifetime,
+            change_retention,
             drain_delay: drain_delay.map_or(defaults.drain_delay, Into::into),
             drain_timeout: self.shutdown.drain_timeout.into(),
             ..defaults

@@ -129,7 +129,7 @@ async fn invalid_flags_are_refused_by_name() {
         with(&["--jwks-url", "http://issuer.example/jwks"]),
         with(&["--jwks-url", url, "--jwks-refresh", "9s"]),
     );
-    let cases: [(&[&str], &str); 26] = [
+    let cases: [(&[&str], &str); 28] = [
         (&both, "--jwks-url cannot both"),
         (&plain, "--jwks-url"),
         (&often, "--jwks-refresh must be 10s or more"),
@@ -144,6 +144,14 @@ async fn invalid_flags_are_refused_by_name() {
         (
             &["serve", "--dev", "--max-assertion-lifetime", "long"],
             "--max-assertion-lifetime",
+        ),
+        (
+            &["serve", "--dev", "--change-retention", "23h 59m"],
+            "--change-retention must be 1day or more",
+        ),
+        (
+            &["serve", "--dev", "--change-retention", "0"],
+            "--change-retention",
         ),
         (&["serve", "--dev", "--jwks-url", url], "--dev"),
         (&["serve"], "--issuer"),

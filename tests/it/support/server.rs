@@ -110,6 +110,8 @@ pub(crate) fn config(db: &Db, data_dir: &Path) -> ServerConfig {
         rest_addr: RestAddr::On(any_port),
         migrate: true,
         quotas: Quotas::UNLIMITED,
+        // Tests insert old records.
+        change_retention: Duration::MAX,
         drain_timeout: Duration::from_secs(5),
         ..ServerConfig::new(db.url(), issuer)
     }
