@@ -215,7 +215,7 @@ async fn fill(url: &DatabaseUrl, clients: u64, tenants: u64) -> Outcome<Measured
             start: Start::First,
             count: false,
         };
-        if store.list_clients(&tenant, &first).await?.clients.is_empty() {
+        if store.list_clients(&tenant, &first).await?.items.is_empty() {
             let share = clients / tenants;
             for start in (0..share).step_by(usize::try_from(BATCH)?) {
                 let batch: Outcome<Vec<Client>> = (start..share.min(start + BATCH))

@@ -21,8 +21,8 @@ pub(crate) enum Task {
     Readiness,
     /// Keeps the clients in memory coherent with the database.
     MemoryWatch,
-    /// Purges used assertions.
-    AssertionPurge,
+    /// Purges old rows.
+    Purge,
     /// Purges full buckets of the rate limits.
     LimiterPurge,
     /// Connects to Redis.
@@ -45,7 +45,7 @@ impl Task {
     pub(crate) const ALL: [Self; 9] = [
         Self::Readiness,
         Self::MemoryWatch,
-        Self::AssertionPurge,
+        Self::Purge,
         Self::LimiterPurge,
         Self::RedisConnection,
         Self::IssuerKeys,
@@ -59,7 +59,7 @@ impl Task {
         match self {
             Self::Readiness => "readiness",
             Self::MemoryWatch => "memory_watch",
-            Self::AssertionPurge => "assertion_purge",
+            Self::Purge => "purge",
             Self::LimiterPurge => "limiter_purge",
             Self::RedisConnection => "redis_connection",
             Self::IssuerKeys => "issuer_keys",

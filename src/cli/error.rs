@@ -7,7 +7,7 @@ use thiserror::Error;
 use super::{config_file::ConfigFileError, healthcheck::NotReady};
 use crate::{
     auth::dev_key::DevKeyError,
-    config::{MAX_ASSERTION_LIFETIMES, MIN_JWKS_REFRESH, MIN_MAX_CONNECTION_AGE},
+    config::{MAX_ASSERTION_LIFETIMES, MIN_CHANGE_RETENTION, MIN_JWKS_REFRESH, MIN_MAX_CONNECTION_AGE},
     server::ServerError,
     store::{ClaimError, FenceError, StoreError},
     telemetry::TelemetryError,
@@ -79,6 +79,11 @@ pub(super) enum FlagError {
     MaxConnectionAge,
     #[error("--queue-time must be 5s or less")]
     QueueTime,
+    #[error(
+        "--change-retention must be {} or more",
+        humantime::format_duration(MIN_CHANGE_RETENTION)
+    )]
+    ChangeRetention,
     #[error(
         "--dev accepts only tokens of its own key: --issuer, --audience, --jwks-file and --jwks-url cannot be given"
     )]

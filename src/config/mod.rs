@@ -41,6 +41,10 @@ pub(crate) const DEFAULT_MAX_ASSERTION_LIFETIME: Duration = Duration::from_mins(
 /// The values of [`ServerConfig::max_assertion_lifetime`] that the command line allows.
 pub(crate) const MAX_ASSERTION_LIFETIMES: RangeInclusive<Duration> =
     Duration::from_mins(1)..=Duration::from_hours(1);
+/// The default of [`ServerConfig::change_retention`].
+pub(crate) const DEFAULT_CHANGE_RETENTION: Duration = Duration::from_hours(90 * 24);
+/// The least [`ServerConfig::change_retention`] that the command line allows: longer than memory needs the records.
+pub(crate) const MIN_CHANGE_RETENTION: Duration = Duration::from_hours(24);
 /// The default of [`ServerConfig::drain_delay`] with an external issuer.
 pub(crate) const DEFAULT_DRAIN_DELAY: Duration = Duration::from_secs(5);
 /// The default of [`ServerConfig::drain_delay`] with the development key.
@@ -87,6 +91,8 @@ pub struct ServerConfig {
     pub call_timeout: Duration,
     /// The maximum time until an assertion of a client expires, without the leeway for clocks.
     pub max_assertion_lifetime: Duration,
+    /// The time for which records of changes are kept.
+    pub change_retention: Duration,
     /// The time for which the server reports that it is not ready before it refuses new work, so that load balancers
     /// notice.
     pub drain_delay: Duration,
@@ -114,6 +120,7 @@ impl ServerConfig {
             queue_time: DEFAULT_QUEUE_TIME,
             call_timeout: DEFAULT_CALL_TIMEOUT,
             max_assertion_lifetime: DEFAULT_MAX_ASSERTION_LIFETIME,
+            change_retention: DEFAULT_CHANGE_RETENTION,
             drain_delay: match issuer {
                 Issuer::Development { .. } => DEV_DRAIN_DELAY,
                 Issuer::External(_) => DEFAULT_DRAIN_DELAY,

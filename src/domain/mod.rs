@@ -8,6 +8,7 @@
 //! 3. `metadata` and `patch`: the part of a client that an administrator maintains, and changes of it
 //! 4. `client`: a client as a whole, `change_type`, and `change_update`
 //! 5. `filter`, `sort`, `page` and `cursor`: lists of clients
+//! 6. `change_list`: lists of change records
 
 mod closed_set;
 pub(crate) mod digest;
@@ -46,3 +47,5 @@ pub mod cursor;
 pub mod filter;
 pub mod page;
 pub mod sort;
+
+pub mod change_list;

@@ -74,13 +74,26 @@ impl Timestamp {
     /// # Errors
     /// If the text is malformed, or the year is one that protobuf cannot represent.
     pub fn parse_rfc3339(text: &str) -> Result<Self, InvalidTimestamp> {
+        Self::parse_rfc3339_exactly(text).map(|(timestamp, _)| timestamp)
+    }
+
+    /// Does the same, and returns `false` with the timestamp if it was rounded.
+    ///
+    /// # Errors
+    /// If the text is malformed, or the year is one that protobuf cannot represent.
+    pub fn parse_rfc3339_exactly(text: &str) -> Result<(Self, bool), InvalidTimestamp> {
         let parsed = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| InvalidTimestamp)?;
-        let micros = parsed.unix_timestamp_nanos().div_euclid(1_000);
-        i64::try_from(micros)
+        let nanos = parsed.unix_timestamp_nanos();
+        let timestamp = i64::try_from(nanos.div_euclid(1_000))
             .ok()
             .map(Self)
             .filter(|timestamp| (Self::MIN..=Self::MAX).contains(timestamp))
-            .ok_or(InvalidTimestamp)
+            .ok_or(InvalidTimestamp)?;
+        // The parser disregards what is less than a nanosecond.
+        let fraction = text.rsplit_once('.').map_or("", |(_, fraction)| fraction);
+        let mut finer = fraction.bytes().take_while(u8::is_ascii_digit).skip(6);
+        let exact = nanos.rem_euclid(1_000) == 0 && finer.all(|digit| digit == b'0');
+        Ok((timestamp, exact))
     }
 }
 
@@ -107,6 +120,26 @@ mod tests {
             ("9999-12-31T23:59:59.999999999Z", Timestamp::MAX.0),
         ] {
             assert_eq!(Timestamp::parse_rfc3339(text), Ok(Timestamp(micros)), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_timestamp_between_microseconds_is_not_exact() {
+        for (fraction, micros, exact) in [
+            ("", 0, true),
+            (".000001", 1, true),
+            (".0000010000", 1, true),
+            (".0000019", 1, false),
+            (".000001000000000000001", 1, false),
+        ] {
+            for offset in ["Z", "+00:00"] {
+                let text = format!("1970-01-01T00:00:00{fraction}{offset}");
+                assert_eq!(
+                    Timestamp::parse_rfc3339_exactly(&text),
+                    Ok((Timestamp(micros), exact)),
+                    "{text}"
+                );
+            }
         }
     }
 

@@ -30,6 +30,7 @@ use crate::{
         oauth_client::OAuthClients,
         stack::{StackConfig, grpc_router},
     },
+    store::Cutoff,
     tls::ListenerTls,
 };
 
@@ -83,6 +84,10 @@ impl Server {
         };
         let upkeep = Upkeep {
             store: self.database.store.clone(),
+            cutoffs: vec![
+                Cutoff::USED_ASSERTIONS,
+                Cutoff::change_records(self.config.change_retention),
+            ],
             watch: self.database.watch.take(),
             keys,
             keeper,

@@ -6,13 +6,13 @@ use tokio::{net::TcpListener, task::JoinSet};
 use super::{
     listener::Listener,
     metrics,
-    purge::purge_assertions,
+    purge::purge,
     readiness::{Readiness, keep_ready},
 };
 use crate::{
     auth::{IssuerKeys, KeyKeeper},
     limits::RateLimiter,
-    store::{Store, Watch},
+    store::{Cutoff, Store, Watch},
     supervise::{Task, supervised},
     tls::ListenerTls,
 };
@@ -21,6 +21,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Upkeep {
     pub(super) store: Store,
+    pub(super) cutoffs: Vec<Cutoff>,
     pub(super) watch: Option<Watch>,
     pub(super) keys: IssuerKeys,
     pub(super) keeper: Option<KeyKeeper>,
@@ -46,8 +47,9 @@ impl Upkeep {
             keep_ready(store, keys, readiness).boxed()
         }));
         let mut upkeep = JoinSet::new();
-        upkeep.spawn(supervised(Task::AssertionPurge, self.store, |store| {
-            purge_assertions(store).boxed()
+        let purged = (self.store, self.cutoffs);
+        upkeep.spawn(supervised(Task::Purge, purged, |(store, cutoffs)| {
+            purge(store, cutoffs).boxed()
         }));
         upkeep.spawn(supervised(Task::LimiterPurge, self.limiter, |limiter| {
             limiter.purge_full().boxed()

@@ -18,6 +18,9 @@ pub(super) struct Dialect {
     pub(super) find_credential: LazyLock<String>,
     /// Finds the secrets of a row of `oauth_clients` as [JSON](super::secrets::from_json).
     pub(super) secrets_of_client: LazyLock<String>,
+    /// Deletes the rows of a table that a query finds, which lacks its columns. The query runs once. Rows that another
+    /// transaction deletes are left to it.
+    pub(super) delete: fn(&str, &str) -> String,
     /// The used assertions in a JSON text, an array of `[tenant, client, digest in hexadecimal, end]`, as rows.
     pub(super) used_assertions: &'static str,
     /// Returns `true` if there is a table of migrations.

@@ -23,6 +23,7 @@ mod pool;
 mod pool_metrics;
 mod pooler;
 mod postgres;
+mod purge;
 mod read;
 mod rows;
 mod secrets;
@@ -58,6 +59,7 @@ pub use self::{
     fence::FenceError,
     list::Page,
     migrate::{MigrationState, Schema},
+    purge::{Cutoff, PurgedTable},
     sqlite::{Claim, ClaimError},
     url::{DatabaseUrl, InvalidDatabaseUrl},
 };

@@ -46,6 +46,9 @@ pub(super) static DIALECT: Dialect = Dialect {
     begin_read: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
     begin_write: "BEGIN",
     statement_time: "CAST(extract(epoch FROM statement_timestamp()) * 1000000 AS bigint)",
+    delete: |table, query| {
+        format!("DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT ctid {query} FOR UPDATE SKIP LOCKED))")
+    },
     find_credential: LazyLock::new(|| credential::query(SECRETS_AS_JSON)),
     secrets_of_client: LazyLock::new(|| secrets::of_client(SECRETS_AS_JSON)),
     used_assertions: "SELECT value ->> 0 AS tenant_id, value ->> 1 AS client_id, decode(value ->> 2, 'hex') AS jti_digest, \

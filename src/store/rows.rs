@@ -113,6 +113,6 @@ pub(super) fn from_row(row: Model, secrets: Vec<StoredSecret>) -> Result<Client,
     })
 }
 
-fn from_json<T: DeserializeOwned>(text: &str) -> Option<Vec<T>> {
+pub(super) fn from_json<T: DeserializeOwned>(text: &str) -> Option<Vec<T>> {
     serde_json::from_str(text).ok()
 }

@@ -33,6 +33,7 @@ mod list;
 mod overload;
 mod patch;
 mod process;
+mod records;
 mod requests;
 mod responses;
 mod sqlite;

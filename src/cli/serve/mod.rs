@@ -1,6 +1,7 @@
 //! `oauth-clients serve`.
 
 mod assertion;
+mod changes;
 mod connections;
 mod greeting;
 mod issuer;
@@ -15,8 +16,8 @@ use bytesize::ByteSize;
 use humantime::format_duration;
 
 use self::{
-    assertion::AssertionArgs, connections::ConnectionArgs, greeting::Greeting, issuer::IssuerArgs,
-    overload::OverloadArgs, rate_limit::RateLimitArgs, signal::stop_signal, tls::TlsArgs,
+    assertion::AssertionArgs, changes::ChangeArgs, connections::ConnectionArgs, greeting::Greeting,
+    issuer::IssuerArgs, overload::OverloadArgs, rate_limit::RateLimitArgs, signal::stop_signal, tls::TlsArgs,
 };
 use super::{
     CliError, FlagError,
@@ -52,6 +53,8 @@ pub(super) struct Serve {
     database: DatabaseArgs,
     #[command(flatten)]
     schema: SchemaArgs,
+    #[command(flatten)]
+    changes: ChangeArgs,
     #[command(flatten)]
     issuer: IssuerArgs,
     #[command(flatten)]
@@ -210,6 +213,7 @@ impl Serve {
         let tls = self.tls.files()?;
         let connections = self.connections.limits()?;
         let max_assertion_lifetime = self.assertion.max_lifetime()?;
+        let change_retention = self.changes.retention()?;
         let defaults = ServerConfig::new(self.database.url(&self.data_dir)?, issuer);
         let drain_delay = self.shutdown.drain_delay;
         Ok(ServerConfig {
@@ -228,6 +232,7 @@ impl Serve {
             connections,
             queue_time: self.overload.queue_time()?,
             max_assertion_lifetime,
+            change_retention,
             drain_delay: drain_delay.map_or(defaults.drain_delay, Into::into),
             drain_timeout: self.shutdown.drain_timeout.into(),
             ..defaults

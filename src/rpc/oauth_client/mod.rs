@@ -9,6 +9,8 @@ mod disable;
 mod enable;
 mod get;
 mod list;
+mod list_changes;
+mod pages;
 mod patch;
 mod size;
 
@@ -101,5 +103,11 @@ impl OAuthClientService for OAuthClients {
         request: Request<v1::EnableOAuthClientRequest>,
     ) -> Result<Response<v1::OAuthClient>, Status> {
         Ok(enable::enable(self, request).await?)
+    }
+    async fn list_o_auth_client_changes(
+        &self,
+        request: Request<v1::ListOAuthClientChangesRequest>,
+    ) -> Result<Response<v1::ListOAuthClientChangesResponse>, Status> {
+        Ok(list_changes::list_changes(self, request).await?)
     }
 }

@@ -1,8 +1,11 @@
-//! Pages of a tenant's clients, found by their position in the order (keyset pagination), never by counting rows.
+//! Pages of a tenant's clients, and of their change records, found by their position in the order (keyset pagination), never
+//! by counting rows.
 //!
-//! One statement finds the [outline] of a page: which clients in which versions, and whether others lie on either side. The
-//! clients that memory holds in these versions come from there, the [rest] from the database.
+//! One statement finds the [outline] of a page: which rows, and whether others lie on either side. A record is whole in it. Of
+//! clients it has the versions: those that memory holds in these versions come from there, the [rest] from the database.
 
+mod changes;
+mod clients;
 mod outline;
 mod page;
 mod query;
@@ -14,22 +17,18 @@ use sea_orm::ConnectionTrait as _;
 
 pub use self::page::Page;
 use self::{
+    clients::ListedClient,
     outline::Outline,
-    query::{ListQuery, Place},
+    query::{ListQuery, Part, Stored},
 };
 use super::{
     Store,
     cache::StoredClient,
     connection::Connection,
     error::StoreError,
-    filter::{self, Selection},
-    session::Prepared,
     work::{detached, detached_interruptible, interruptible},
 };
-use crate::domain::{
-    ids::TenantId,
-    page::{List, PageRequest},
-};
+use crate::domain::{change_list::ChangeList, ids::TenantId, page::PageRequest};
 
 impl Store {
     /// Reads a page of the tenant's clients.
@@ -38,7 +37,7 @@ impl Store {
     /// If the database cannot be reached.
     pub async fn list_clients(&self, tenant: &TenantId, request: &PageRequest) -> Result<Page, StoreError> {
         let (turn, place) = self.admission.list(tenant).await?;
-        let Some(query) = self.list_query(tenant, &request.list) else {
+        let Some(query) = ListQuery::new(tenant, &request.list, self.dialect) else {
             return Ok(Page::empty(request.count.then_some(0)));
         };
         let (store, request) = (self.clone(), request.clone());
@@ -83,10 +82,30 @@ impl Store {
         tenant: &TenantId,
         request: &PageRequest,
     ) -> Result<Vec<String>, StoreError> {
-        let Some(query) = self.list_query(tenant, &request.list) else {
+        self.explain(tenant, request).await
+    }
+
+    /// Does the same for a page of change records.
+    ///
+    /// # Errors
+    /// If the database cannot be reached.
+    pub async fn explain_changes(
+        &self,
+        tenant: &TenantId,
+        request: &PageRequest<ChangeList>,
+    ) -> Result<Vec<String>, StoreError> {
+        self.explain(tenant, request).await
+    }
+
+    async fn explain<L: Stored>(
+        &self,
+        tenant: &TenantId,
+        request: &PageRequest<L>,
+    ) -> Result<Vec<String>, StoreError> {
+        let Some(query) = ListQuery::new(tenant, &request.list, self.dialect) else {
             return Ok(Vec::new());
         };
-        let mut statement = query.outline(&Place::of(request), request.count, self.dialect.backend)?;
+        let mut statement = query.outline(&Part::of(request), request.count, self.dialect.backend)?;
         statement.sql = format!("{} {}", self.dialect.explain, statement.sql);
         let (pool, dialect) = (self.pools.readers.clone(), self.dialect);
         detached(|_| async move {
@@ -98,21 +117,6 @@ impl Store {
                 .collect::<Result<_, _>>()?)
         })
         .await
-    }
-
-    /// Returns the queries for a list, or `None` if no client can be in it.
-    fn list_query(&self, tenant: &TenantId, list: &List) -> Option<ListQuery> {
-        let select = |filter| filter::select(filter, self.dialect);
-        let selected = match list.filter.as_ref().map(select) {
-            None | Some(Selection::All) => None,
-            Some(Selection::Nothing) => return None,
-            Some(Selection::Where(condition)) => Some(condition),
-        };
-        Some(ListQuery {
-            tenant: tenant.clone(),
-            sort: list.sort,
-            selected,
-        })
     }
 }
 
@@ -126,21 +130,21 @@ struct Reader<'a> {
 impl Reader<'_> {
     /// Reads the page, or returns `None` if a client was changed while it was read.
     async fn read(&self, connection: &Connection) -> Result<Option<Page>, StoreError> {
-        let place = Place::of(self.request);
-        let statement = self
-            .query
-            .outline(&place, self.request.count, self.store.dialect.backend)?;
-        let prepared = match &self.query.selected {
-            None => Prepared::Kept,
-            Some(_) => Prepared::Once,
-        };
+        let part = Part::of(self.request);
+        let backend = self.store.dialect.backend;
+        let statement = self.query.outline(&part, self.request.count, backend)?;
+        let prepared = self.query.prepared();
         let rows = connection.query_all(statement, prepared);
         let (memory, rows) = tokio::join!(self.store.cache.current(), rows);
-        let outline = Outline::from_rows(&rows?, self.request)?;
+        let outline = Outline::<ListedClient>::from_rows(&rows?, self.request)?;
         let mut clients: Vec<Option<Arc<StoredClient>>> = outline
             .listed
             .iter()
-            .map(|listed| memory.as_ref()?.get_version(&listed.client_id, listed.version))
+            .map(|listed| {
+                memory
+                    .as_ref()?
+                    .get_version(&listed.key.client_id, listed.version)
+            })
             .collect();
         rest::read(
             self.store,
@@ -151,6 +155,6 @@ impl Reader<'_> {
         )
         .await?;
         let clients: Option<Vec<Arc<StoredClient>>> = clients.into_iter().collect();
-        Ok(clients.map(|clients| outline.page(clients, self.request)))
+        Ok(clients.map(|clients| outline.page(self.request, |_| clients)))
     }
 }

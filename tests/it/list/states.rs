@@ -89,7 +89,7 @@ async fn read_while_clients_are_changed(registry: &Registry) {
         while started.elapsed() < READING {
             let page = registry.page(&list, 2, Start::First).await;
             let order = |client: &Arc<StoredClient>| (client.client.updated_at, client.id().clone());
-            assert!(page.clients.is_sorted_by_key(order), "{page:?}");
+            assert!(page.items.is_sorted_by_key(order), "{page:?}");
             let counts = clients.iter().map(|client| count_of(&page, &client.id));
             let [first, second] = counts.collect::<Vec<_>>().try_into().unwrap();
             assert!((second..=second + 1).contains(&first), "{first} {second}");
@@ -115,6 +115,6 @@ async fn count_change(registry: &Registry, id: &ClientId, count: i64) {
 }
 
 fn count_of(page: &Page, id: &ClientId) -> i64 {
-    let client = page.clients.iter().find(|client| client.id() == id).unwrap();
+    let client = page.items.iter().find(|client| client.id() == id).unwrap();
     client.client.updated_at.as_micros()
 }

@@ -121,6 +121,8 @@ async fn limits_out_of_their_range_are_refused_by_name() {
         ("--max-connection-age", "old", ""),
         ("--max-connections", "0", ""),
         ("--queue-time", "5001ms", " must be 5s or less"),
+        ("--change-retention", "23h 59m", " must be 1day or more"),
+        ("--change-retention", "0", ""),
     ] {
         let ended = run(&["serve", "--dev", flag, value]).await;
         assert!(matches!(ended.code, Some(1 | 2)), "{flag} {value}: {ended:?}");

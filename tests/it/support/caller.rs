@@ -13,7 +13,11 @@ use tonic::{
 };
 use tonic_types::StatusExt as _;
 
-use super::{Answer, bytes_codec::BytesCodec, http::COLLECTION};
+use super::{
+    Answer,
+    bytes_codec::BytesCodec,
+    http::{CHANGES, COLLECTION},
+};
 
 /// REST or gRPC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -203,12 +207,17 @@ impl Caller<'_> {
         let text = |member: &str| request[member].as_str().unwrap_or_default();
         let client = format!("{COLLECTION}/{}", text("clientId"));
         match rpc {
-            "ListOAuthClients" => {
+            "ListOAuthClients" | "ListOAuthClientChanges" => {
                 let text = |value: &Value| value.as_str().map_or(value.to_string(), str::to_owned);
                 let parameters = request.as_object().unwrap().iter();
                 let query: Vec<(&String, String)> =
                     parameters.map(|(name, value)| (name, text(value))).collect();
-                self.request(Method::GET, COLLECTION).query(&query)
+                let path = if rpc == "ListOAuthClients" {
+                    COLLECTION
+                } else {
+                    CHANGES
+                };
+                self.request(Method::GET, path).query(&query)
             }
             "CreateOAuthClient" => self.request(Method::POST, COLLECTION).json(request),
             "GetOAuthClient" => self.request(Method::GET, &client),
@@ -316,6 +325,10 @@ impl Caller<'_> {
 
     pub(crate) async fn list(&self, transport: Transport, request: Value) -> Result<Value, Refused> {
         self.call(transport, "ListOAuthClients", request).await
+    }
+
+    pub(crate) async fn list_changes(&self, transport: Transport, request: Value) -> Result<Value, Refused> {
+        self.call(transport, "ListOAuthClientChanges", request).await
     }
 }
 

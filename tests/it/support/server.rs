@@ -114,6 +114,8 @@ pub(crate) fn config(db: &Db, data_dir: &Path) -> ServerConfig {
         rest_addr: RestAddr::On(any_port),
         migrate: true,
         quotas: Quotas::UNLIMITED,
+        // Tests insert old records.
+        change_retention: Duration::MAX,
         drain_timeout: Duration::from_secs(5),
         // A slow machine refuses nothing.
         queue_time: Duration::from_secs(10),

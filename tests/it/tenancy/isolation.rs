@@ -18,7 +18,7 @@ fn attack(rpc: &str, victim: &Value) -> Option<Value> {
     let id = &victim["clientId"];
     match rpc {
         // The last responds with a rejection, which has its own tests.
-        "ListOAuthClients" | "CreateOAuthClient" | "AuthenticateClient" => None,
+        "ListOAuthClients" | "ListOAuthClientChanges" | "CreateOAuthClient" | "AuthenticateClient" => None,
         "GetOAuthClient" | "CreateClientSecret" | "EnableOAuthClient" | "LookupClient" => {
             Some(json!({"clientId": id}))
         }
