@@ -3,7 +3,7 @@
 use tokio::task::JoinSet;
 
 use super::{
-    purge::purge_assertions,
+    purge::{purge_assertions, purge_responses},
     readiness::{Readiness, keep_ready},
 };
 use crate::{
@@ -38,7 +38,8 @@ impl Upkeep {
         let mut probe = JoinSet::new();
         probe.spawn(keep_ready(self.store.clone(), self.keys, self.readiness));
         let mut upkeep = JoinSet::new();
-        upkeep.spawn(purge_assertions(self.store));
+        upkeep.spawn(purge_assertions(self.store.clone()));
+        upkeep.spawn(purge_responses(self.store));
         upkeep.spawn(self.limiter.purge_full());
         if let Some(watch) = self.watch {
             upkeep.spawn(watch.run());

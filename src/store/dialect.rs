@@ -18,6 +18,9 @@ pub(super) struct Dialect {
     pub(super) find_credential: LazyLock<String>,
     /// Finds the secrets of a row of `oauth_clients` as [JSON](super::secrets::from_json).
     pub(super) secrets_of_client: LazyLock<String>,
+    /// Takes the lock of a number until the transaction ends, if transactions that write do not wait for one another anyway.
+    /// It draws no transaction id, so a transaction that waits is not one that a look has to come back to.
+    pub(super) lock_number: Option<&'static str>,
     /// The used assertions in a JSON text, an array of `[tenant, client, digest in hexadecimal, end]`, as rows.
     pub(super) used_assertions: &'static str,
     /// Returns `true` if there is a table of migrations.

@@ -14,6 +14,9 @@ pub enum StoreError {
     /// A concurrent change of the client won. Nothing was written.
     #[error("a concurrent change of the client won")]
     ConcurrentChange,
+    /// The idempotency key is that of another request. Nothing was written.
+    #[error("the idempotency key is that of another request")]
+    RequestIdReused,
     /// The database cannot be reached, is overloaded, or cannot write at the moment.
     #[error("the database cannot be reached")]
     Unavailable(#[source] DbErr),
@@ -23,6 +26,9 @@ pub enum StoreError {
     /// A row holds a value that this service never writes.
     #[error("a record is corrupt")]
     Corrupt(#[from] Corrupt),
+    /// A kept response cannot be decrypted or decoded.
+    #[error("a record is corrupt: kept_responses.response is not what was written")]
+    CorruptResponse,
     /// The database refused a statement that it should accept: a bug.
     #[error("the database refused a statement")]
     Database(#[source] DbErr),
@@ -84,7 +90,11 @@ impl<E> UpdateError<E> {
             self,
             Self::Refused(_)
                 | Self::Store(
-                    StoreError::ClientNotFound | StoreError::ConcurrentChange | StoreError::Corrupt(_)
+                    StoreError::ClientNotFound
+                        | StoreError::ConcurrentChange
+                        | StoreError::RequestIdReused
+                        | StoreError::Corrupt(_)
+                        | StoreError::CorruptResponse
                 )
         )
     }

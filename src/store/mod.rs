@@ -13,6 +13,7 @@ mod error;
 mod faults;
 mod fence;
 mod filter;
+mod kept_responses;
 mod list;
 #[cfg(test)]
 mod looks;
@@ -47,6 +48,7 @@ pub use self::{
     credential::{Owner, StoredCredential},
     error::{Corrupt, StoreError, Unsuitable, UpdateError},
     fence::FenceError,
+    kept_responses::Once,
     list::Page,
     migrate::{MigrationState, Schema},
     sqlite::{Claim, ClaimError},

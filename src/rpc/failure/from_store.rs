@@ -15,10 +15,14 @@ impl From<StoreError> for Failure {
                 ErrorReason::ConcurrentChange,
                 "another change of the client won: try again",
             ),
+            StoreError::RequestIdReused => Self::new(
+                ErrorReason::RequestIdReused,
+                "the idempotency key was used for another method or message: a new request needs a new one",
+            ),
             StoreError::Unavailable(_) | StoreError::TimedOut | StoreError::Unsuitable(_) => {
                 Self::unavailable(error)
             }
-            StoreError::Corrupt(_) => Self::corrupt_record(error),
+            StoreError::Corrupt(_) | StoreError::CorruptResponse => Self::corrupt_record(error),
             StoreError::Database(_) => Self::internal(error),
         }
     }

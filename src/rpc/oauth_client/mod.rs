@@ -10,6 +10,7 @@ mod enable;
 mod get;
 mod list;
 mod patch;
+mod retry;
 mod size;
 
 use tonic::{Request, Response, Status};

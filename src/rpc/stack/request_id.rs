@@ -12,20 +12,45 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use http::{HeaderName, HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use pin_project_lite::pin_project;
 use tonic::body::Body;
 use tower::Service;
 use uuid::{Builder, Uuid};
 
 use super::HttpService;
-use crate::{domain::ids::CorrelationId, single_header::single_header};
+use crate::{
+    domain::{idempotency_key::IdempotencyKey, ids::CorrelationId},
+    pb,
+    single_header::single_header,
+};
 
 /// The header that carries the id, in requests and responses.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// The headers of an idempotency key, the second of which becomes metadata of the same name as the first.
+const IDEMPOTENCY_KEYS: [HeaderName; 2] = [
+    HeaderName::from_static("idempotency-key"),
+    HeaderName::from_static("grpc-metadata-idempotency-key"),
+];
+
+/// The caller's own id of a request that may have the same one as its idempotency key, in the extensions of a request. Its
+/// handler decides, which knows the message. Until then the request has another id.
+#[derive(Debug, Clone)]
+pub(crate) struct HeldBackId {
+    id: HeaderValue,
+    key: IdempotencyKey,
+}
+
+impl HeldBackId {
+    /// Returns the id, unless it is the idempotency key of the request.
+    pub(crate) fn unless_it_is(&self, key: Option<&IdempotencyKey>) -> Option<&HeaderValue> {
+        (Some(&self.key) != key).then_some(&self.id)
+    }
+}
+
 /// Gives each request an id, and its response the same. The caller's own id is kept if it is single, short and visible
-/// ASCII, so that it cannot forge log lines.
+/// ASCII, so that it cannot forge log lines, and if it is not the idempotency key of the request, which must be in no log.
 #[derive(Debug, Clone)]
 pub(super) struct SetRequestId<S> {
     inner: S,
@@ -50,17 +75,14 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let headers = request.headers_mut();
-        let sent = single_header(headers, X_REQUEST_ID).ok().flatten();
-        let id = match sent
-            .filter(|id| CorrelationId::is_well_formed(id.as_bytes()))
-            .cloned()
-        {
-            Some(id) => id,
+        let sent = single_header(request.headers(), X_REQUEST_ID).ok().flatten();
+        let sent = sent.filter(|id| CorrelationId::is_well_formed(id.as_bytes()));
+        let id = match sent.cloned() {
+            Some(id) => own_id(id, &mut request),
             None => new_id(),
         };
         // One of several equal ones stays.
-        headers.insert(X_REQUEST_ID, id.clone());
+        request.headers_mut().insert(X_REQUEST_ID, id.clone());
         ResponseFuture {
             inner: self.inner.call(request),
             id: Some(id),
@@ -87,10 +109,48 @@ where
         let this = self.project();
         let Ok(mut response) = ready!(this.inner.poll(cx));
         if let Some(id) = this.id.take() {
-            response.headers_mut().insert(X_REQUEST_ID, id);
+            // Unless the caller's own was held back, and is there by now.
+            response.headers_mut().entry(X_REQUEST_ID).or_insert(id);
         }
         Poll::Ready(Ok(response))
     }
+}
+
+/// Returns the caller's own id of a request, or a new one instead if it is the idempotency key, or may be.
+fn own_id<B>(id: HeaderValue, request: &mut Request<B>) -> HeaderValue {
+    let Some(key) = key_in(&id) else {
+        return id;
+    };
+    if is_in_header(key, request.headers()) {
+        return new_id();
+    }
+    if may_be_in_message(request.uri().path()) {
+        request.extensions_mut().insert(HeldBackId { id, key });
+        return new_id();
+    }
+    id
+}
+
+/// Returns the idempotency key that an id might be.
+fn key_in(id: &HeaderValue) -> Option<IdempotencyKey> {
+    IdempotencyKey::find_in(id.to_str().ok()?)
+}
+
+fn is_in_header(key: IdempotencyKey, headers: &HeaderMap) -> bool {
+    let mut sent = IDEMPOTENCY_KEYS
+        .into_iter()
+        .flat_map(|name| headers.get_all(name));
+    sent.any(|sent| key_in(sent) == Some(key))
+}
+
+/// Returns `true` if a path is that of a gRPC method whose message may have an idempotency key.
+fn may_be_in_message(path: &str) -> bool {
+    let target = pb::protos().ok().and_then(|protos| protos.target(path));
+    let method = target.and_then(pb::Target::method);
+    method.is_some_and(|method| {
+        let mut fields = method.header_fields.iter();
+        fields.any(|field| IDEMPOTENCY_KEYS.contains(&field.header))
+    })
 }
 
 fn new_id() -> HeaderValue {

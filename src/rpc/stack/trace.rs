@@ -16,6 +16,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use super::{
     HttpService,
+    request_id::X_REQUEST_ID,
     request_log::{Collect, RequestLog},
     stream_log,
     streams::is_stream,
@@ -76,7 +77,10 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let Ok(response) = ready!(this.inner.as_mut().poll(cx));
+        let Ok(mut response) = ready!(this.inner.as_mut().poll(cx));
+        if let Some(id) = this.log.late_request_id() {
+            response.headers_mut().insert(X_REQUEST_ID, id.clone());
+        }
         let span = this.inner.span();
         if is_stream(&response) {
             let (log, span) = (this.log.clone(), span.clone());
@@ -93,7 +97,7 @@ fn request_span(log: &RequestLog, headers: &HeaderMap) -> Span {
         "request",
         otel.name = log.method(),
         otel.kind = "server",
-        request_id = log.request_id(),
+        request_id = log.final_request_id(),
     );
     if !telemetry::exports() {
         return span;

@@ -6,4 +6,6 @@ mod disable;
 mod etags;
 mod preconditions;
 mod records;
+mod retries;
+mod retry_form;
 mod secrets;
