@@ -3,4 +3,5 @@
 mod logs;
 mod metrics;
 mod no_leaks;
+mod request_ids;
 mod traces;
