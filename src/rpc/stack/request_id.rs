@@ -182,17 +182,69 @@ mod tests {
 
     use super::*;
 
+    const KEY: &str = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
+    const CHANGE: &str = "/oauth_clients.v1.OAuthClientService/EnableOAuthClient";
+
     /// Returns the id that the inner service gets, and that of the response.
     async fn call(id: &str) -> [String; 2] {
+        let (ids, _) = call_with(Request::get("/").header(X_REQUEST_ID, id)).await;
+        ids
+    }
+
+    /// Returns the same, and the id that is held back.
+    async fn call_with(request: http::request::Builder) -> ([String; 2], Option<HeldBackId>) {
         let echo = tower::service_fn(async |request: Request<()>| {
             let mut response = Response::new(Body::empty());
             let id = request.headers()[X_REQUEST_ID].clone();
             response.headers_mut().insert("seen", id);
+            *response.extensions_mut() = request.extensions().clone();
             Ok::<_, Infallible>(response)
         });
-        let request = Request::builder().header(X_REQUEST_ID, id).body(()).unwrap();
+        let request = request.body(()).unwrap();
         let Ok(response) = SetRequestId::new(echo).call(request).await;
-        ["seen", "x-request-id"].map(|name| response.headers()[name].to_str().unwrap().to_owned())
+        let text = |name: &str| response.headers()[name].to_str().unwrap().to_owned();
+        let ids = [text("seen"), text("x-request-id")];
+        (ids, response.extensions().get().cloned())
+    }
+
+    #[tokio::test]
+    async fn an_id_that_is_the_idempotency_key_is_replaced() {
+        for header in ["idempotency-key", "grpc-metadata-idempotency-key"] {
+            for id in [KEY, &KEY.to_uppercase(), &KEY.replace('-', "")] {
+                let request = Request::get(CHANGE)
+                    .header(X_REQUEST_ID, id)
+                    .header(header, "a")
+                    .header(header, format!("\"{KEY}\""));
+                let ([seen, sent], held_back) = call_with(request).await;
+                assert_eq!(seen, sent);
+                assert_ne!(seen, id);
+                assert!(held_back.is_none());
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn an_id_is_held_back_only_if_the_message_may_have_it_as_a_key() {
+        let key = IdempotencyKey::parse(KEY).ok();
+        let ([seen, sent], held_back) = call_with(Request::get(CHANGE).header(X_REQUEST_ID, KEY)).await;
+        assert_eq!(seen, sent);
+        assert_ne!(seen, KEY);
+        let held_back = held_back.unwrap();
+        assert_eq!(held_back.unless_it_is(None).unwrap(), KEY);
+        assert_eq!(held_back.unless_it_is(key.as_ref()), None);
+
+        let get = CHANGE.replace("Enable", "Get");
+        let version_1 = KEY.replace("-4", "-1");
+        for (path, id) in [
+            (get.as_str(), KEY),
+            ("/api/core/oauth-clients", KEY),
+            (CHANGE, "mine"),
+            (CHANGE, &version_1),
+        ] {
+            let (ids, held_back) = call_with(Request::get(path).header(X_REQUEST_ID, id)).await;
+            assert_eq!(ids, [id; 2], "{path}");
+            assert!(held_back.is_none(), "{path}");
+        }
     }
 
     #[tokio::test]

@@ -1,6 +1,6 @@
 //! Retries of one request across two replicas, one of which is killed at some time: one change, and one response.
 
-use std::{env, time::Duration};
+use std::{env, io::Write as _, time::Duration};
 
 use futures_util::future::join_all;
 use proptest::{collection::vec, prelude::*, strategy::ValueTree as _, test_runner::TestRunner};
@@ -151,7 +151,8 @@ async fn send(
     Some([id_of(&response).to_owned(), secret_of(&response), etag])
 }
 
-async fn run(round: &Round, replicas: &mut Replicas) -> usize {
+/// Runs a round, and returns `true` if the change was made before the crash, and nobody got a response.
+async fn run(round: &Round, replicas: &mut Replicas) -> bool {
     let (transports, token) = replicas.at(0);
     let admin = transports.caller(Some(token));
     let key = json!({"requestId": Uuid::now_v7().to_string(), "clientName": Uuid::now_v7().to_string()});
@@ -181,7 +182,8 @@ async fn run(round: &Round, replicas: &mut Replicas) -> usize {
         replicas.kill(round.killed).await;
     };
     let (outcomes, ()) = tokio::join!(sending, killing);
-    let before_crash = outcomes.iter().flatten().count();
+    let is_made = replicas.db.number(count).await > before;
+    let response_is_lost = is_made && outcomes.iter().all(Option::is_none);
     replicas.restart().await;
 
     let mut responses: Vec<[String; 3]> = outcomes.into_iter().flatten().collect();
@@ -204,17 +206,17 @@ async fn run(round: &Round, replicas: &mut Replicas) -> usize {
     assert!(all_are_one, "{round:?}: {responses:?}");
     let records = replicas.db.number(count).await - before;
     assert_eq!(records, 1, "{round:?}");
-    let kept = replicas.db.number("SELECT count(*) FROM kept_responses").await;
-    assert!(kept > 0);
-    before_crash
+    response_is_lost
 }
 
 async fn retries_of_a_request_make_one_change_and_have_one_response(db: Db) {
-    let rounds_to_run: u32 = env::var("RETRY_ROUNDS").map_or(8, |number| number.parse().expect("a number"));
+    let rounds_to_run: u32 = env::var("RETRY_ROUNDS").map_or(8, |number| number.parse().unwrap());
     let mut replicas = Replicas::start(db).await;
     let mut runner = TestRunner::default();
+    let mut lost = 0;
     for _ in 0..rounds_to_run {
         let round = rounds().new_tree(&mut runner).unwrap().current();
-        run(&round, &mut replicas).await;
+        lost += u32::from(run(&round, &mut replicas).await);
     }
+    writeln!(std::io::stdout(), "{rounds_to_run} rounds, {lost} lost responses").unwrap();
 }
