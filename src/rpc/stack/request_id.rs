@@ -49,6 +49,23 @@ impl HeldBackId {
     }
 }
 
+/// The message of a request has no idempotency key but that of its headers, which is not its id. In the extensions of a
+/// request.
+#[derive(Debug, Clone, Copy)]
+struct KeyIsKnown;
+
+/// Decides on the id of a request whose idempotency key can only be among headers that it has no longer.
+pub(crate) fn compare_id_with_key<B>(headers: &HeaderMap, request: &mut Request<B>) {
+    let Some(key) = request.headers().get(X_REQUEST_ID).and_then(key_in) else {
+        return;
+    };
+    if is_in_header(key, headers) {
+        request.headers_mut().remove(X_REQUEST_ID);
+    } else {
+        request.extensions_mut().insert(KeyIsKnown);
+    }
+}
+
 /// Gives each request an id, and its response the same. The caller's own id is kept if it is single, short and visible
 /// ASCII, so that it cannot forge log lines, and if it is not the idempotency key of the request, which must be in no log.
 #[derive(Debug, Clone)]
@@ -124,7 +141,8 @@ fn own_id<B>(id: HeaderValue, request: &mut Request<B>) -> HeaderValue {
     if is_in_header(key, request.headers()) {
         return new_id();
     }
-    if may_be_in_message(request.uri().path()) {
+    let is_known = request.extensions().get::<KeyIsKnown>().is_some();
+    if !is_known && may_be_in_message(request.uri().path()) {
         request.extensions_mut().insert(HeldBackId { id, key });
         return new_id();
     }

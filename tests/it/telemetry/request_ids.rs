@@ -149,6 +149,25 @@ async fn the_id_of_a_request_is_the_callers_own_unless_it_is_its_idempotency_key
     let [.., id] = refused(&transports, &admin, &client, &own, &uuid()).await;
     assert_eq!(id, own);
     ids.insert(id, false);
+    // On REST, the headers have the key, whatever becomes of the request.
+    let (own, key) = (uuid(), uuid());
+    for (own, key, is_kept) in [
+        (&own, Some(&key), true),
+        (&key, None, true),
+        (&key, Some(&key), false),
+    ] {
+        let request = transports
+            .caller(None)
+            .request(Method::DELETE, &format!("{COLLECTION}/{client}"))
+            .header("x-request-id", own);
+        let request = match key {
+            Some(key) => request.header("idempotency-key", format!("\"{key}\"")),
+            None => request,
+        };
+        let answer = Answer::to(request).await;
+        assert_eq!(answer.status, 401);
+        assert_eq!(answer.header("x-request-id") == own, is_kept, "{answer:?}");
+    }
     // A request that has no key may have any id.
     let own = uuid();
     let mut enable = Request::new(EnableOAuthClientRequest {
