@@ -8,4 +8,5 @@ mod preconditions;
 mod records;
 mod retries;
 mod retry_form;
+mod retry_waits;
 mod secrets;

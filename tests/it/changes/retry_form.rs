@@ -154,9 +154,7 @@ async fn on_grpc_the_metadata_fills_the_field(server: TestServer) {
                 .insert("idempotency-key", key.parse().unwrap());
         }
         let enabled = admin.grpc().enable_o_auth_client(request).await;
-        enabled
-            .map(|response| response.into_inner())
-            .map_err(Refused::from)
+        enabled.map(tonic::Response::into_inner).map_err(Refused::from)
     };
     let first = enable(Some(&one), None).await;
     assert!(first.is_ok());

@@ -33,8 +33,10 @@ impl Hidden {
         let random = &secret["ocs_".len() + 8 + 1..][..43];
         self.0.push(("the random part of a secret", random.to_owned()));
         // As a column of bytes would show it.
-        let bytes = random.bytes();
-        let digits: String = bytes.map(|byte| format!("{byte:02x}")).collect();
+        let mut digits = String::new();
+        for byte in random.bytes() {
+            write!(digits, "{byte:02x}").unwrap();
+        }
         self.0.push(("the bytes of a secret", digits.to_uppercase()));
         self.0.push(("the bytes of a secret", digits));
     }
@@ -123,7 +125,7 @@ impl Walk<'_> {
             self.refused(refused);
             let http = self.admin.http_request(rpc, &other);
             let answer = Answer::to(http.header("x-request-id", key.to_string())).await;
-            self.errors += &format!("{answer:?}\n");
+            writeln!(self.errors, "{answer:?}").unwrap();
         }
         self.learn(&first);
         first

@@ -105,6 +105,28 @@ async fn refused(transports: &Transports, admin: &Caller<'_>, id: &str, own: &st
     ids.try_into().unwrap()
 }
 
+/// On REST the headers tell the key, whatever becomes of the request.
+async fn check_refused_on_rest(transports: &Transports, client: &str) {
+    let (own, key) = (uuid(), uuid());
+    for (own, key, is_kept) in [
+        (&own, Some(&key), true),
+        (&key, None, true),
+        (&key, Some(&key), false),
+    ] {
+        let request = transports
+            .caller(None)
+            .request(Method::DELETE, &format!("{COLLECTION}/{client}"))
+            .header("x-request-id", own);
+        let request = match key {
+            Some(key) => request.header("idempotency-key", format!("\"{key}\"")),
+            None => request,
+        };
+        let answer = Answer::to(request).await;
+        assert_eq!(answer.status, 401);
+        assert_eq!(answer.header("x-request-id") == own, is_kept, "{answer:?}");
+    }
+}
+
 async fn the_id_of_a_request_is_the_callers_own_unless_it_is_its_idempotency_key(db: Db) {
     let collector = Collector::start().await;
     let dir = tempfile::tempdir().unwrap();
@@ -149,25 +171,7 @@ async fn the_id_of_a_request_is_the_callers_own_unless_it_is_its_idempotency_key
     let [.., id] = refused(&transports, &admin, &client, &own, &uuid()).await;
     assert_eq!(id, own);
     ids.insert(id, false);
-    // On REST, the headers have the key, whatever becomes of the request.
-    let (own, key) = (uuid(), uuid());
-    for (own, key, is_kept) in [
-        (&own, Some(&key), true),
-        (&key, None, true),
-        (&key, Some(&key), false),
-    ] {
-        let request = transports
-            .caller(None)
-            .request(Method::DELETE, &format!("{COLLECTION}/{client}"))
-            .header("x-request-id", own);
-        let request = match key {
-            Some(key) => request.header("idempotency-key", format!("\"{key}\"")),
-            None => request,
-        };
-        let answer = Answer::to(request).await;
-        assert_eq!(answer.status, 401);
-        assert_eq!(answer.header("x-request-id") == own, is_kept, "{answer:?}");
-    }
+    check_refused_on_rest(&transports, &client).await;
     // A request that has no key may have any id.
     let own = uuid();
     let mut enable = Request::new(EnableOAuthClientRequest {
