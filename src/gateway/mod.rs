@@ -49,7 +49,7 @@ use crate::{
     pb::Protos,
     rpc::{
         failure::Failure,
-        stack::{Stack, StackConfig, stack},
+        stack::{Stack, StackConfig, request_id::compare_id_with_key, stack},
     },
 };
 
@@ -85,6 +85,7 @@ impl Gateway {
         let found = self.bindings.find(&parts.method, parts.uri.path());
         let mut matched = Request::new(DrainOnDrop::new(body));
         *matched.headers_mut() = headers::metadata(&parts.headers);
+        compare_id_with_key(&parts.headers, &mut matched);
         *matched.uri_mut() = match &found {
             Ok((binding, _)) => binding.uri.clone(),
             Err(_) => Uri::try_from(parts.uri.path()).unwrap_or_default(),

@@ -11,7 +11,7 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use super::failure::Failure;
-use crate::domain::{ids::ClientId, secret::SecretSeed, timestamp::Timestamp};
+use crate::domain::{ids::ClientId, kept_response::ResponseNonce, secret::SecretSeed, timestamp::Timestamp};
 
 #[derive(Debug, Error)]
 #[error("the operating system returned no random bytes")]
@@ -26,7 +26,15 @@ pub(super) fn new_client_id() -> ClientId {
 }
 
 pub(super) fn secret_seed() -> Result<SecretSeed, Failure> {
-    let mut seed = [0; SecretSeed::LEN];
-    aws_lc_rs::rand::fill(&mut seed).map_err(|_| Failure::internal(NoRandomBytes))?;
-    Ok(SecretSeed::from_bytes(seed))
+    random_bytes().map(SecretSeed::from_bytes)
+}
+
+pub(super) fn response_nonce() -> Result<ResponseNonce, Failure> {
+    random_bytes().map(ResponseNonce::from_bytes)
+}
+
+fn random_bytes<const N: usize>() -> Result<[u8; N], Failure> {
+    let mut bytes = [0; N];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| Failure::internal(NoRandomBytes))?;
+    Ok(bytes)
 }

@@ -48,11 +48,6 @@ pub(super) fn quoted(etag: &Etag) -> Bytes {
     etag.quoted().into()
 }
 
-/// Returns a response with the etag of the client that it is about.
-pub(super) fn respond<T>(message: T, etag: &Etag) -> Response<T> {
-    with_etag(Response::new(message), quoted(etag))
-}
-
 /// Adds the etag, which is in quotes, of the client that a response is about.
 pub(super) fn with_etag<T>(mut response: Response<T>, quoted: Bytes) -> Response<T> {
     // An etag is visible ASCII, so it always is a value.

@@ -86,6 +86,7 @@ impl Server {
             store: self.database.store.clone(),
             cutoffs: vec![
                 Cutoff::USED_ASSERTIONS,
+                Cutoff::KEPT_RESPONSES,
                 Cutoff::change_records(self.config.change_retention),
             ],
             watch: self.database.watch.take(),

@@ -21,6 +21,9 @@ pub(super) struct Dialect {
     /// Deletes the rows of a table that a query finds, which lacks its columns. The query runs once. Rows that another
     /// transaction deletes are left to it.
     pub(super) delete: fn(&str, &str) -> String,
+    /// Takes the lock of a number until the transaction ends, if transactions that write do not wait for one another anyway.
+    /// It draws no transaction id, so a transaction that waits is not one that a look has to come back to.
+    pub(super) lock_number: Option<&'static str>,
     /// The used assertions in a JSON text, an array of `[tenant, client, digest in hexadecimal, end]`, as rows.
     pub(super) used_assertions: &'static str,
     /// Returns `true` if there is a table of migrations.

@@ -16,6 +16,9 @@ pub enum StoreError {
     /// A concurrent change of the client won. Nothing was written.
     #[error("a concurrent change of the client won")]
     ConcurrentChange,
+    /// The idempotency key is that of another request. Nothing was written.
+    #[error("the idempotency key is that of another request")]
+    RequestIdReused,
     /// The database cannot be reached, is overloaded, or cannot write at the moment.
     #[error("the database cannot be reached")]
     Unavailable(#[source] DbErr),
@@ -31,6 +34,9 @@ pub enum StoreError {
     /// A row holds a value that this service never writes.
     #[error("a record is corrupt")]
     Corrupt(#[source] Corrupt),
+    /// A kept response cannot be decrypted or decoded.
+    #[error("a record is corrupt: kept_responses.response is not what was written")]
+    CorruptResponse,
     /// The database refused a statement that it should accept: a bug.
     #[error("the database refused a statement")]
     Database(#[source] DbErr),
@@ -92,7 +98,11 @@ impl<E> UpdateError<E> {
             self,
             Self::Refused(_)
                 | Self::Store(
-                    StoreError::ClientNotFound | StoreError::ConcurrentChange | StoreError::Corrupt(_)
+                    StoreError::ClientNotFound
+                        | StoreError::ConcurrentChange
+                        | StoreError::RequestIdReused
+                        | StoreError::Corrupt(_)
+                        | StoreError::CorruptResponse
                 )
         )
     }
@@ -109,6 +119,12 @@ impl StoreError {
     pub(super) fn timed_out() -> Self {
         metrics::database_failed(DatabaseError::TimedOut);
         Self::TimedOut
+    }
+
+    /// Creates the error of a kept response that is not what was written.
+    pub(super) fn corrupt_response() -> Self {
+        metrics::database_failed(DatabaseError::Corrupt);
+        Self::CorruptResponse
     }
 }
 

@@ -15,6 +15,7 @@ mod faults;
 mod fence;
 mod filter;
 mod interrupt;
+mod kept_responses;
 mod list;
 #[cfg(test)]
 mod looks;
@@ -57,6 +58,7 @@ pub use self::{
     credential::{Owner, StoredCredential},
     error::{Corrupt, StoreError, Unsuitable, UpdateError},
     fence::FenceError,
+    kept_responses::Once,
     list::Page,
     migrate::{MigrationState, Schema},
     purge::{Cutoff, PurgedTable},

@@ -51,6 +51,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     },
     find_credential: LazyLock::new(|| credential::query(SECRETS_AS_JSON)),
     secrets_of_client: LazyLock::new(|| secrets::of_client(SECRETS_AS_JSON)),
+    lock_number: Some("SELECT pg_advisory_xact_lock($1)"),
     used_assertions: "SELECT value ->> 0 AS tenant_id, value ->> 1 AS client_id, decode(value ->> 2, 'hex') AS jti_digest, \
                       CAST(value ->> 3 AS bigint) AS expires_at FROM json_array_elements(CAST($1 AS json))",
     has_migrations: "SELECT to_regclass('seaql_migrations') IS NOT NULL",

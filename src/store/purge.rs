@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use sea_orm::{ConnectionTrait as _, Statement};
 
-use super::{Store, assertions::KEPT_AFTER_END, dialect::Dialect, error::StoreError, work::detached};
+use super::{
+    Store, assertions::KEPT_AFTER_END, dialect::Dialect, error::StoreError, kept_responses::KEPT,
+    work::detached,
+};
 
 /// The most rows that one statement deletes, so that none takes long.
 const BATCH: u64 = 1_000;
@@ -17,6 +20,8 @@ pub enum PurgedTable {
     UsedAssertions,
     /// The change records, by the time of the change.
     ChangeRecords,
+    /// The responses to requests with an idempotency key, by the time at which they were kept.
+    KeptResponses,
 }
 
 /// The age at which the rows of a table are purged.
@@ -35,6 +40,12 @@ impl Cutoff {
         age: KEPT_AFTER_END,
     };
 
+    /// The age at which no retry can expect its response any more.
+    pub const KEPT_RESPONSES: Self = Self {
+        table: PurgedTable::KeptResponses,
+        age: KEPT,
+    };
+
     /// Returns the cutoff of change records that are kept for a time. Memory needs them for longer than an hour.
     pub const fn change_records(kept: Duration) -> Self {
         Self {
@@ -50,6 +61,7 @@ impl PurgedTable {
         match self {
             Self::UsedAssertions => "used_assertions",
             Self::ChangeRecords => "oauth_client_changes",
+            Self::KeptResponses => "kept_responses",
         }
     }
 
@@ -60,6 +72,7 @@ impl PurgedTable {
     fn order(self, now: &str) -> (&'static str, String) {
         match self {
             Self::UsedAssertions => ("expires_at", format!("{now} - $1")),
+            Self::KeptResponses => ("created_at", format!("{now} - $1")),
             Self::ChangeRecords => ("time / 60000000", format!("({now} - $1) / 60000000")),
         }
     }

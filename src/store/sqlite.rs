@@ -49,6 +49,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     delete: |table, query| format!("DELETE FROM {table} WHERE rowid IN (SELECT rowid {query})"),
     find_credential: LazyLock::new(|| credential::query(SECRETS_AS_JSON)),
     secrets_of_client: LazyLock::new(|| secrets::of_client(SECRETS_AS_JSON)),
+    lock_number: None,
     used_assertions: "SELECT value ->> 0 AS tenant_id, value ->> 1 AS client_id, unhex(value ->> 2) AS jti_digest, \
                       value ->> 3 AS expires_at FROM json_each($1)",
     has_migrations: "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'seaql_migrations')",

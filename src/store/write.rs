@@ -12,6 +12,7 @@ use super::{
     connection::Connection,
     entity::client::{ActiveModel, Column, Entity},
     error::{StoreError, UpdateError},
+    kept_responses::{self, Once, once},
     rows::{existing, to_row, with_secrets},
     secrets,
     work::{TIMEOUT, Waiting, detached},
@@ -36,6 +37,33 @@ impl Store {
     ) -> Result<(), StoreError> {
         self.insert_clients(tenant, std::slice::from_ref(client), author)
             .await
+    }
+
+    /// Adds a client, unless the same request did so before, and returns the response: the first one, if there was one.
+    ///
+    /// # Errors
+    /// If the key is that of another request, or the database cannot be reached.
+    pub async fn insert_client_once<T: Send + Sync + 'static>(
+        &self,
+        tenant: &TenantId,
+        client: &Client,
+        author: &Author,
+        key: Option<Once<T>>,
+        response: T,
+    ) -> Result<T, StoreError> {
+        let (store, tenant, client, author) = (self.clone(), tenant.clone(), client.clone(), author.clone());
+        let place = self.admission.change().await?;
+        detached(|waiting| async move {
+            let transaction = store.begin_write(place.connect().await?).await?;
+            let inserted = async {
+                insert(&tenant, &[client], &author, &transaction, &waiting).await?;
+                Ok(response)
+            };
+            let within = store.within(&transaction, &waiting);
+            let outcome = once(key.as_ref(), &tenant, &within, inserted).await;
+            transaction.end(outcome).await
+        })
+        .await
     }
 
     /// Adds several clients, all or none. A database accepts about a thousand at once.
@@ -77,7 +105,29 @@ impl Store {
         change: impl FnOnce(&mut Client) -> Result<T, E> + Send + 'static,
     ) -> Result<T, UpdateError<E>>
     where
-        T: Send + 'static,
+        T: Send + Sync + 'static,
+        E: Send + 'static,
+    {
+        self.update_client_once(tenant, id, change_type, author, None, change)
+            .await
+    }
+
+    /// Changes a client in the same way, unless the same request did so before: then its outcome is the first one, and
+    /// nothing is read or written.
+    ///
+    /// # Errors
+    /// The same, or the key is that of another request.
+    pub async fn update_client_once<T, E>(
+        &self,
+        tenant: &TenantId,
+        id: &ClientId,
+        change_type: ChangeType,
+        author: &Author,
+        key: Option<Once<T>>,
+        change: impl FnOnce(&mut Client) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, UpdateError<E>>
+    where
+        T: Send + Sync + 'static,
         E: Send + 'static,
     {
         let update = Update {
@@ -94,7 +144,9 @@ impl Store {
                 let _turn = turn;
                 let transaction = store.begin_write(place.connect().await?).await?;
                 let mut drop_from_memory = DropFromMemory::new(&store, &update.id);
-                let changed = update.run(change, &transaction, &waiting).await;
+                let changed = update.run(change, &transaction, &waiting);
+                let within = store.within(&transaction, &waiting);
+                let changed = once(key.as_ref(), &update.tenant, &within, changed).await;
                 let outcome = transaction.end(changed).await;
                 drop_from_memory.outcome_is_known = outcome
                     .as_ref()
@@ -110,6 +162,18 @@ impl Store {
         let (outcome, ended) = changed.unwrap_or_else(|_| Err(StoreError::timed_out().into()))?;
         tokio::time::sleep_until(ended + self.fence_wait()).await;
         outcome
+    }
+
+    fn within<'a>(
+        &self,
+        connection: &'a Connection,
+        waiting: &'a Waiting,
+    ) -> kept_responses::Transaction<'a> {
+        kept_responses::Transaction {
+            dialect: self.dialect,
+            connection,
+            waiting,
+        }
     }
 }
 

@@ -158,6 +158,7 @@ impl Caller {
         };
         let message = PatchOAuthClientRequest {
             etag: None,
+            request_id: None,
             client_id: client_id.to_owned(),
             operations: vec![operation],
         };

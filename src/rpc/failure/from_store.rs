@@ -14,6 +14,10 @@ impl From<StoreError> for Failure {
                 ErrorReason::ConcurrentChange,
                 "another change of the client won: try again",
             ),
+            StoreError::RequestIdReused => Self::new(
+                ErrorReason::RequestIdReused,
+                "the idempotency key was used for another method or message: a new request needs a new one",
+            ),
             StoreError::Unavailable(_)
             | StoreError::TimedOut
             | StoreError::Overloaded(_)
@@ -23,7 +27,7 @@ impl From<StoreError> for Failure {
                 "the database took too long for the request, and was interrupted",
             )
             .caused_by(Cause::Unavailable(Box::new(error))),
-            StoreError::Corrupt(_) => Self::corrupt_record(error),
+            StoreError::Corrupt(_) | StoreError::CorruptResponse => Self::corrupt_record(error),
             StoreError::Database(_) => Self::internal(error),
         }
     }

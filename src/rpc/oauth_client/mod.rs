@@ -12,6 +12,7 @@ mod list;
 mod list_changes;
 mod pages;
 mod patch;
+mod retry;
 mod size;
 
 use tonic::{Request, Response, Status};

@@ -19,7 +19,7 @@ use tonic_types::StatusExt as _;
 use tracing::{Level, Span};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-use super::request_id::X_REQUEST_ID;
+use super::request_id::{HeldBackId, X_REQUEST_ID};
 use crate::{
     auth::Caller,
     domain::ids::ClientId,
@@ -46,6 +46,7 @@ pub(super) struct Learned {
     method: OnceLock<Target<'static>>,
     caller: OnceLock<Caller>,
     client_id: OnceLock<ClientId>,
+    request_id: OnceLock<HeaderValue>,
     outcome: OnceLock<Status>,
 }
 
@@ -69,6 +70,12 @@ pub(crate) fn record_client(id: &ClientId) {
     let _not_logged = LEARNED.try_with(|learned| learned.client_id.set(id.clone()));
 }
 
+/// Records the caller's own id of the current request, which was held back.
+pub(crate) fn record_request_id(id: &HeaderValue) {
+    Span::current().record("request_id", id.to_str().ok());
+    let _not_logged = LEARNED.try_with(|learned| learned.request_id.set(id.clone()));
+}
+
 /// Records how the stream of the current request ended, with the cause if that is known. Whatever notices the end first has
 /// the cause, so what is recorded later is disregarded.
 pub(crate) fn record_outcome(status: &Status) {
@@ -89,6 +96,8 @@ pub(super) struct RequestLog {
     started: Instant,
     path: Option<PathAndQuery>,
     request_id: Option<HeaderValue>,
+    /// Is `true` if the caller's own id was held back, and may be the one of the request later.
+    holds_back_id: bool,
     learned: Arc<Learned>,
     is_finished: bool,
     _in_flight: Option<InFlight>,
@@ -147,6 +156,7 @@ impl RequestLog {
             started: Instant::now(),
             path: request.uri().path_and_query().cloned(),
             request_id: request.headers().get(X_REQUEST_ID).cloned(),
+            holds_back_id: request.extensions().get::<HeldBackId>().is_some(),
             learned: Arc::default(),
             is_finished: false,
             _in_flight: InFlight::begin(),
@@ -160,8 +170,19 @@ impl RequestLog {
             .unwrap_or_default()
     }
 
-    pub(super) fn request_id(&self) -> Option<&str> {
-        self.request_id.as_ref()?.to_str().ok()
+    /// The id of the request, if it is final already.
+    pub(super) fn final_request_id(&self) -> Option<&str> {
+        self.request_id().filter(|_| !self.holds_back_id)
+    }
+
+    /// The caller's own id that was held back, if the handler has decided for it.
+    pub(super) fn late_request_id(&self) -> Option<&HeaderValue> {
+        self.learned.request_id.get()
+    }
+
+    fn request_id(&self) -> Option<&str> {
+        let id = self.late_request_id().or(self.request_id.as_ref());
+        id?.to_str().ok()
     }
 
     /// Collects what layers record before there is a future of the response.
@@ -210,6 +231,9 @@ impl RequestLog {
         };
         if line.trace_id.is_some() {
             line.describe(span, cause);
+            if self.holds_back_id && self.late_request_id().is_none() {
+                span.record("request_id", line.request_id);
+            }
         }
         line.log(cause);
         metrics::request_completed(self.learned.method_name(), code, duration);

@@ -16,6 +16,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use super::{
     HttpService,
+    request_id::X_REQUEST_ID,
     request_log::{Collect, RequestLog},
     stream_log,
     streams::is_stream,
@@ -76,11 +77,14 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let Ok(response) = ready!(this.inner.as_mut().poll(cx));
+        let Ok(mut response) = ready!(this.inner.as_mut().poll(cx));
         let span = this.inner.span();
         let Some(mut log) = this.log.take() else {
             return Poll::Ready(Ok(response));
         };
+        if let Some(id) = log.late_request_id() {
+            response.headers_mut().insert(X_REQUEST_ID, id.clone());
+        }
         if is_stream(&response) {
             return Poll::Ready(Ok(stream_log::log_at_end(log, span.clone(), response)));
         }
@@ -95,7 +99,7 @@ fn request_span(log: &RequestLog, headers: &HeaderMap) -> Span {
         "request",
         otel.name = log.method(),
         otel.kind = "server",
-        request_id = log.request_id(),
+        request_id = log.final_request_id(),
     );
     if !telemetry::exports_spans() {
         return span;

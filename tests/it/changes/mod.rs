@@ -6,4 +6,7 @@ mod disable;
 mod etags;
 mod preconditions;
 mod records;
+mod retries;
+mod retry_form;
+mod retry_waits;
 mod secrets;

@@ -109,6 +109,7 @@ async fn six_thousand_requests_with_deadlines_of_50_ms_share_a_connection() {
     let message = EnableOAuthClientRequest {
         client_id: id,
         etag: None,
+        request_id: None,
     }
     .encode_to_vec();
     let length = u32::try_from(message.len()).unwrap().to_be_bytes();

@@ -96,6 +96,7 @@ async fn a_refused_request_is_told_when_to_retry(db: Db) {
         let request = oauth_clients::pb::v1::EnableOAuthClientRequest {
             client_id: id.clone(),
             etag: None,
+            request_id: None,
         };
         let status = admin.grpc().enable_o_auth_client(request).await.unwrap_err();
         assert_eq!(status.code(), tonic::Code::Unavailable);

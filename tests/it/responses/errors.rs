@@ -97,6 +97,13 @@ async fn errors_of_requests_match_their_golden_files(server: TestServer) {
             .body(RENAME),
     )
     .await;
+    let with_key = |path: &str| {
+        let request = admin.request(Method::PATCH, path).body(RENAME);
+        request.header("idempotency-key", "3f2504e0-4f89-41d3-9a0c-0305e82c3301")
+    };
+    let first = with_key(&format!("{COLLECTION}/{public}")).send().await;
+    assert!(first.unwrap().status().is_success());
+    refused("REQUEST_ID_REUSED", with_key(&path)).await;
     let secret = |id: &str, hint: &str| format!("{COLLECTION}/{id}/client-secrets{hint}");
     refused(
         "SECRET_NOT_FOUND",

@@ -195,15 +195,21 @@ impl Caller<'_> {
         }
     }
 
-    fn http_request(&self, rpc: &str, request: &Value) -> reqwest::RequestBuilder {
-        let http = self.http_request_without_etag(rpc, request);
-        match request["etag"].as_str() {
-            Some(etag) => http.header("if-match", etag),
-            None => http,
+    /// Returns an RPC as a REST request, whose headers have the fields that headers fill.
+    pub(crate) fn http_request(&self, rpc: &str, request: &Value) -> reqwest::RequestBuilder {
+        let mut request = request.clone();
+        let mut headers = Vec::new();
+        for (field, header) in [("etag", "if-match"), ("requestId", "idempotency-key")] {
+            let value = request.as_object_mut().unwrap().remove(field);
+            headers.extend(value.map(|value| (header, value.as_str().unwrap().to_owned())));
         }
+        let http = self.http_request_without_headers(rpc, &request);
+        headers
+            .into_iter()
+            .fold(http, |http, (header, value)| http.header(header, value))
     }
 
-    fn http_request_without_etag(&self, rpc: &str, request: &Value) -> reqwest::RequestBuilder {
+    fn http_request_without_headers(&self, rpc: &str, request: &Value) -> reqwest::RequestBuilder {
         let text = |member: &str| request[member].as_str().unwrap_or_default();
         let client = format!("{COLLECTION}/{}", text("clientId"));
         match rpc {

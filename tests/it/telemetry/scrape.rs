@@ -301,6 +301,7 @@ async fn requests_that_wait_are_in_flight_and_are_counted_when_they_end() {
         let client_id = path.rsplit('/').next().unwrap().to_owned();
         let mut request = tonic::Request::new(DisableOAuthClientRequest {
             etag: None,
+            request_id: None,
             client_id,
             reason: "misused".to_owned(),
         });
