@@ -2,6 +2,7 @@
 
 use std::{
     convert::Infallible,
+    fmt,
     hash::{BuildHasher as _, RandomState},
     pin::Pin,
     sync::{
@@ -36,10 +37,16 @@ const IDEMPOTENCY_KEYS: [HeaderName; 2] = [
 
 /// The caller's own id of a request that may have the same one as its idempotency key, in the extensions of a request. Its
 /// handler decides, which knows the message. Until then the request has another id.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct HeldBackId {
     id: HeaderValue,
     key: IdempotencyKey,
+}
+
+impl fmt::Debug for HeldBackId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HeldBackId(…)")
+    }
 }
 
 impl HeldBackId {
