@@ -40,4 +40,6 @@ pub(super) struct Dialect {
     pub(super) last_characters: fn(SimpleExpr, i32) -> SimpleExpr,
     /// Tells the query planner that few rows are equal.
     pub(super) few_are_equal: fn(SimpleExpr) -> SimpleExpr,
+    /// Tells the query planner that most rows match.
+    pub(super) most_match: fn(SimpleExpr) -> SimpleExpr,
 }

@@ -62,6 +62,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     last_characters: |text, count| Func::cust("right").arg(text).arg(count).into(),
     // Its statistics tell.
     few_are_equal: |comparison| comparison,
+    most_match: |comparison| comparison,
 };
 
 /// Returns the options of a connection. No start-up parameter is sent that a connection pooler refuses by default.

@@ -62,6 +62,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     // Without statistics, SQLite expects so many names to be equal that it would rather walk the tenant's clients in the
     // order of the list.
     few_are_equal: |comparison| Func::cust("unlikely").arg(comparison).into(),
+    most_match: |comparison| Func::cust("likely").arg(comparison).into(),
 };
 
 /// Returns the options of a connection to a file, which do not change the file.

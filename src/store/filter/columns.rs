@@ -18,8 +18,10 @@ pub(in crate::store) trait Stored: Attribute {
 
 /// A column, in the form in which it is compared.
 pub(in crate::store) enum Held {
-    /// A text.
+    /// A text that few rows share.
     Text(DynIden),
+    /// A text that many rows may share.
+    Label(DynIden),
     /// One of a few texts.
     OneOf(DynIden, &'static [&'static str]),
     /// Microseconds since 1970.
@@ -41,8 +43,8 @@ impl Stored for ChangeAttribute {
         match self {
             Self::ClientId => Held::Text(change::Column::ClientId.into_iden()),
             // A newer server may write types that this one does not know.
-            Self::Type => Held::Text(change::Column::ChangeType.into_iden()),
-            Self::Actor => Held::Text(change::Column::Actor.into_iden()),
+            Self::Type => Held::Label(change::Column::ChangeType.into_iden()),
+            Self::Actor => Held::Label(change::Column::Actor.into_iden()),
             Self::Time => Held::Instant(change::Column::Time.into_iden()),
         }
     }

@@ -107,6 +107,7 @@ fn comparison<A: Stored>(comparison: &Comparison<A>, dialect: &Dialect) -> Part 
             let value = attribute.comparable(value);
             match attribute.held() {
                 Held::Text(column) => text(&column, *operator, &value, dialect),
+                Held::Label(column) => label(&column, *operator, &value, dialect),
                 Held::OneOf(column, names) => one_of(*attribute, &column, names, *operator, &value),
                 // The parser makes no such comparison.
                 Held::Instant(_) => Part::Never,
@@ -118,7 +119,7 @@ fn comparison<A: Stored>(comparison: &Comparison<A>, dialect: &Dialect) -> Part 
             value,
         } => match attribute.held() {
             Held::Instant(column) => instant(column, *operator, *value),
-            Held::Text(_) | Held::OneOf(..) => Part::Never,
+            Held::Text(_) | Held::Label(_) | Held::OneOf(..) => Part::Never,
         },
     }
 }
@@ -171,6 +172,24 @@ fn text(column: &DynIden, operator: Operator, value: &str, dialect: &Dialect) ->
         Operator::Contains => contains(own(), value, dialect),
         Operator::EndsWith => contains(end_of(own(), value, dialect), value, dialect),
     })
+}
+
+/// Compares a text that many rows may share. A list of those that are equal is read along an index, in its order. A list of
+/// a range of them would have to be sorted.
+fn label(column: &DynIden, operator: Operator, value: &str, dialect: &Dialect) -> Part {
+    let own = || Expr::col(column.clone());
+    let most = dialect.most_match;
+    match operator {
+        Operator::Equal if !value.contains('\0') => Part::Sometimes(own().eq(value)),
+        Operator::StartsWith if !value.is_empty() && !value.contains('\0') => {
+            let from = most(own().gte(value));
+            Part::Sometimes(match after_prefix(value) {
+                Some(end) => from.and(most(own().lt(end))),
+                None => from,
+            })
+        }
+        _ => text(column, operator, value, dialect),
+    }
 }
 
 /// PostgreSQL expects a third of the rows to match, and so reads them in the order of the list until the page is full. Of
@@ -324,7 +343,7 @@ mod tests {
             ),
             (
                 r#"type sw "secret." or not (actor eq "A")"#,
-                r#"("type" >= 'secret.' AND "type" < 'secret/') OR (NOT unlikely("actor" = 'A'))"#,
+                r#"(likely("type" >= 'secret.') AND likely("type" < 'secret/')) OR (NOT "actor" = 'A')"#,
             ),
             (
                 r#"time ge "1970-01-01T01:00:00.000002+01:00" and time lt "1970-01-01T00:00:01Z""#,
