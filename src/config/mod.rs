@@ -45,6 +45,11 @@ pub(crate) const DEV_DRAIN_DELAY: Duration = Duration::ZERO;
 /// The default of [`ServerConfig::drain_timeout`].
 pub(crate) const DEFAULT_DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// The default of [`ServerConfig::watch_streams`].
+pub(crate) const DEFAULT_WATCH_STREAMS: u32 = 10;
+/// The default of [`ServerConfig::change_retention`].
+pub(crate) const DEFAULT_CHANGE_RETENTION: Duration = Duration::from_hours(90 * 24);
+
 /// The configuration of a server.
 #[derive(Debug, Clone)]
 pub struct ServerConfig {
@@ -75,6 +80,10 @@ pub struct ServerConfig {
     pub redis_url: Option<RedisUrl>,
     /// The maximum duration of a request.
     pub call_timeout: Duration,
+    /// The maximum number of streams of changes that a subject may have at a time on this server.
+    pub watch_streams: u32,
+    /// The time for which change records are kept.
+    pub change_retention: Duration,
     /// The maximum time until an assertion of a client expires, without the leeway for clocks.
     pub max_assertion_lifetime: Duration,
     /// The time for which the server reports that it is not ready before it refuses new work, so that load balancers
@@ -100,6 +109,8 @@ impl ServerConfig {
             quotas: Quotas::default(),
             redis_url: None,
             call_timeout: DEFAULT_CALL_TIMEOUT,
+            watch_streams: DEFAULT_WATCH_STREAMS,
+            change_retention: DEFAULT_CHANGE_RETENTION,
             max_assertion_lifetime: DEFAULT_MAX_ASSERTION_LIFETIME,
             drain_delay: match issuer {
                 Issuer::Development { .. } => DEV_DRAIN_DELAY,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
@@ -15,16 +15,16 @@ use super::{
 
 /// A member of a client before and after a change, in the form that it has in JSON. A value is `None` where there was or is
 /// nothing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ChangeUpdate {
     /// The member as a JSON Pointer (RFC 6901), such as `/clientName`, or `/clientSecrets/{hint}` for one secret.
     pub path: String,
     /// The value before the change.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub old_value: Option<Value>,
     /// The value after the change.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new_value: Option<Value>,
 }
 

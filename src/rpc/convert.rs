@@ -164,7 +164,7 @@ pub fn client_secret(client: &ClientId, new: NewSecret) -> v1::ClientSecret {
     }
 }
 
-fn timestamp(time: Timestamp) -> prost_types::Timestamp {
+pub(super) fn timestamp(time: Timestamp) -> prost_types::Timestamp {
     let micros = time.as_micros();
     prost_types::Timestamp {
         seconds: micros.div_euclid(1_000_000),

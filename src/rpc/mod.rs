@@ -2,6 +2,7 @@
 
 pub mod client_authentication;
 pub mod convert;
+mod convert_change;
 pub(crate) mod encoded;
 mod environment;
 mod etag;

@@ -38,6 +38,7 @@ impl Upkeep {
         let mut probe = JoinSet::new();
         probe.spawn(keep_ready(self.store.clone(), self.keys, self.readiness));
         let mut upkeep = JoinSet::new();
+        upkeep.spawn(self.store.clone().run_feed());
         upkeep.spawn(purge_assertions(self.store));
         upkeep.spawn(self.limiter.purge_full());
         if let Some(watch) = self.watch {

@@ -26,6 +26,7 @@ impl Running {
         self.readiness.set(false).await;
         tokio::time::sleep(self.drain_delay).await;
         self.transports.stop();
+        self.database.store.end_watching();
         self.readiness.close().await;
         let outcome = tokio::time::timeout(self.drain_timeout, self.transports.all_ended())
             .await

@@ -11,6 +11,7 @@ mod entity;
 mod error;
 #[cfg(test)]
 mod faults;
+mod feed;
 mod fence;
 mod filter;
 mod list;
@@ -46,6 +47,7 @@ pub use self::{
     changes::Author,
     credential::{Owner, StoredCredential},
     error::{Corrupt, StoreError, Unsuitable, UpdateError},
+    feed::{Head, Live, WatchError, WatchScope, WatchedChange, Watching},
     fence::FenceError,
     list::Page,
     migrate::{MigrationState, Schema},
@@ -57,6 +59,7 @@ use self::{
     connection::Connection,
     dialect::Dialect,
     error::driver_error,
+    feed::Feed,
     pool::Pools,
 };
 pub(crate) use self::{postgres::DEFAULT_CONNECTIONS, sqlite::DEFAULT_READERS};
@@ -87,6 +90,7 @@ pub struct Store {
     pools: Arc<Pools>,
     fence: Arc<HeldFence>,
     cache: Arc<Cache>,
+    feed: Arc<Feed>,
     uses: Arc<assertions::Queue>,
 }
 
@@ -122,6 +126,7 @@ impl Store {
             pools: Arc::new(pools),
             fence: Arc::new(HeldFence::alone()),
             cache: Arc::new(Cache::alone(0)),
+            feed: Arc::new(Feed::new()),
         })
     }
 

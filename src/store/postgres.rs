@@ -13,6 +13,7 @@ use super::{
     dialect::Dialect,
     driver_error,
     error::{StoreError, Unsuitable},
+    feed::{POSTGRES_HEAD, POSTGRES_SLICE},
     pooler, secrets,
     session::{Prepared, Session},
     url::DatabaseUrl,
@@ -45,6 +46,8 @@ pub(super) static DIALECT: Dialect = Dialect {
     begin_read: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
     begin_write: "BEGIN",
     statement_time: "CAST(extract(epoch FROM statement_timestamp()) * 1000000 AS bigint)",
+    head_of_changes: POSTGRES_HEAD,
+    slice_of_changes: &POSTGRES_SLICE,
     find_credential: LazyLock::new(|| credential::query(SECRETS_AS_JSON)),
     secrets_of_client: LazyLock::new(|| secrets::of_client(SECRETS_AS_JSON)),
     used_assertions: "SELECT value ->> 0 AS tenant_id, value ->> 1 AS client_id, decode(value ->> 2, 'hex') AS jti_digest, \

@@ -26,6 +26,7 @@ use super::{
     dialect::Dialect,
     driver_error,
     error::{StoreError, Unsuitable},
+    feed::{SQLITE_HEAD, SQLITE_SLICE},
     secrets,
     session::connection_error,
     url::DatabaseUrl,
@@ -46,6 +47,8 @@ pub(super) static DIALECT: Dialect = Dialect {
     // Takes the write lock at once, so that no later statement waits for it.
     begin_write: "BEGIN IMMEDIATE",
     statement_time: "CAST(unixepoch('subsec') * 1000000 AS INTEGER)",
+    head_of_changes: SQLITE_HEAD,
+    slice_of_changes: &SQLITE_SLICE,
     find_credential: LazyLock::new(|| credential::query(SECRETS_AS_JSON)),
     secrets_of_client: LazyLock::new(|| secrets::of_client(SECRETS_AS_JSON)),
     used_assertions: "SELECT value ->> 0 AS tenant_id, value ->> 1 AS client_id, unhex(value ->> 2) AS jti_digest, \

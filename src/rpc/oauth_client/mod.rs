@@ -11,9 +11,12 @@ mod get;
 mod list;
 mod patch;
 mod size;
+mod watch;
 
 use tonic::{Request, Response, Status};
 
+pub use self::watch::WatchRules;
+use self::watch::{Messages, Watch};
 use crate::{
     pb::v1::{self, o_auth_client_service_server::OAuthClientService},
     rpc::request::caller_and_message,
@@ -26,14 +29,16 @@ pub struct OAuthClients {
     store: Store,
     /// The URL of the REST transport, for the links of a page.
     public_url: String,
+    watch: Watch,
 }
 
 impl OAuthClients {
     /// Creates the handlers for the clients of a store, with links that start with `public_url`.
-    pub fn new(store: Store, public_url: &str) -> Self {
+    pub fn new(store: Store, public_url: &str, watch: WatchRules) -> Self {
         Self {
             store,
             public_url: public_url.trim_end_matches('/').to_owned(),
+            watch: Watch::new(watch),
         }
     }
 }
@@ -101,5 +106,14 @@ impl OAuthClientService for OAuthClients {
         request: Request<v1::EnableOAuthClientRequest>,
     ) -> Result<Response<v1::OAuthClient>, Status> {
         Ok(enable::enable(self, request).await?)
+    }
+
+    type WatchOAuthClientsStream = Messages;
+
+    async fn watch_o_auth_clients(
+        &self,
+        request: Request<v1::WatchOAuthClientsRequest>,
+    ) -> Result<Response<Messages>, Status> {
+        Ok(watch::watch(self, request).await?)
     }
 }
