@@ -37,3 +37,4 @@ mod telemetry;
 mod tenancy;
 mod tls;
 mod tokens;
+mod watch;

@@ -4,6 +4,7 @@
 
 mod change;
 mod clients;
+mod incarnation;
 mod read;
 mod ring;
 mod run;

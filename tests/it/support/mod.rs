@@ -23,6 +23,7 @@ pub(crate) mod registry;
 pub(crate) mod samples;
 pub(crate) mod server;
 pub(crate) mod tls_client;
+pub(crate) mod watching;
 pub(crate) mod wire;
 
 pub(crate) use self::{

@@ -260,7 +260,7 @@ impl Events {
                 if let Some(head) = head {
                     *position = Position::after(head.seen);
                 }
-                self.wait().await;
+                self.wait_or_tell().await;
                 Ok(())
             }
             Live::Lost if *is_new => {
@@ -279,19 +279,18 @@ impl Events {
         }
     }
 
-    /// Waits until there may be a change, or it is time for a message.
-    async fn wait(&mut self) {
+    /// Waits until there may be a change, or tells the reader that there was none for long.
+    async fn wait_or_tell(&mut self) {
         let quiet = self.last + QUIET;
-        tokio::select! {
-            () = self.watching.published() => {}
-            () = sleep_until(self.ends.next()) => {}
-            () = sleep_until(quiet) => {
-                if self.watching.was_read() {
-                    self.bookmark();
-                } else {
-                    self.end_after_token(Err(unreadable()));
-                }
+        if environment::instant() < quiet {
+            tokio::select! {
+                () = self.watching.published() => {}
+                () = sleep_until(quiet.min(self.ends.next())) => {}
             }
+        } else if self.watching.was_read() {
+            self.bookmark();
+        } else {
+            self.end_after_token(Err(unreadable()));
         }
     }
 
