@@ -6,6 +6,7 @@ mod issuer;
 mod rate_limit;
 mod signal;
 mod tls;
+mod watch;
 
 use std::{net::SocketAddr, num::NonZeroU32, pin::pin};
 
@@ -14,7 +15,7 @@ use humantime::format_duration;
 
 use self::{
     assertion::AssertionArgs, greeting::Greeting, issuer::IssuerArgs, rate_limit::RateLimitArgs,
-    signal::stop_signal, tls::TlsArgs,
+    signal::stop_signal, tls::TlsArgs, watch::WatchArgs,
 };
 use super::{
     CliError, FlagError,
@@ -53,6 +54,8 @@ pub(super) struct Serve {
     assertion: AssertionArgs,
     #[command(flatten)]
     rate_limit: RateLimitArgs,
+    #[command(flatten)]
+    watch: WatchArgs,
     #[command(flatten)]
     shutdown: ShutdownArgs,
     #[command(flatten)]
@@ -202,6 +205,7 @@ impl Serve {
             migrate: self.schema.migrate,
             quotas: self.rate_limit.quotas(),
             redis_url,
+            watch_streams: self.watch.watch_streams,
             max_assertion_lifetime,
             drain_delay: drain_delay.map_or(defaults.drain_delay, Into::into),
             drain_timeout: self.shutdown.drain_timeout.into(),

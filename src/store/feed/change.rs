@@ -28,7 +28,7 @@ pub(super) struct Content {
 /// The bytes of a change without texts.
 const CHANGE_BYTES: usize = 1_024;
 /// The copies of its updates in memory.
-const COPIES: usize = 3;
+const COPIES: usize = 2;
 
 impl Content {
     pub(super) fn record(record: ChangeRecord, size: usize) -> Self {

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// The most changes that a slice goes through.
-pub(super) const SLICE: usize = 500;
+const SLICE: usize = 500;
 /// The bytes of the updates in a slice. It ends with the record that reaches them.
 const SLICE_BYTES: i64 = 2 * 1024 * 1024;
 

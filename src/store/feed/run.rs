@@ -6,7 +6,7 @@ use super::{
     Feed, Published,
     change::WatchedChange,
     clients::parts,
-    read::{Head, SLICE, WatchScope},
+    read::{Head, WatchScope},
 };
 use crate::{
     domain::change_position::Position,
@@ -20,7 +20,7 @@ const SQLITE_INTERVAL: Duration = Duration::from_millis(50);
 const IDLE_INTERVAL: Duration = Duration::from_secs(4);
 /// The time after which reading is tried again.
 const RETRY: Duration = Duration::from_millis(200);
-/// The pause after a slice, so that streams keep up with changes that become visible all at once.
+/// The pause after a slice that others follow, so that streams keep up with changes that become visible all at once.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Changes that are being read, up to a time.
@@ -125,14 +125,13 @@ impl Store {
         scope: &WatchScope,
     ) -> Result<Position, StoreError> {
         let slice = self.slice_of_changes(position, &until.seen, scope).await?;
-        let count = slice.changes.len();
-        let mut changes = Vec::with_capacity(count);
+        let mut changes = Vec::with_capacity(slice.changes.len());
         for mut part in parts(slice.changes) {
             self.add_clients(&mut part).await?;
             changes.extend(part);
         }
         self.feed.publish(changes);
-        if count >= SLICE / 2 {
+        if !slice.position.is_after(&until.seen) {
             tokio::time::sleep(PAUSE).await;
         }
         Ok(slice.position)

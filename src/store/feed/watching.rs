@@ -16,8 +16,8 @@ use crate::{
     store::{Store, cache::StoredClient, error::StoreError},
 };
 
-/// The longest that a stream waits for a head.
-const PATIENCE: Duration = Duration::from_secs(4);
+/// The longest that a reader waits for the changes in memory, before it reads more of them from the database.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A reader of changes. The server reads changes for as long as there is one.
 #[derive(Debug)]
@@ -27,8 +27,8 @@ pub struct Watching {
     scope: WatchScope,
     published: watch::Receiver<()>,
     head: Head,
-    /// The number of the next change in the ring.
-    next: u64,
+    /// The number of the next change in the ring after the head; `None` until the two have met.
+    next: Option<u64>,
     /// The number of reads that were known last.
     reads: u64,
 }
@@ -65,15 +65,16 @@ impl Store {
     /// # Errors
     /// If the database cannot be reached, or the server stops.
     pub async fn watch_changes(&self, scope: WatchScope) -> Result<Watching, WatchError> {
-        let counted = Counted::new(self.feed.clone());
-        let (head, next) = self.feed.fresh_head().await?;
+        if self.feed.lock().is_closed {
+            return Err(WatchError::Closed);
+        }
         Ok(Watching {
             store: self.clone(),
-            _counted: counted,
+            _counted: Counted::new(self.feed.clone()),
             scope,
             published: self.feed.published.subscribe(),
-            head,
-            next,
+            head: self.head_of_changes().await?,
+            next: None,
             reads: 0,
         })
     }
@@ -102,8 +103,9 @@ impl Drop for Counted {
 }
 
 impl Feed {
-    /// Waits for a head that was looked for from now on, so that it is not before any position that anybody knows.
-    async fn fresh_head(&self) -> Result<(Head, u64), WatchError> {
+    /// Waits for a head in memory that was looked for from now on, so that it is not before any position that anybody
+    /// knows. Returns `None` if the server stops, or that takes long.
+    async fn fresh_head(&self) -> Option<(Head, u64)> {
         let before = self.lock().looks;
         let found = async {
             loop {
@@ -113,19 +115,17 @@ impl Feed {
                 {
                     let state = self.lock();
                     if state.is_closed {
-                        return Err(WatchError::Closed);
+                        return None;
                     }
                     if let Some(last) = state.last.as_ref().filter(|last| last.look > before) {
-                        return Ok((last.head.clone(), last.next));
+                        return Some((last.head.clone(), last.next));
                     }
                 }
                 self.wanted.notify_one();
                 advanced.await;
             }
         };
-        tokio::time::timeout(PATIENCE, found)
-            .await
-            .unwrap_or(Err(StoreError::TimedOut.into()))
+        tokio::time::timeout(PATIENCE, found).await.unwrap_or(None)
     }
 }
 
@@ -135,12 +135,32 @@ impl Watching {
         &self.head
     }
 
-    /// Begins again, with what is visible now.
+    /// Returns `true` if the changes in memory follow on the head.
+    pub fn has_met(&self) -> bool {
+        self.next.is_some()
+    }
+
+    /// Moves the head to one in memory, which the changes in memory follow on. If that takes long, as many changes are read
+    /// at the moment, moves it to what is visible now.
     ///
     /// # Errors
-    /// If the database cannot be reached, or the server stops.
-    pub async fn begin_again(&mut self) -> Result<(), WatchError> {
-        (self.head, self.next) = self.store.feed.fresh_head().await?;
+    /// If the database cannot be reached.
+    pub async fn meet(&mut self) -> Result<(), StoreError> {
+        if let Some((head, next)) = self.store.feed.fresh_head().await {
+            (self.head, self.next) = (head, Some(next));
+            Ok(())
+        } else {
+            self.begin_again().await
+        }
+    }
+
+    /// Moves the head to what is visible now. The changes in memory no longer follow on it.
+    ///
+    /// # Errors
+    /// If the database cannot be reached.
+    pub async fn begin_again(&mut self) -> Result<(), StoreError> {
+        self.head = self.store.head_of_changes().await?;
+        self.next = None;
         Ok(())
     }
 
@@ -179,7 +199,7 @@ impl Watching {
         self.store.clients_after(&self.scope, after).await
     }
 
-    /// Takes the next changes after the head.
+    /// Takes the next changes after the head, once the two have [met](Self::meet).
     pub fn next_live(&mut self) -> Live {
         self.published.mark_unchanged();
         let state = self.store.feed.lock();
@@ -190,14 +210,15 @@ impl Watching {
         if last.is_some_and(|last| last.head.incarnation != self.head.incarnation) {
             return Live::OtherDatabase;
         }
-        let Some(taken) = state.ring.take(self.next, &self.scope) else {
+        let taken = self.next.and_then(|next| state.ring.take(next, &self.scope));
+        let Some(taken) = taken else {
             return Live::Lost;
         };
-        self.next = taken.next;
+        self.next = Some(taken.next);
         if let Some(change) = taken.last {
             return Live::Changes(taken.changes, Some(change.position.clone()));
         }
-        let head = last.filter(|last| last.next == self.next);
+        let head = last.filter(|last| last.next == taken.next);
         Live::Idle(head.map(|last| last.head.clone()))
     }
 

@@ -7,7 +7,7 @@ use prost::Message as _;
 use prost_reflect::DynamicMessage;
 use reqwest::Method;
 use serde_json::{Value, json};
-use tonic::{Request, Streaming};
+use tonic::{Request, Status, Streaming};
 
 use super::{
     Answer, Caller, Refused, Transport,
@@ -60,20 +60,35 @@ impl Caller<'_> {
                     unread: Vec::new(),
                 })
             }
-            Transport::Grpc => {
-                let method = method(RPC);
-                let message = DynamicMessage::deserialize(method.descriptor.input(), request).unwrap();
-                let mut grpc = tonic::client::Grpc::new(self.transports.channel.clone());
-                grpc.ready().await.unwrap();
-                let mut request = Request::new(message.encode_to_vec());
-                if let Some(token) = &self.token {
-                    request.metadata_mut().insert("authorization", bearer(token));
-                }
-                let path = PathAndQuery::try_from(method.path.as_str()).unwrap();
-                let response = grpc.server_streaming(request, path, BytesCodec).await?;
-                Ok(Watched::Grpc(response.into_inner()))
-            }
+            Transport::Grpc => Ok(Watched::Grpc(self.watch_grpc(request).await?)),
         }
+    }
+
+    /// Sends a request on gRPC, and returns `true` if it was carried out. The server may be gone.
+    pub(crate) async fn try_call(&self, rpc: &str, request: Value) -> bool {
+        let method = method(rpc);
+        let message = DynamicMessage::deserialize(method.descriptor.input(), request).unwrap();
+        self.exchange(&method.path, message.encode_to_vec()).await.is_ok()
+    }
+
+    /// Begins to watch on gRPC, unless the server is gone.
+    pub(crate) async fn try_watch(&self, request: Value) -> Option<Streaming<Vec<u8>>> {
+        self.watch_grpc(request).await.ok()
+    }
+
+    async fn watch_grpc(&self, request: Value) -> Result<Streaming<Vec<u8>>, Status> {
+        let method = method(RPC);
+        let message = DynamicMessage::deserialize(method.descriptor.input(), request).unwrap();
+        let mut grpc = tonic::client::Grpc::new(self.transports.channel.clone());
+        let gone = |error| Status::unavailable(format!("{error}"));
+        grpc.ready().await.map_err(gone)?;
+        let mut request = Request::new(message.encode_to_vec());
+        if let Some(token) = &self.token {
+            request.metadata_mut().insert("authorization", bearer(token));
+        }
+        let path = PathAndQuery::try_from(method.path.as_str()).unwrap();
+        let response = grpc.server_streaming(request, path, BytesCodec).await?;
+        Ok(response.into_inner())
     }
 
     /// Returns the request on REST.
@@ -181,6 +196,12 @@ impl Watched {
             },
         }
     }
+}
+
+/// Returns the next message of a stream on gRPC, unless it is over, or its server is gone.
+pub(crate) async fn try_next(messages: &mut Streaming<Vec<u8>>) -> Option<Value> {
+    let message = tokio::time::timeout(Duration::from_secs(2), messages.message()).await;
+    Some(json_of(method(RPC), &message.ok()?.ok()??))
 }
 
 /// Returns the resume token of a message.

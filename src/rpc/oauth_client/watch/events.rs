@@ -40,6 +40,8 @@ pub(super) struct Events {
     ready: VecDeque<Message>,
     /// The changes that were read from the database and are not messages yet.
     slice: Option<Slice>,
+    /// Is `true` once the reader has been told that it has caught up.
+    is_told: bool,
     /// The time at which the last message was made.
     last: Instant,
     ends: Ends,
@@ -107,6 +109,7 @@ impl Events {
             phase,
             ready: VecDeque::new(),
             slice: None,
+            is_told: false,
             last: environment::instant(),
             ends,
             end: None,
@@ -220,14 +223,8 @@ impl Events {
             return Ok(());
         }
         if position.is_after(&self.watching.head().seen) {
-            let position = Position::after(self.watching.head().seen.clone());
-            self.phase = Phase::Live {
-                position,
-                is_new: true,
-            };
-            // Tells a reader that it has caught up. It waits for the headers, too.
-            self.bookmark();
-            return Ok(());
+            *position = Position::after(self.watching.head().seen.clone());
+            return self.meet().await;
         }
         let (parts, end) = self.watching.catch_up(position).await?;
         self.slice = Some(Slice {
@@ -237,6 +234,29 @@ impl Events {
         self.check_retention()?;
         if environment::instant() >= self.last + QUIET {
             self.bookmark();
+        }
+        Ok(())
+    }
+
+    /// Goes on to the changes in memory.
+    async fn meet(&mut self) -> Result<(), Failure> {
+        if !self.is_told {
+            // Tells a reader that it has caught up. It waits for the headers, too.
+            self.is_told = true;
+            self.bookmark();
+        } else if self.watching.has_met()
+            && let Point::Changes(position) = self.point()
+        {
+            self.phase = Phase::Live {
+                position,
+                is_new: true,
+            };
+        } else {
+            self.watching.meet().await?;
+            self.check_incarnation()?;
+            if environment::instant() >= self.last + QUIET {
+                self.bookmark();
+            }
         }
         Ok(())
     }
@@ -267,11 +287,8 @@ impl Events {
                 // Catching up took longer than memory reaches back.
                 let position = position.clone();
                 self.watching.begin_again().await?;
-                if self.watching.head().incarnation != self.stream.incarnation() {
-                    return Err(restored());
-                }
                 self.phase = Phase::CatchUp(position);
-                Ok(())
+                self.check_incarnation()
             }
             Live::Lost => Err(too_slow()),
             Live::OtherDatabase => Err(restored()),
@@ -291,6 +308,14 @@ impl Events {
             self.bookmark();
         } else {
             self.end_after_token(Err(unreadable()));
+        }
+    }
+
+    fn check_incarnation(&self) -> Result<(), Failure> {
+        if self.watching.head().incarnation == self.stream.incarnation() {
+            Ok(())
+        } else {
+            Err(restored())
         }
     }
 
