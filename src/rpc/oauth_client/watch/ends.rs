@@ -77,3 +77,31 @@ pub(super) fn too_slow() -> Failure {
     let detail = "the messages were not read in time: continue with the last resume token";
     Failure::new(ErrorReason::WatchTooSlow, detail)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_stream_ends_with_its_token_or_at_its_age_whichever_is_first() {
+        let now = environment::instant();
+        let [second, two] = [1, 2].map(Duration::from_secs);
+        let ends = |token_expires, age| Ends {
+            token_expires: now + token_expires,
+            age: now + age,
+        };
+        assert!(ends(second, two).reached(now).is_none());
+        assert!(matches!(ends(second, two).reached(now + second), Some(Err(_))));
+        assert!(matches!(ends(two, second).reached(now + second), Some(Ok(()))));
+        assert_eq!(ends(two, second).next(), now + second);
+    }
+
+    #[test]
+    fn the_age_is_from_30_to_60_minutes_and_differs() {
+        let ages: Vec<Duration> = (0..100).map(|_| environment::stream_age()).collect();
+        let range = Duration::from_mins(30)..=Duration::from_mins(60);
+        assert!(ages.iter().all(|age| range.contains(age)), "{ages:?}");
+        let shortest = ages.iter().min();
+        assert_ne!(shortest, ages.iter().max());
+    }
+}
