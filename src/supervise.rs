@@ -21,6 +21,8 @@ pub(crate) enum Task {
     Readiness,
     /// Keeps the clients in memory coherent with the database.
     MemoryWatch,
+    /// Reads changes for the streams that watch them.
+    Feed,
     /// Purges old rows.
     Purge,
     /// Purges full buckets of the rate limits.
@@ -42,9 +44,10 @@ static RESTARTS: [AtomicU64; Task::ALL.len()] = [const { AtomicU64::new(0) }; Ta
 
 impl Task {
     /// Every task, in the order of their declaration.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Readiness,
         Self::MemoryWatch,
+        Self::Feed,
         Self::Purge,
         Self::LimiterPurge,
         Self::RedisConnection,
@@ -59,6 +62,7 @@ impl Task {
         match self {
             Self::Readiness => "readiness",
             Self::MemoryWatch => "memory_watch",
+            Self::Feed => "feed",
             Self::Purge => "purge",
             Self::LimiterPurge => "limiter_purge",
             Self::RedisConnection => "redis_connection",

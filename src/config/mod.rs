@@ -52,6 +52,9 @@ pub(crate) const DEV_DRAIN_DELAY: Duration = Duration::ZERO;
 /// The default of [`ServerConfig::drain_timeout`].
 pub(crate) const DEFAULT_DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// The default of [`ServerConfig::watch_streams`].
+pub(crate) const DEFAULT_WATCH_STREAMS: u32 = 10;
+
 /// The configuration of a server.
 #[derive(Debug, Clone)]
 pub struct ServerConfig {
@@ -89,6 +92,8 @@ pub struct ServerConfig {
     pub queue_time: Duration,
     /// The maximum duration of a request.
     pub call_timeout: Duration,
+    /// The maximum number of streams of changes that a subject may have at a time on this server.
+    pub watch_streams: u32,
     /// The maximum time until an assertion of a client expires, without the leeway for clocks.
     pub max_assertion_lifetime: Duration,
     /// The time for which records of changes are kept.
@@ -119,6 +124,7 @@ impl ServerConfig {
             connections: ConnectionLimits::default(),
             queue_time: DEFAULT_QUEUE_TIME,
             call_timeout: DEFAULT_CALL_TIMEOUT,
+            watch_streams: DEFAULT_WATCH_STREAMS,
             max_assertion_lifetime: DEFAULT_MAX_ASSERTION_LIFETIME,
             change_retention: DEFAULT_CHANGE_RETENTION,
             drain_delay: match issuer {

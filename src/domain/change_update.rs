@@ -21,10 +21,10 @@ pub struct ChangeUpdate {
     /// The member as a JSON Pointer (RFC 6901), such as `/clientName`, or `/clientSecrets/{hint}` for one secret.
     pub path: String,
     /// The value before the change.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub old_value: Option<Value>,
     /// The value after the change.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new_value: Option<Value>,
 }
 

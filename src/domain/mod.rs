@@ -6,7 +6,7 @@
 //! 1. values: identifiers, texts, URIs, keys, JWTs and closed sets, each with the rules for it
 //! 2. `violation`: the broken rules of a request
 //! 3. `metadata` and `patch`: the part of a client that an administrator maintains, and changes of it
-//! 4. `client`: a client as a whole, `change_type`, and `change_update`
+//! 4. `client`: a client as a whole, `change_type`, and `change_update`; `change_position` and `resume_token`
 //! 5. `filter`, `sort`, `page` and `cursor`: lists of clients
 //! 6. `change_list`: lists of change records
 
@@ -42,8 +42,10 @@ pub mod patch;
 pub mod assertion;
 pub mod client;
 
+pub mod change_position;
 pub mod change_type;
 pub mod change_update;
+pub mod resume_token;
 
 pub mod cursor;
 pub mod filter;

@@ -27,7 +27,7 @@ use crate::{
     pb::Protos,
     rpc::{
         client_authentication::ClientAuthentication,
-        oauth_client::OAuthClients,
+        oauth_client::{OAuthClients, WatchRules},
         stack::{StackConfig, grpc_router},
     },
     store::Cutoff,
@@ -111,9 +111,18 @@ impl Server {
         let store = &self.database.store;
         grpc::routes(
             health,
-            OAuthClients::new(store.clone(), &self.public_url()),
+            OAuthClients::new(store.clone(), &self.public_url(), self.watch_rules()),
             ClientAuthentication::new(store.clone(), self.config.max_assertion_lifetime),
         )
+    }
+}
+
+impl Server {
+    fn watch_rules(&self) -> WatchRules {
+        WatchRules {
+            streams: self.config.watch_streams,
+            change_retention: self.config.change_retention,
+        }
     }
 }
 

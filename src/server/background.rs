@@ -47,6 +47,9 @@ impl Upkeep {
             keep_ready(store, keys, readiness).boxed()
         }));
         let mut upkeep = JoinSet::new();
+        upkeep.spawn(supervised(Task::Feed, self.store.clone(), |store| {
+            store.run_feed().boxed()
+        }));
         let purged = (self.store, self.cutoffs);
         upkeep.spawn(supervised(Task::Purge, purged, |(store, cutoffs)| {
             purge(store, cutoffs).boxed()

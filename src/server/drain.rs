@@ -27,6 +27,7 @@ impl Running {
         self.readiness.set(false).await;
         tokio::time::sleep(self.drain_delay).await;
         self.transports.stop();
+        self.database.store.end_watching();
         let outcome = tokio::time::timeout(self.drain_timeout, self.transports.all_ended())
             .await
             .unwrap_or_else(|_| {

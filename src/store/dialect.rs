@@ -16,6 +16,10 @@ pub(super) struct Dialect {
     pub(super) statement_time: &'static str,
     /// Finds a [stored credential](super::StoredCredential).
     pub(super) find_credential: LazyLock<String>,
+    /// Finds the [changes](super::feed) that are visible, and the identity of the database.
+    pub(super) head_of_changes: &'static str,
+    /// Finds some of the [changes](super::feed) between two times.
+    pub(super) slice_of_changes: &'static LazyLock<String>,
     /// Finds the secrets of a row of `oauth_clients` as [JSON](super::secrets::from_json).
     pub(super) secrets_of_client: LazyLock<String>,
     /// Deletes the rows of a table that a query finds, which lacks its columns. The query runs once. Rows that another

@@ -12,6 +12,7 @@ mod entity;
 mod error;
 #[cfg(test)]
 mod faults;
+mod feed;
 mod fence;
 mod filter;
 mod interrupt;
@@ -47,6 +48,7 @@ use self::{
     connection::Connection,
     dialect::Dialect,
     error::driver_error,
+    feed::Feed,
     pool::Pools,
     work::detached,
 };
@@ -57,6 +59,7 @@ pub use self::{
     changes::Author,
     credential::{Owner, StoredCredential},
     error::{Corrupt, StoreError, Unsuitable, UpdateError},
+    feed::{Head, Live, WatchError, WatchScope, WatchedChange, Watching},
     fence::FenceError,
     kept_responses::Once,
     list::Page,
@@ -90,6 +93,7 @@ pub struct Store {
     admission: Arc<Admission>,
     fence: Arc<HeldFence>,
     cache: Arc<Cache>,
+    feed: Arc<Feed>,
     uses: Arc<assertions::Queue>,
 }
 
@@ -126,6 +130,7 @@ impl Store {
             pools,
             fence: Arc::new(HeldFence::alone()),
             cache: Arc::new(Cache::alone(0)),
+            feed: Arc::new(Feed::new()),
         })
     }
 

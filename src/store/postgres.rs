@@ -13,6 +13,7 @@ use super::{
     dialect::Dialect,
     driver_error,
     error::{StoreError, Unsuitable},
+    feed::{POSTGRES_HEAD, POSTGRES_SLICE},
     interrupt::{self, Backend},
     pooler, secrets,
     session::{Prepared, Session},
@@ -49,6 +50,8 @@ pub(super) static DIALECT: Dialect = Dialect {
     delete: |table, query| {
         format!("DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT ctid {query} FOR UPDATE SKIP LOCKED))")
     },
+    head_of_changes: POSTGRES_HEAD,
+    slice_of_changes: &POSTGRES_SLICE,
     find_credential: LazyLock::new(|| credential::query(SECRETS_AS_JSON)),
     secrets_of_client: LazyLock::new(|| secrets::of_client(SECRETS_AS_JSON)),
     lock_number: Some("SELECT pg_advisory_xact_lock($1)"),

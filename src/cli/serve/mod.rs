@@ -9,6 +9,7 @@ mod overload;
 mod rate_limit;
 mod signal;
 mod tls;
+mod watch;
 
 use std::{net::SocketAddr, num::NonZeroU32, pin::pin};
 
@@ -18,6 +19,7 @@ use humantime::format_duration;
 use self::{
     assertion::AssertionArgs, changes::ChangeArgs, connections::ConnectionArgs, greeting::Greeting,
     issuer::IssuerArgs, overload::OverloadArgs, rate_limit::RateLimitArgs, signal::stop_signal, tls::TlsArgs,
+    watch::WatchArgs,
 };
 use super::{
     CliError, FlagError,
@@ -63,6 +65,8 @@ pub(super) struct Serve {
     rate_limit: RateLimitArgs,
     #[command(flatten)]
     overload: OverloadArgs,
+    #[command(flatten)]
+    watch: WatchArgs,
     #[command(flatten)]
     shutdown: ShutdownArgs,
     #[command(flatten)]
@@ -231,6 +235,7 @@ impl Serve {
             redis_url,
             connections,
             queue_time: self.overload.queue_time()?,
+            watch_streams: self.watch.watch_streams,
             max_assertion_lifetime,
             change_retention,
             drain_delay: drain_delay.map_or(defaults.drain_delay, Into::into),

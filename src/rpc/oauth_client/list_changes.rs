@@ -34,7 +34,8 @@ pub(super) async fn list_changes(
         filter: parameters.filter.map(Filter::parse).transpose()?,
     })?;
     let page = clients.store.list_changes(caller.tenant(), &request).await?;
-    let mut page = page.map(|record: ChangeRecord| (record.key.clone(), v1::OAuthClientChange::from(record)));
+    let mut page =
+        page.map(|record: ChangeRecord| (record.key.clone(), v1::OAuthClientChange::from(&record)));
     page.end_at(
         MAX_PAGE_BYTES,
         &request,

@@ -14,9 +14,12 @@ mod pages;
 mod patch;
 mod retry;
 mod size;
+mod watch;
 
 use tonic::{Request, Response, Status};
 
+pub use self::watch::WatchRules;
+use self::watch::{Messages, Watch};
 use crate::{
     pb::v1::{self, o_auth_client_service_server::OAuthClientService},
     rpc::request::caller_and_message,
@@ -29,14 +32,16 @@ pub struct OAuthClients {
     store: Store,
     /// The URL of the REST transport, for the links of a page.
     public_url: String,
+    watch: Watch,
 }
 
 impl OAuthClients {
     /// Creates the handlers for the clients of a store, with links that start with `public_url`.
-    pub fn new(store: Store, public_url: &str) -> Self {
+    pub fn new(store: Store, public_url: &str, watch: WatchRules) -> Self {
         Self {
             store,
             public_url: public_url.trim_end_matches('/').to_owned(),
+            watch: Watch::new(watch),
         }
     }
 }
@@ -105,10 +110,20 @@ impl OAuthClientService for OAuthClients {
     ) -> Result<Response<v1::OAuthClient>, Status> {
         Ok(enable::enable(self, request).await?)
     }
+
     async fn list_o_auth_client_changes(
         &self,
         request: Request<v1::ListOAuthClientChangesRequest>,
     ) -> Result<Response<v1::ListOAuthClientChangesResponse>, Status> {
         Ok(list_changes::list_changes(self, request).await?)
+    }
+
+    type WatchOAuthClientsStream = Messages;
+
+    async fn watch_o_auth_clients(
+        &self,
+        request: Request<v1::WatchOAuthClientsRequest>,
+    ) -> Result<Response<Messages>, Status> {
+        Ok(watch::watch(self, request).await?)
     }
 }

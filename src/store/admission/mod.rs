@@ -97,6 +97,12 @@ impl Admission {
         self.in_time(Work::List, turn).await
     }
 
+    /// Waits for the share of connections of a stream that reads the database, which is that of lists. It may wait for
+    /// long, as a stream does not have to be served at once.
+    pub(super) async fn stream(&self) -> Result<Permit, StoreError> {
+        self.lists.enter().await.map_err(|Refused| refused(Work::List))
+    }
+
     /// Waits for the turn of a change.
     pub(super) async fn change(&self) -> Result<Place, StoreError> {
         let turn = async {

@@ -85,6 +85,11 @@ impl StoredClient {
         self.client.revision.number()
     }
 
+    /// Returns the bytes of memory that this may come to need.
+    pub(in crate::store) fn weight(&self) -> u64 {
+        self.weight
+    }
+
     /// Returns `true` if the client is deleted.
     pub fn is_deleted(&self) -> bool {
         self.client.deleted_at.is_some()

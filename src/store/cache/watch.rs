@@ -20,6 +20,8 @@ const LOOK_TIMEOUT: Duration = Duration::from_secs(2);
 /// The interval at which a server looks for changes while nobody reads from its memory. It keeps the
 /// [lease](super::fence::LEASE) of the fence.
 const IDLE: Duration = Duration::from_secs(1);
+/// The interval at which a server looks for changes while somebody watches them.
+const WATCHED: Duration = Duration::from_millis(100);
 /// The time after which a server looks again after a look failed.
 const RETRY: Duration = Duration::from_millis(200);
 
@@ -128,11 +130,14 @@ impl Watcher<'_> {
 
     /// Returns the time until the next look. While reads use them, the next one finishes before the last one expires.
     fn pause(&self, store: &Store, began: Instant) -> Duration {
-        if self.freshness.was_used() {
-            (store.fence.get().duration() / 2).saturating_sub(Instant::now().since(began))
-        } else {
-            IDLE
-        }
+        let is_watched = store.feed.is_watched();
+        let pause = match (self.freshness.was_used(), is_watched) {
+            (true, false) => store.fence.get().duration() / 2,
+            (true, true) => WATCHED.min(store.fence.get().duration() / 2),
+            (false, true) => WATCHED,
+            (false, false) => return IDLE,
+        };
+        pause.saturating_sub(Instant::now().since(began))
     }
 
     /// Looks for changes, drops the clients that changed, and publishes the look, in this order.
@@ -150,6 +155,9 @@ impl Watcher<'_> {
         }
         store.fence.confirm(began);
         self.freshness.publish(began);
+        if !drops.are_none() {
+            store.feed.changed();
+        }
         Ok(())
     }
 }

@@ -21,9 +21,10 @@ on_each_database![
 ];
 
 /// Reasons without a golden file, and why.
-const NONE: [(&str, &str); 1] = [
+const NONE: [(&str, &str); 2] = [
     // Both databases lock the row, or the file, before they read it, so only a deadlock could cause this.
     ("CONCURRENT_CHANGE", "changes of a client wait for one another"),
+    ("WATCH_TOO_SLOW", "it is only ever the last line of a stream"),
 ];
 
 #[test]
@@ -126,6 +127,9 @@ async fn errors_of_requests_match_their_golden_files(server: TestServer) {
         admin.request(Method::POST, &secret(id, "")),
     )
     .await;
+    // A token of another database, which cannot be authenticated.
+    let resume = json!({"resumeToken": format!("AQ{}", "A".repeat(98))});
+    refused("RESUME_TOKEN_EXPIRED", admin.watch_request(&resume)).await;
     refused("ROUTE_NOT_FOUND", admin.request(Method::GET, "/api/core/nothing")).await;
     refused("METHOD_NOT_ALLOWED", admin.request(Method::PUT, COLLECTION)).await;
     refused(

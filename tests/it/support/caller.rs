@@ -236,6 +236,7 @@ impl Caller<'_> {
                 Method::DELETE,
                 &format!("{client}/client-secrets/{}", text("hint")),
             ),
+            "WatchOAuthClients" => self.watch_request(request),
             other => panic!("how {other} is called over REST is missing here"),
         }
     }
@@ -346,7 +347,7 @@ pub(crate) fn method(rpc: &str) -> &'static pb::Method {
 }
 
 /// Returns the JSON of the message of a gRPC response.
-fn json_of(method: &pb::Method, message: &[u8]) -> Value {
+pub(crate) fn json_of(method: &pb::Method, message: &[u8]) -> Value {
     let message = DynamicMessage::decode(method.descriptor.output(), message).unwrap();
     let options = SerializeOptions::new().skip_default_fields(false);
     message
@@ -354,6 +355,6 @@ fn json_of(method: &pb::Method, message: &[u8]) -> Value {
         .unwrap()
 }
 
-fn bearer(token: &str) -> tonic::metadata::MetadataValue<tonic::metadata::Ascii> {
+pub(crate) fn bearer(token: &str) -> tonic::metadata::MetadataValue<tonic::metadata::Ascii> {
     format!("Bearer {token}").parse().unwrap()
 }

@@ -24,6 +24,7 @@ pub(crate) mod samples;
 pub(crate) mod scrape;
 pub(crate) mod server;
 pub(crate) mod tls_client;
+pub(crate) mod watching;
 pub(crate) mod wire;
 
 pub(crate) use self::{

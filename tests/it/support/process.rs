@@ -196,7 +196,7 @@ impl Served {
             tenant,
             subject: "somebody",
             scope: all_scopes(),
-            lifetime: Duration::from_mins(1),
+            lifetime: Duration::from_mins(10),
         };
         DevKey::load_or_create(&self.data_dir)
             .unwrap()

@@ -82,11 +82,16 @@ impl TestServer {
     }
 
     pub(crate) fn token(&self, tenant: &str, subject: &str, scope: &str) -> String {
+        self.token_for(tenant, subject, scope, Duration::from_mins(1))
+    }
+
+    /// Returns a token that expires after a time.
+    pub(crate) fn token_for(&self, tenant: &str, subject: &str, scope: &str, lifetime: Duration) -> String {
         let token = DevToken {
             tenant,
             subject,
             scope,
-            lifetime: Duration::from_mins(1),
+            lifetime,
         };
         self.key.sign(&token).unwrap()
     }
