@@ -56,12 +56,12 @@ impl Incarnation {
 
 /// The key of a database that authenticates tokens.
 #[derive(Debug, Clone)]
-pub struct TokenKey(hmac::Key);
+pub struct TokenKey(Arc<hmac::Key>);
 
 impl TokenKey {
     /// Makes the key of a secret text.
     pub fn new(secret: &str) -> Self {
-        Self(hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()))
+        Self(Arc::new(hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes())))
     }
 }
 

@@ -67,54 +67,35 @@ impl Store {
 
     /// Reads all changes that are visible. What was left unread at a failure is read first, up to the time of then.
     async fn read_feed(&self, unread: &mut Option<Unread>) -> Result<(), StoreError> {
+        if unread.is_none() {
+            *unread = self.look().await?;
+        }
         let everything = WatchScope::default();
-        let now = match unread.take() {
-            Some(left) => left,
-            None => {
-                let look = self.feed.begin_look();
-                let until = self.head_of_changes().await?;
-                match self.feed.continue_from(&until) {
-                    Some(position) => Unread {
-                        position,
-                        until,
-                        look,
-                    },
-                    None => {
-                        self.feed.publish_head(until, look);
-                        self.feed.published.send_replace(());
-                        return Ok(());
-                    }
-                }
-            }
-        };
-        let Unread {
-            mut position,
-            until,
-            look,
-        } = now;
-        let outcome = loop {
-            if position.is_after(&until.seen) {
-                break Ok(());
-            }
-            match self.read_slice(&position, &until, &everything).await {
-                Ok(next) => position = next,
-                Err(error) => break Err(error),
-            }
-        };
-        match outcome {
-            Ok(()) => {
-                self.feed.publish_head(until, look);
-                Ok(())
-            }
-            Err(error) => {
-                *unread = Some(Unread {
-                    position,
-                    until,
-                    look,
-                });
-                Err(error)
+        while let Some(now) = unread {
+            if now.position.is_after(&now.until.seen) {
+                self.feed.publish_head(now.until.clone(), now.look);
+                *unread = None;
+            } else {
+                now.position = self.read_slice(&now.position, &now.until, &everything).await?;
             }
         }
+        Ok(())
+    }
+
+    /// Finds the changes that are visible. There are none to read if nothing before them was read.
+    async fn look(&self) -> Result<Option<Unread>, StoreError> {
+        let look = self.feed.begin_look();
+        let until = self.head_of_changes().await?;
+        let position = self.feed.continue_from(&until);
+        if position.is_none() {
+            self.feed.publish_head(until.clone(), look);
+            self.feed.published.send_replace(());
+        }
+        Ok(position.map(|position| Unread {
+            position,
+            until,
+            look,
+        }))
     }
 
     /// Reads and publishes a slice, and returns the position after it.

@@ -186,13 +186,11 @@ impl Watched {
                         None => Said::Message(line["result"].clone()),
                     };
                 }
-                match response.chunk().await.unwrap() {
-                    Some(chunk) => unread.extend(chunk),
-                    None => {
-                        assert!(unread.is_empty());
-                        return Said::Ended;
-                    }
-                }
+                let Some(chunk) = response.chunk().await.unwrap() else {
+                    assert!(unread.is_empty());
+                    return Said::Ended;
+                };
+                unread.extend(chunk);
             },
         }
     }

@@ -4,7 +4,6 @@
 use std::{
     collections::HashMap,
     env,
-    io::Write as _,
     path::Path,
     sync::{
         Arc, Mutex,
@@ -260,7 +259,6 @@ async fn consumers_have_what_the_database_has(db: &Db, replicas: usize) {
         assert_eq!(copy.again, 0, "a token continues exactly after its message");
     }
     let streams: usize = copies.iter().map(|copy| copy.streams).sum();
-    writeln!(std::io::stdout(), "{written} changes, {streams} streams").unwrap();
     assert!(
         written >= 50 && streams >= 2 * WATCHERS,
         "{written} changes, {streams} streams"

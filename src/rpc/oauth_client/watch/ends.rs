@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn the_age_is_from_30_to_60_minutes_and_differs() {
         let ages: Vec<Duration> = (0..100).map(|_| environment::stream_age()).collect();
-        let range = Duration::from_mins(30)..=Duration::from_mins(60);
+        let range = Duration::from_mins(30)..=Duration::from_hours(1);
         assert!(ages.iter().all(|age| range.contains(age)), "{ages:?}");
         let shortest = ages.iter().min();
         assert_ne!(shortest, ages.iter().max());
