@@ -249,15 +249,15 @@ mod tests {
         assert!(files.len() > 4, "the corpus is missing");
         let mut decoded = 0;
         for file in files {
-            let mut bytes = std::fs::read(file.unwrap().path()).unwrap();
-            let checksum: [u8; CHECKSUM_LEN] = sha256_prefix(&bytes);
-            bytes.extend(checksum);
-            let cursor = URL_SAFE_NO_PAD.encode(bytes);
+            let bytes = std::fs::read(file.unwrap().path()).unwrap();
+            let Some(opened) = Opened::read(&bytes) else {
+                continue;
+            };
             for field in SortField::ALL {
-                for direction in [Direction::Ascending, Direction::Descending] {
-                    let sort = Sort { field, direction };
-                    decoded += usize::from(List { sort, filter: None }.position_at(&cursor).is_ok());
-                }
+                let direction = Direction::Ascending;
+                let sort = Sort { field, direction };
+                let key = List { sort, filter: None }.read_key(opened.key);
+                decoded += usize::from(key.is_some());
             }
         }
         assert!(decoded > 0, "the corpus has cursors");

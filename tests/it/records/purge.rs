@@ -35,7 +35,7 @@ fn row(number: usize, age: Duration) -> Row {
 fn rows(old: usize, young: usize) -> Vec<Row> {
     let old_rows = (0..old).map(|number| row(number, DAY + Duration::from_mins(1)));
     old_rows
-        .chain((old..old + young).map(|number| row(number, DAY - Duration::from_mins(10))))
+        .chain((old..old + young).map(|number| row(number, Duration::from_hours(23))))
         .collect()
 }
 
