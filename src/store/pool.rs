@@ -186,10 +186,10 @@ impl Pool {
         }
     }
 
-    /// Waits in line for a connection. Dropping the future leaves the line.
-    pub(super) async fn place(&self) -> Result<Place, Refused> {
+    /// Waits in line for a connection, for as long as it is told; the caller has to end it then. Dropping the future leaves the line.
+    pub(super) async fn place(&self, queue_time: Duration) -> Result<Place, Refused> {
         let waited = Stopwatch::start();
-        let permit = self.gate.enter().await?;
+        let permit = self.gate.enter(queue_time).await?;
         Ok(self.place_of(permit, waited))
     }
 
@@ -311,7 +311,9 @@ mod tests {
         let url = DatabaseUrl::sqlite_file(&dir.path().join("test.db"));
         let pools = Pools::open(&url, NonZeroU32::new(1)).await.unwrap();
         let taken = pools.readers.get().await.unwrap();
-        let mut waiting: Vec<_> = (0..100).map(|_| Box::pin(pools.readers.place())).collect();
+        let mut waiting: Vec<_> = (0..100)
+            .map(|_| Box::pin(pools.readers.place(ACQUIRE_TIMEOUT)))
+            .collect();
         for place in &mut waiting {
             assert!(futures_util::poll!(place).is_pending());
         }

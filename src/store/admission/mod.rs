@@ -79,15 +79,16 @@ impl Admission {
 
     /// Waits for the turn of reading a client.
     pub(super) async fn read(&self) -> Result<Place, StoreError> {
-        self.in_time(Work::Read, self.pools.readers.place()).await
+        self.in_time(Work::Read, self.pools.readers.place(self.queue_time))
+            .await
     }
 
     /// Waits for the turn of a tenant's list.
     pub(super) async fn list(&self, tenant: &TenantId) -> Result<(ListTurn, Place), StoreError> {
         let turn = async {
             let of_tenant = self.lists_of.turn(tenant).await.map_err(|Full| Refused)?;
-            let share = self.lists.enter().await?;
-            let place = self.pools.readers.place().await?;
+            let share = self.lists.enter(self.queue_time).await?;
+            let place = self.pools.readers.place(self.queue_time).await?;
             let turn = ListTurn {
                 _share: share,
                 _of_tenant: of_tenant,
@@ -100,14 +101,17 @@ impl Admission {
     /// Waits for the share of connections of a stream that reads the database, which is that of lists. It may wait for
     /// long, as a stream does not have to be served at once.
     pub(super) async fn stream(&self) -> Result<Permit, StoreError> {
-        self.lists.enter().await.map_err(|Refused| refused(Work::List))
+        self.lists
+            .enter(self.queue_time)
+            .await
+            .map_err(|Refused| refused(Work::List))
     }
 
     /// Waits for the turn of a change.
     pub(super) async fn change(&self) -> Result<Place, StoreError> {
         let turn = async {
-            let share = self.changes.enter().await?;
-            Ok(self.pools.writers.place().await?.with(share))
+            let share = self.changes.enter(self.queue_time).await?;
+            Ok(self.pools.writers.place(self.queue_time).await?.with(share))
         };
         self.in_time(Work::Change, turn).await
     }

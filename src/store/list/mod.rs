@@ -46,7 +46,7 @@ impl Store {
             let connection = place.connect().await?;
             let (interrupt, control) = (connection.interrupt(), store.pools.control.clone());
             let page = store.read_page(query, &request, connection);
-            interruptible(waiting, interrupt, control, page).await
+            Box::pin(interruptible(waiting, interrupt, control, page)).await
         })
         .await
     }
