@@ -53,10 +53,9 @@ async fn a_lack_of_descriptors_passes() {
     })
     .await;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    assert!(
-        lines(&served, "no connections accepted").len() <= 2,
-        "one line for each listener"
-    );
+    // One for each listener, and more if a descriptor was free for a moment, but not one for each attempt.
+    let logged = lines(&served, "no connections accepted").len();
+    assert!(logged < 10, "{logged} lines");
     drop(held);
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let list = || {
