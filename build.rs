@@ -40,7 +40,10 @@ fn generate_code(out: &Path) -> Result<(), Box<dyn Error>> {
             file.source_code_info = None;
         }
     }
-    let builder = tonic_prost_build::configure().include_file("protos.rs");
+    let builder = tonic_prost_build::configure()
+        .include_file("protos.rs")
+        // Equal messages have the same encoding, of which a digest is made.
+        .btree_map(".");
     redact_debug(builder, &compiler.descriptor_pool()).compile_fds(descriptors)?;
     Ok(())
 }

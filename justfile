@@ -15,6 +15,11 @@ unit *args:
 test *args:
     cargo test --workspace --locked {{ args }}
 
+# Cause all faults, and print what became of them: docs/chaos.md.
+chaos *args:
+    cargo build --release --locked --bin oauth-clients --example chaos
+    target/release/examples/chaos {{ args }}
+
 # Run everything that has to hold, or the named steps.
 ci *args:
     .ci/run {{ args }}

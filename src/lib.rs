@@ -15,7 +15,7 @@
 //! | [`server`] | assembles, serves and drains |
 //! | [`config`] | the configuration of a server |
 //! | [`cli`] | the command line |
-//! | `tls`, `telemetry`, `io` | certificates; logs, traces and metrics; blocking input and output |
+//! | `tls`, `telemetry`, `supervise`, `io` | certificates; logs, traces and metrics; tasks that restart; blocking input and output |
 //!
 //! `ARCHITECTURE.md` follows one request from the socket to the database and back.
 
@@ -31,8 +31,10 @@ pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod domain;
+mod entity_tags;
 mod error_chain;
 pub mod gateway;
+mod header_list;
 mod io;
 pub mod limits;
 pub mod pb;
@@ -40,5 +42,6 @@ pub mod rpc;
 pub mod server;
 mod single_header;
 pub mod store;
+mod supervise;
 pub mod telemetry;
 mod tls;

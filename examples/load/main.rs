@@ -18,6 +18,7 @@ mod compare;
 mod connection;
 mod no_op;
 mod operation;
+mod overload;
 mod pace;
 mod run;
 mod signer;
@@ -30,6 +31,7 @@ mod world;
 
 use std::{num::NonZeroU64, sync::Arc, time::Duration};
 
+use bytesize::ByteSize;
 use clap::{Parser, ValueEnum as _, value_parser};
 use mimalloc::MiMalloc;
 use oauth_clients::store::DatabaseUrl;
@@ -84,13 +86,20 @@ struct Args {
     /// Operations to measure, in this order [default: all].
     #[arg(long, value_delimiter = ',')]
     operations: Vec<Operation>,
+    /// Measure an overload instead, without memory: ten times as many requests in flight as the server can use.
+    #[arg(long)]
+    overload: bool,
 }
 
 fn main() -> Outcome<()> {
     let args = Args::parse();
     let servers = support::server_threads()?;
     let callers = Runtime::new()?;
-    let registry = servers.block_on(Registry::start(args.database_url.clone()))?;
+    let registry = servers.block_on(Registry::start(args.database_url.clone(), |config| {
+        if args.overload {
+            config.cache_size = ByteSize::b(0);
+        }
+    }))?;
     let no_op = servers.block_on(NoOp::start())?;
     callers.block_on(measure(&args, &registry, &no_op))
 }
@@ -100,6 +109,9 @@ async fn measure(args: &Args, registry: &Registry, no_op: &NoOp) -> Outcome<()> 
     let signer = Signer::generate(args.key)?;
     let (clients, hot) = (usize::try_from(args.clients)?, usize::try_from(hot)?);
     let world = Arc::new(World::create(registry, signer, clients, hot).await?);
+    if args.overload {
+        return measure_overload(args, registry, &world).await;
+    }
     let plan = plan(args);
     print(&title(args, registry));
     print(table::HEAD);
@@ -111,6 +123,23 @@ async fn measure(args: &Args, registry: &Registry, no_op: &NoOp) -> Outcome<()> 
         let compared = compare(*operation, plan, &world, registry, no_op).await;
         let compared = compared.map_err(|error| format!("{}: {error}", operation.name()))?;
         print(&table::row(operation.name(), compared)?);
+    }
+    Ok(())
+}
+
+async fn measure_overload(args: &Args, registry: &Registry, world: &Arc<World>) -> Outcome<()> {
+    let (database, clients, seconds) = (registry.database_name(), args.clients, args.seconds);
+    print(&format!(
+        "{database}, {clients} clients, none in memory, {seconds} s\n"
+    ));
+    print(overload::HEAD);
+    let operations = match args.operations.as_slice() {
+        [] => overload::OPERATIONS.as_slice(),
+        chosen => chosen,
+    };
+    for operation in operations {
+        let lasts = Duration::from_secs(seconds.into());
+        print(&overload::row(*operation, lasts, world, registry).await?);
     }
     Ok(())
 }

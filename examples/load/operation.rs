@@ -142,6 +142,7 @@ fn rename(client_id: String, number: u64) -> PatchOAuthClientRequest {
                 kind: Some(Kind::StringValue(name)),
             }),
         }],
+        ..PatchOAuthClientRequest::default()
     }
 }
 

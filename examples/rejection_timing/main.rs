@@ -70,7 +70,7 @@ fn main() -> Outcome<()> {
     let servers = support::server_threads()?;
     // One request at a time needs one thread.
     let caller = Builder::new_current_thread().enable_all().build()?;
-    let registry = servers.block_on(Registry::start(args.database_url.clone()))?;
+    let registry = servers.block_on(Registry::start(args.database_url.clone(), |_| {}))?;
     let mut random = Random::new(SEED);
     let (cases, times) = caller.block_on(measure(&args, &registry, &mut random))?;
     print(&format!(

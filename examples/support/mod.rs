@@ -59,22 +59,27 @@ fn discard_log() {
 }
 
 impl Registry {
-    /// Starts a registry without rate limits on a database; `None` for a temporary SQLite file.
-    pub(crate) async fn start(database: Option<DatabaseUrl>) -> Outcome<Self> {
+    /// Starts a registry without rate limits on a database; `None` for a temporary SQLite file. `configure` changes the rest of
+    /// its configuration.
+    pub(crate) async fn start(
+        database: Option<DatabaseUrl>,
+        configure: impl FnOnce(&mut ServerConfig),
+    ) -> Outcome<Self> {
         let files = tempfile::tempdir()?;
         let database = database.unwrap_or_else(|| DatabaseUrl::sqlite_file(&files.path().join("clients.db")));
         let key = DevKey::load_or_create(files.path())?;
         let issuer = Issuer::Development {
             data_dir: files.path().to_owned(),
         };
-        let server = Server::bind(ServerConfig {
+        let mut config = ServerConfig {
             grpc_addr: ANY_PORT,
             rest_addr: RestAddr::On(ANY_PORT),
             migrate: true,
             quotas: Quotas::UNLIMITED,
             ..ServerConfig::new(database.clone(), issuer)
-        })
-        .await?;
+        };
+        configure(&mut config);
+        let server = Server::bind(config).await?;
         let rest = server.rest_addr().ok_or("the REST transport is closed")?;
         let transports = [server.grpc_addr(), rest];
         let serving = server.store().clone();

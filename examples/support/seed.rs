@@ -54,9 +54,9 @@ pub(crate) fn register(tenant: &TenantId, draft: ClientDraft) -> Outcome<(Client
 
 /// Writes clients to the database.
 pub(crate) async fn insert(store: &Store, tenant: &TenantId, clients: &[Client]) -> Outcome<()> {
-    let actor = Subject::parse("measuring")?;
+    let author = Subject::parse("measuring")?.into();
     for batch in clients.chunks(BATCH) {
-        store.insert_clients(tenant, batch, &actor).await?;
+        store.insert_clients(tenant, batch, &author).await?;
     }
     Ok(())
 }

@@ -7,19 +7,32 @@
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use libfuzzer_sys::fuzz_target;
-use oauth_clients::domain::{page::List, sort::Sort};
+use oauth_clients::domain::{
+    change_list::ChangeList,
+    cursor::Cursors,
+    page::{List, Ordered, Position},
+    sort::Sort,
+};
 
 const SORTS: [&str; 5] = ["+clientId", "-clientName", "+appType", "-createdAt", "+updatedAt"];
 
 fuzz_target!(|bytes: &[u8]| {
     let checksum = digest(&SHA256, bytes);
     let sealed = URL_SAFE_NO_PAD.encode([bytes, &checksum.as_ref()[..8]].concat());
-    for sort in SORTS {
-        let list = List { sort: Sort::parse(sort).unwrap(), filter: None };
-        for cursor in [String::from_utf8_lossy(bytes).as_ref(), &sealed] {
-            if let Ok(position) = list.position_at(cursor) {
-                assert_eq!(list.position_at(&list.cursor(&position)), Ok(position));
-            }
+    let raw = String::from_utf8_lossy(bytes);
+    for cursor in [raw.as_ref(), &sealed] {
+        for sort in SORTS {
+            decode(&List { sort: Sort::parse(sort).unwrap(), filter: None }, cursor);
         }
+        decode(&ChangeList { filter: None }, cursor);
     }
 });
+
+fn decode<L: Cursors>(list: &L, cursor: &str)
+where
+    Position<<L as Ordered>::Key>: PartialEq + std::fmt::Debug,
+{
+    if let Ok(position) = list.position_at(cursor) {
+        assert_eq!(list.position_at(&list.cursor(&position)), Ok(position));
+    }
+}

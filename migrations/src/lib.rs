@@ -7,6 +7,10 @@ mod m20261123_000001_create_clients;
 mod m20261123_000002_index_clients;
 mod m20261123_000003_create_used_assertions;
 mod m20261125_000004_create_changes;
+mod m20261125_000005_complete_changes;
+mod m20261125_000006_order_changes;
+mod m20261125_000007_index_changes;
+mod m20261125_000008_create_answers;
 
 /// All steps, in order.
 #[derive(Debug)]
@@ -20,6 +24,10 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000002_index_clients::Migration),
             Box::new(m20261123_000003_create_used_assertions::Migration),
             Box::new(m20261125_000004_create_changes::Migration),
+            Box::new(m20261125_000005_complete_changes::Migration),
+            Box::new(m20261125_000006_order_changes::Migration),
+            Box::new(m20261125_000007_index_changes::Migration),
+            Box::new(m20261125_000008_create_answers::Migration),
         ]
     }
 }

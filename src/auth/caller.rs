@@ -2,7 +2,10 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use crate::domain::ids::{Subject, TenantId};
+use crate::domain::{
+    ids::{Subject, TenantId},
+    timestamp::Timestamp,
+};
 
 /// The caller of a request: its subject, tenant and scopes. Only a verified token makes one.
 #[derive(Debug, Clone)]
@@ -13,14 +16,21 @@ struct Claims {
     tenant: TenantId,
     subject: Subject,
     scopes: HashSet<String>,
+    expires: Timestamp,
 }
 
 impl Caller {
-    pub(super) fn new(tenant: TenantId, subject: Subject, scopes: HashSet<String>) -> Self {
+    pub(super) fn new(
+        tenant: TenantId,
+        subject: Subject,
+        scopes: HashSet<String>,
+        expires: Timestamp,
+    ) -> Self {
         Self(Arc::new(Claims {
             tenant,
             subject,
             scopes,
+            expires,
         }))
     }
 
@@ -32,6 +42,11 @@ impl Caller {
     /// The `sub` of the caller's token.
     pub fn subject(&self) -> &Subject {
         &self.0.subject
+    }
+
+    /// The `exp` of the caller's token.
+    pub fn expires(&self) -> Timestamp {
+        self.0.expires
     }
 
     /// Returns `true` if the token has a scope.

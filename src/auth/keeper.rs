@@ -131,7 +131,7 @@ impl KeyKeeper {
     /// Refreshes the keys at intervals, and when a token names an unknown one. Returns when the last of the [`IssuerKeys`] is
     /// dropped.
     #[expect(clippy::disallowed_methods, reason = "the task owns its timers")]
-    pub async fn run(mut self) {
+    pub async fn run(&mut self) {
         let mut next = Instant::now();
         let mut last_requested: Option<Instant> = None;
         loop {
@@ -184,8 +184,8 @@ impl KeyKeeper {
         }
         let keys = KeySet::from_json(&document)?;
         self.warn_of(&keys);
-        self.document = document;
         self.trusted.send_replace(Some(TrustedKeys::new(keys)));
+        self.document = document;
         tracing::info!(from = %self.location, "key set refreshed");
         Ok(())
     }
@@ -228,7 +228,7 @@ mod tests {
         let location = KeyLocation::File(path.to_owned());
         let (keys, mut keeper) = IssuerKeys::at(location, Duration::ZERO).await.unwrap();
         keeper.interval = interval;
-        tokio::spawn(keeper.run());
+        tokio::spawn(async move { keeper.run().await });
         tokio::time::sleep(Duration::from_millis(1)).await;
         keys
     }
@@ -291,10 +291,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_keeper_ends_with_the_last_user_of_its_keys() {
         let (_dir, path) = dir("a");
-        let (keys, keeper) = IssuerKeys::at(KeyLocation::File(path), POLL_INTERVAL)
+        let (keys, mut keeper) = IssuerKeys::at(KeyLocation::File(path), POLL_INTERVAL)
             .await
             .unwrap();
-        let running = tokio::spawn(keeper.run());
+        let running = tokio::spawn(async move { keeper.run().await });
         drop(keys);
         running.await.unwrap();
     }

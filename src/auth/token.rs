@@ -134,7 +134,7 @@ impl TokenVerifier {
         let trusted = self.keys_for(&jwt, trusted).await?;
         check_signature(&trusted.keys, &jwt, algorithm)?;
         let expires = self.check_claims(jwt.claims(), now().as_seconds())?;
-        let caller = self.caller(jwt.claims())?;
+        let caller = self.caller(jwt.claims(), Timestamp::from_seconds(expires - LEEWAY_SECONDS))?;
         trusted.verified.insert(digest, caller.clone(), expires);
         Ok(caller)
     }
@@ -183,11 +183,12 @@ impl TokenVerifier {
         Ok(expires)
     }
 
-    fn caller(&self, claims: &Members) -> Result<Caller, TokenError> {
+    fn caller(&self, claims: &Members, expires: Timestamp) -> Result<Caller, TokenError> {
         Ok(Caller::new(
             name(claims, &self.rules.tenant_claim, TenantId::parse)?,
             name(claims, "sub", Subject::parse)?,
             scopes(self.scope_value(claims)),
+            expires,
         ))
     }
 

@@ -7,7 +7,7 @@ use thiserror::Error;
 use super::{config_file::ConfigFileError, healthcheck::NotReady};
 use crate::{
     auth::dev_key::DevKeyError,
-    config::{MAX_ASSERTION_LIFETIMES, MIN_JWKS_REFRESH},
+    config::{MAX_ASSERTION_LIFETIMES, MIN_CHANGE_RETENTION, MIN_JWKS_REFRESH, MIN_MAX_CONNECTION_AGE},
     server::ServerError,
     store::{ClaimError, FenceError, StoreError},
     telemetry::TelemetryError,
@@ -73,10 +73,24 @@ pub(super) enum FlagError {
     )]
     MaxAssertionLifetime,
     #[error(
+        "--max-connection-age must be {} or more",
+        humantime::format_duration(MIN_MAX_CONNECTION_AGE)
+    )]
+    MaxConnectionAge,
+    #[error("--queue-time must be 5s or less")]
+    QueueTime,
+    #[error(
+        "--change-retention must be {} or more",
+        humantime::format_duration(MIN_CHANGE_RETENTION)
+    )]
+    ChangeRetention,
+    #[error(
         "--dev accepts only tokens of its own key: --issuer, --audience, --jwks-file and --jwks-url cannot be given"
     )]
     DevIssuer,
-    #[error("--dev is for this machine only: --grpc-addr and --rest-addr must be loopback addresses")]
+    #[error(
+        "--dev is for this machine only: --grpc-addr, --rest-addr and --metrics-addr must be loopback addresses"
+    )]
     DevAddr,
 }
 

@@ -36,6 +36,9 @@ enum Action {
     Up,
     /// List the migrations and their states.
     Status,
+    /// Tell consumers that the database was restored, so that they read all clients again. Run it after a restore, before
+    /// a server starts.
+    RenewIncarnation,
 }
 
 impl Migrate {
@@ -49,6 +52,13 @@ impl Migrate {
                 if let Some(fence) = self.cache_fence {
                     store.set_fence(fence, &claim).await?;
                 }
+                store
+            }
+            Action::RenewIncarnation => {
+                let claim = claim(&url).await?;
+                let store = Store::connect(&url, None).await?;
+                store.migrate(&claim).await?;
+                store.renew_incarnation(&claim).await?;
                 store
             }
             Action::Status => Store::connect(&url, None).await?,

@@ -78,7 +78,7 @@ fn report(print: impl FnOnce() -> io::Result<()> + Send + 'static) {
 
 async fn parse_and_run(args: Vec<OsString>) -> Result<(), CliError> {
     match parse(args)?.command {
-        Command::Serve(serve) => serve.run().await,
+        Command::Serve(serve) => Box::pin(serve.run()).await,
         Command::Migrate(migrate) => migrate.run().await,
         Command::Healthcheck(healthcheck) => healthcheck.run().await,
         Command::Token(token) => token.run(),

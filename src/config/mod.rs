@@ -1,5 +1,6 @@
 //! The configuration of a server, and its defaults.
 
+mod connections;
 mod issuer;
 mod public_url;
 mod rest_addr;
@@ -13,8 +14,10 @@ use std::{
 
 use bytesize::ByteSize;
 
+pub(crate) use self::connections::{DEFAULT_MAX_CONNECTION_AGE, MIN_MAX_CONNECTION_AGE};
 pub(crate) use self::issuer::{DEFAULT_JWKS_REFRESH, MIN_JWKS_REFRESH};
 pub use self::{
+    connections::ConnectionLimits,
     issuer::{ExternalIssuer, Issuer},
     public_url::{InvalidPublicUrl, PublicUrl},
     rest_addr::{InvalidRestAddr, RestAddr},
@@ -22,7 +25,7 @@ pub use self::{
 pub use crate::tls::TlsFiles;
 use crate::{
     limits::{Quotas, RedisUrl},
-    store::DatabaseUrl,
+    store::{DEFAULT_QUEUE_TIME, DatabaseUrl},
 };
 
 /// The default of [`ServerConfig::grpc_addr`].
@@ -38,12 +41,19 @@ pub(crate) const DEFAULT_MAX_ASSERTION_LIFETIME: Duration = Duration::from_mins(
 /// The values of [`ServerConfig::max_assertion_lifetime`] that the command line allows.
 pub(crate) const MAX_ASSERTION_LIFETIMES: RangeInclusive<Duration> =
     Duration::from_mins(1)..=Duration::from_hours(1);
+/// The default of [`ServerConfig::change_retention`].
+pub(crate) const DEFAULT_CHANGE_RETENTION: Duration = Duration::from_hours(90 * 24);
+/// The least [`ServerConfig::change_retention`] that the command line allows: longer than memory needs the records.
+pub(crate) const MIN_CHANGE_RETENTION: Duration = Duration::from_hours(24);
 /// The default of [`ServerConfig::drain_delay`] with an external issuer.
 pub(crate) const DEFAULT_DRAIN_DELAY: Duration = Duration::from_secs(5);
 /// The default of [`ServerConfig::drain_delay`] with the development key.
 pub(crate) const DEV_DRAIN_DELAY: Duration = Duration::ZERO;
 /// The default of [`ServerConfig::drain_timeout`].
 pub(crate) const DEFAULT_DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The default of [`ServerConfig::watch_streams`].
+pub(crate) const DEFAULT_WATCH_STREAMS: u32 = 10;
 
 /// The configuration of a server.
 #[derive(Debug, Clone)]
@@ -52,6 +62,9 @@ pub struct ServerConfig {
     pub grpc_addr: SocketAddr,
     /// The address that the REST transport listens on.
     pub rest_addr: RestAddr,
+    /// The address at which the metrics of the process are served to Prometheus; `None` for none. They are those of the
+    /// command `serve`, and none in another program.
+    pub metrics_addr: Option<SocketAddr>,
     /// The files with which both transports speak TLS; `None` for plaintext.
     pub tls: Option<TlsFiles>,
     /// Allows plaintext on addresses other than loopback.
@@ -73,10 +86,18 @@ pub struct ServerConfig {
     pub quotas: Quotas,
     /// The Redis through which replicas share the rate limits; `None` if each replica limits by itself.
     pub redis_url: Option<RedisUrl>,
+    /// The limits of connections.
+    pub connections: ConnectionLimits,
+    /// The maximum time that a request waits for its turn at the database.
+    pub queue_time: Duration,
     /// The maximum duration of a request.
     pub call_timeout: Duration,
+    /// The maximum number of streams of changes that a subject may have at a time on this server.
+    pub watch_streams: u32,
     /// The maximum time until an assertion of a client expires, without the leeway for clocks.
     pub max_assertion_lifetime: Duration,
+    /// The time for which records of changes are kept.
+    pub change_retention: Duration,
     /// The time for which the server reports that it is not ready before it refuses new work, so that load balancers
     /// notice.
     pub drain_delay: Duration,
@@ -90,6 +111,7 @@ impl ServerConfig {
         Self {
             grpc_addr: DEFAULT_GRPC_ADDR,
             rest_addr: RestAddr::On(DEFAULT_REST_ADDR),
+            metrics_addr: None,
             tls: None,
             allow_plaintext: false,
             public_url: None,
@@ -99,8 +121,12 @@ impl ServerConfig {
             migrate: false,
             quotas: Quotas::default(),
             redis_url: None,
+            connections: ConnectionLimits::default(),
+            queue_time: DEFAULT_QUEUE_TIME,
             call_timeout: DEFAULT_CALL_TIMEOUT,
+            watch_streams: DEFAULT_WATCH_STREAMS,
             max_assertion_lifetime: DEFAULT_MAX_ASSERTION_LIFETIME,
+            change_retention: DEFAULT_CHANGE_RETENTION,
             drain_delay: match issuer {
                 Issuer::Development { .. } => DEV_DRAIN_DELAY,
                 Issuer::External(_) => DEFAULT_DRAIN_DELAY,
@@ -110,7 +136,8 @@ impl ServerConfig {
         }
     }
 
-    /// Returns the address of a transport that would speak plaintext outside loopback without being allowed to.
+    /// Returns the address of a transport that would speak plaintext outside loopback without being allowed to. Metrics are
+    /// no secret, and always in plaintext.
     pub(crate) fn exposed_plaintext(&self) -> Option<SocketAddr> {
         if self.tls.is_some() || self.allow_plaintext {
             return None;
@@ -155,6 +182,11 @@ mod tests {
             let plain = config(grpc, rest);
             let exposed = exposed.map(|addr| addr.parse().unwrap());
             assert_eq!(plain.exposed_plaintext(), exposed, "{grpc} {rest}");
+            let with_metrics = ServerConfig {
+                metrics_addr: Some(([0, 0, 0, 0], 0).into()),
+                ..plain.clone()
+            };
+            assert_eq!(with_metrics.exposed_plaintext(), exposed, "metrics are no secret");
             let allowed = ServerConfig {
                 allow_plaintext: true,
                 ..plain.clone()

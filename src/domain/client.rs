@@ -9,6 +9,7 @@ use super::{
     ids::{ClientId, Subject, TenantId},
     metadata::{ClientDraft, Metadata},
     patch::Patch,
+    revision::{Etag, Revision},
     secret::{ClientSecret, Hint, SecretSeed, StoredSecret},
     text,
     timestamp::Timestamp,
@@ -20,6 +21,8 @@ use super::{
 pub struct Client {
     /// The identifier.
     pub id: ClientId,
+    /// The number of this state, which grows by one with each change.
+    pub revision: Revision,
     /// The metadata that an administrator maintains.
     pub metadata: Metadata,
     /// The secrets, oldest first.
@@ -68,7 +71,7 @@ pub enum ChangeError {
     Invalid(#[from] Violations),
     /// The client would be too large.
     #[error(
-        "the client has {bytes} bytes encoded without its secrets: at most {MAX_CLIENT_BYTES} are allowed"
+        "the client has {bytes} bytes encoded without its state and secrets: at most {MAX_CLIENT_BYTES} are allowed"
     )]
     TooLarge {
         /// Its size in bytes.
@@ -84,12 +87,15 @@ pub enum ChangeError {
         AuthMethod::ClientSecret
     )]
     SecretsNotSupported,
+    /// The client is not in a state that the request names.
+    #[error("the client is in another state: its etag is not one of those that the request names")]
+    EtagMismatch,
     /// The client does not have the secret.
     #[error("the client has no secret with this hint")]
     SecretNotFound,
 }
 
-/// The maximum size of a client as an encoded message without its secrets, in bytes.
+/// The maximum size of a client as an encoded message without its state and secrets, in bytes.
 pub const MAX_CLIENT_BYTES: usize = 256 * 1024;
 /// The maximum number of secrets of a client.
 pub const MAX_SECRETS: usize = 5;
@@ -115,6 +121,7 @@ impl Client {
         }
         let mut client = Self {
             id,
+            revision: Revision::FIRST,
             metadata: draft.verify_after(found)?,
             secrets: Vec::new(),
             created_at: context.now,
@@ -239,8 +246,15 @@ impl Client {
         })
     }
 
-    /// Sets the time of the last change, which grows even if the clock does not.
+    /// Returns the name of this state.
+    pub fn etag(&self) -> Etag {
+        Etag::new(&self.id, self.revision, self.updated_at)
+    }
+
+    /// Begins a change, once for each: counts it, and sets the time of the last change, which grows even if the clock does
+    /// not.
     fn touch(&mut self, now: Timestamp) {
+        self.revision = self.revision.next();
         self.updated_at = now.max(self.updated_at.next());
     }
 }

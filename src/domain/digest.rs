@@ -12,11 +12,12 @@ pub(crate) fn sha256(bytes: &[u8]) -> Sha256 {
 
 /// Returns the SHA-256 digest of several texts, each preceded by its length, so that no two lists of texts have the
 /// same input.
-pub(crate) fn sha256_of_texts(texts: &[&str]) -> Sha256 {
+pub(crate) fn sha256_of_texts(texts: &[impl AsRef<[u8]>]) -> Sha256 {
     finish(|context| {
         for text in texts {
+            let text = text.as_ref();
             context.update(&(text.len() as u64).to_be_bytes());
-            context.update(text.as_bytes());
+            context.update(text);
         }
     })
 }

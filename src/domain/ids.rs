@@ -29,6 +29,13 @@ pub struct InvalidClientId;
 
 /// The maximum length of a tenant or subject, in characters.
 const MAX_NAME_CHARS: usize = 255;
+/// The `x-request-id` of a request, which its log lines, its response and the record of its change have in common: 1 to
+/// 128 visible ASCII characters, so that it cannot forge log lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CorrelationId(String);
+
+/// The maximum length of a correlation id, in characters.
+const MAX_CORRELATION_ID_LEN: usize = 128;
 /// The length of a client identifier, in digits.
 pub(super) const CLIENT_ID_LEN: usize = 32;
 
@@ -91,6 +98,23 @@ impl ClientId {
     }
 
     /// Returns the identifier as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl CorrelationId {
+    /// Returns `true` if a text may be the id of a request.
+    pub fn is_well_formed(text: &[u8]) -> bool {
+        (1..=MAX_CORRELATION_ID_LEN).contains(&text.len()) && text.iter().all(u8::is_ascii_graphic)
+    }
+
+    /// Parses an id, or returns `None` if it is not well-formed.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::is_well_formed(text.as_bytes()).then(|| Self(text.to_owned()))
+    }
+
+    /// Returns the id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! Pages of a list of clients.
+//! Pages of a list: of clients, or of others.
 
 use thiserror::Error;
 
@@ -9,6 +9,12 @@ use super::{
     sort::{Sort, SortValue},
 };
 
+/// A list, whose items have an order.
+pub trait Ordered {
+    /// The values by which an item is sorted, the first first. No two items have the same.
+    type Key: Clone + Ord;
+}
+
 /// A list of clients: a selection and its order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct List {
@@ -18,7 +24,7 @@ pub struct List {
     pub filter: Option<Filter>,
 }
 
-/// The maximum number of clients of a page, from 1 to [`Limit::MAX`].
+/// The maximum number of items of a page, from 1 to [`Limit::MAX`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit(u64);
 
@@ -27,48 +33,58 @@ pub struct Limit(u64);
 #[error("must be 1 to {}", Limit::MAX.0)]
 pub struct InvalidLimit;
 
-/// A position in a list, next to a client that may no longer exist.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Position {
-    /// The value by which the client is sorted.
+/// The values by which a client is sorted.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ClientKey {
+    /// The value of the member.
     pub value: SortValue,
     /// The client.
     pub client_id: ClientId,
-    /// `true` if the client itself belongs to the page that starts here.
+}
+
+/// A position in a list, next to an item that may no longer exist.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position<K = ClientKey> {
+    /// The item.
+    pub key: K,
+    /// `true` if the item itself belongs to the page that starts here.
     pub inclusive: bool,
 }
 
 /// The point in a list from which a page is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Start {
-    /// The beginning: the page has the first clients.
+pub enum Start<K = ClientKey> {
+    /// The beginning: the page has the first items.
     First,
-    /// A position: the page has the clients after it.
-    After(Position),
-    /// A position: the page has the clients before it.
-    Before(Position),
+    /// A position: the page has the items after it.
+    After(Position<K>),
+    /// A position: the page has the items before it.
+    Before(Position<K>),
 }
 
 /// A request for a page of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PageRequest {
+pub struct PageRequest<L: Ordered = List> {
     /// The list.
-    pub list: List,
-    /// The maximum number of clients.
+    pub list: L,
+    /// The maximum number of items.
     pub limit: Limit,
     /// The point from which the page is read.
-    pub start: Start,
-    /// `true` to count the clients of the whole list.
+    pub start: Start<L::Key>,
+    /// `true` to count the items of the whole list.
     pub count: bool,
 }
 
+impl Ordered for List {
+    type Key = ClientKey;
+}
+
 impl List {
-    /// Returns the position of a client in this list, which excludes the client itself.
-    pub fn position(&self, client: &Client) -> Position {
-        Position {
+    /// Returns the values by which a client is sorted in this list.
+    pub fn key(&self, client: &Client) -> ClientKey {
+        ClientKey {
             value: self.sort.field.value(client),
             client_id: client.id.clone(),
-            inclusive: false,
         }
     }
 }
@@ -96,7 +112,15 @@ impl Limit {
     }
 }
 
-impl Position {
+impl<K> Position<K> {
+    /// Returns the position after an item, or before it, which excludes the item itself.
+    pub const fn next_to(key: K) -> Self {
+        Self {
+            key,
+            inclusive: false,
+        }
+    }
+
     /// Returns the same position for a page in the other direction.
     #[must_use]
     pub fn reverse(self) -> Self {

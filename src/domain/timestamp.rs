@@ -48,6 +48,21 @@ impl Timestamp {
         Self((seconds * 1e6).ceil() as i64)
     }
 
+    /// Returns the time as RFC 3339, in the way of the JSON mapping of protobuf: in UTC, with 0, 3 or 6 digits of a second.
+    pub fn to_rfc3339(self) -> String {
+        let nanos = i128::from(self.0) * 1_000;
+        let time = OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        let (year, month, day) = time.to_calendar_date();
+        let (hour, minute, second, micros) = time.to_hms_micro();
+        let fraction = match micros {
+            0 => String::new(),
+            _ if micros % 1_000 == 0 => format!(".{:03}", micros / 1_000),
+            _ => format!(".{micros:06}"),
+        };
+        let month = u8::from(month);
+        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z")
+    }
+
     /// Returns the next point in time, a microsecond later.
     #[must_use]
     pub const fn next(self) -> Self {
@@ -59,13 +74,26 @@ impl Timestamp {
     /// # Errors
     /// If the text is malformed, or the year is one that protobuf cannot represent.
     pub fn parse_rfc3339(text: &str) -> Result<Self, InvalidTimestamp> {
+        Self::parse_rfc3339_exactly(text).map(|(timestamp, _)| timestamp)
+    }
+
+    /// Does the same, and returns `false` with the timestamp if it was rounded.
+    ///
+    /// # Errors
+    /// If the text is malformed, or the year is one that protobuf cannot represent.
+    pub fn parse_rfc3339_exactly(text: &str) -> Result<(Self, bool), InvalidTimestamp> {
         let parsed = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| InvalidTimestamp)?;
-        let micros = parsed.unix_timestamp_nanos().div_euclid(1_000);
-        i64::try_from(micros)
+        let nanos = parsed.unix_timestamp_nanos();
+        let timestamp = i64::try_from(nanos.div_euclid(1_000))
             .ok()
             .map(Self)
             .filter(|timestamp| (Self::MIN..=Self::MAX).contains(timestamp))
-            .ok_or(InvalidTimestamp)
+            .ok_or(InvalidTimestamp)?;
+        // The parser disregards what is less than a nanosecond.
+        let fraction = text.rsplit_once('.').map_or("", |(_, fraction)| fraction);
+        let mut finer = fraction.bytes().take_while(u8::is_ascii_digit).skip(6);
+        let exact = nanos.rem_euclid(1_000) == 0 && finer.all(|digit| digit == b'0');
+        Ok((timestamp, exact))
     }
 }
 
@@ -92,6 +120,40 @@ mod tests {
             ("9999-12-31T23:59:59.999999999Z", Timestamp::MAX.0),
         ] {
             assert_eq!(Timestamp::parse_rfc3339(text), Ok(Timestamp(micros)), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_timestamp_between_microseconds_is_not_exact() {
+        for (fraction, micros, exact) in [
+            ("", 0, true),
+            (".000001", 1, true),
+            (".0000010000", 1, true),
+            (".0000019", 1, false),
+            (".000001000000000000001", 1, false),
+        ] {
+            for offset in ["Z", "+00:00"] {
+                let text = format!("1970-01-01T00:00:00{fraction}{offset}");
+                assert_eq!(
+                    Timestamp::parse_rfc3339_exactly(&text),
+                    Ok((Timestamp(micros), exact)),
+                    "{text}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_timestamp_is_written_with_the_digits_that_it_needs() {
+        for text in [
+            "0001-01-01T00:00:00Z",
+            "1969-12-31T23:59:59.999999Z",
+            "1970-01-01T00:00:00.000001Z",
+            "2025-11-06T14:30:00.120Z",
+            "2025-11-06T14:30:00.120100Z",
+            "9999-12-31T23:59:59.999999Z",
+        ] {
+            assert_eq!(Timestamp::parse_rfc3339(text).unwrap().to_rfc3339(), text);
         }
     }
 

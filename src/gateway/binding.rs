@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{Method as HttpMethod, Uri};
+use http::{Method as HttpMethod, StatusCode, Uri};
 use prost_reflect::{FieldDescriptor, MessageDescriptor};
 use thiserror::Error;
 
@@ -19,7 +19,7 @@ pub struct Bindings(Vec<Arc<Binding>>);
 /// An HTTP method and a path template that call a method.
 #[derive(Debug)]
 pub(super) struct Binding {
-    http_method: HttpMethod,
+    pub(super) http_method: HttpMethod,
     template: Template,
     variables: Vec<Vec<FieldDescriptor>>,
     pub(super) body: Body,
@@ -52,7 +52,8 @@ pub(super) enum NoMatch {
 #[derive(Debug, Error)]
 pub enum BindingError {
     /// The rule has no path or no HTTP method, nests additional bindings, or uses a feature that this transcoder does not
-    /// have (`response_body`, or a binding to every HTTP method).
+    /// have (`response_body`, a binding to every HTTP method, or a stream of requests). Or its method responds with a
+    /// stream, and its policy with a status without a body.
     #[error("an HTTP rule of {method} cannot be served")]
     Rule {
         /// The full name of the method.
@@ -139,7 +140,7 @@ impl Binding {
                 &custom.path,
             ),
         };
-        if !rule.response_body.is_empty() || !rule.additional_bindings.is_empty() {
+        if !rule.response_body.is_empty() || !rule.additional_bindings.is_empty() || !can_be_served(method) {
             return Err(refuse());
         }
         let input = method.descriptor.input();
@@ -181,6 +182,13 @@ impl Binding {
     }
 }
 
+/// Returns `true` if a request is one message, and the success of a stream of responses has a body.
+fn can_be_served(method: &Method) -> bool {
+    let policy = &method.policy;
+    let may_be_empty = policy.success_status == StatusCode::NO_CONTENT || policy.no_content_when_empty;
+    !(method.descriptor.is_client_streaming() || method.server_streaming && may_be_empty)
+}
+
 /// Returns the path to the field of a variable, which must not be a list.
 fn resolve(message: &MessageDescriptor, names: &[String]) -> Option<Vec<FieldDescriptor>> {
     let names = names.iter().map(String::as_str);
@@ -195,10 +203,12 @@ mod tests {
 
     /// Returns the error of a rule of `AddPages`, whose request has a message, a repeated message and a bool.
     fn read(rule: &HttpRule) -> Option<BindingError> {
-        let method = PROTOS
-            .methods()
-            .iter()
-            .find(|method| method.descriptor.name() == "AddPages");
+        read_of("AddPages", rule)
+    }
+
+    fn read_of(name: &str, rule: &HttpRule) -> Option<BindingError> {
+        let mut methods = PROTOS.methods().iter();
+        let method = methods.find(|method| method.descriptor.name() == name);
         Binding::read(method.unwrap(), rule).err()
     }
 
@@ -267,6 +277,11 @@ mod tests {
             },
         ] {
             assert!(matches!(read(&rule), Some(BindingError::Rule { .. })));
+        }
+        assert!(read_of("ReadBook", &custom("REPORT")).is_none());
+        for method in ["WriteBook", "HearBook", "SkimBook"] {
+            let error = read_of(method, &custom("REPORT"));
+            assert!(matches!(error, Some(BindingError::Rule { .. })), "{method}");
         }
         let unknown = HttpRule {
             body: "nope".to_owned(),

@@ -13,6 +13,12 @@ struct Envelope {
     errors: Vec<Error>,
 }
 
+/// The last line of a stream that failed.
+#[derive(Debug, Serialize)]
+struct LastLine {
+    error: Error,
+}
+
 #[derive(Debug, Serialize)]
 struct Error {
     code: String,
@@ -27,25 +33,18 @@ pub(super) fn envelope(protos: &Protos, status: &Status) -> (StatusCode, Bytes) 
     let http_status = reason
         .and_then(|reason| protos.reason(reason))
         .map_or_else(|| http_status(status.code()), |policy| policy.http_status);
-    let error = |code: &str, detail: &str| Error {
-        code: code.to_owned(),
-        title: protos
-            .reason(code)
-            .map_or(code, |policy| policy.title.as_str())
-            .to_owned(),
-        detail: detail.to_owned(),
-    };
     let violations = details
         .bad_request()
         .map_or(&[][..], |request| &request.field_violations);
     let errors: Vec<Error> = if violations.is_empty() {
-        vec![error(reason.unwrap_or("INTERNAL"), status.message())]
+        vec![error(protos, reason, status.message())]
     } else {
         violations
             .iter()
             .map(|violation| {
                 error(
-                    &violation.reason,
+                    protos,
+                    Some(&violation.reason),
                     &format!("{}: {}", violation.field, violation.description),
                 )
             })
@@ -56,6 +55,26 @@ pub(super) fn envelope(protos: &Protos, status: &Status) -> (StatusCode, Bytes) 
         http_status,
         Bytes::from(serde_json::to_vec(&Envelope { errors }).unwrap_or_default()),
     )
+}
+
+/// Returns the last line of a stream that ended with a gRPC status: one error, whatever violations it has.
+pub(super) fn last_line(protos: &Protos, status: &Status) -> Bytes {
+    let info = status.get_details_error_info();
+    let reason = info.as_ref().map(|info| info.reason.as_str());
+    let error = error(protos, reason, status.message());
+    let mut line = serde_json::to_vec(&LastLine { error }).unwrap_or_default();
+    line.push(b'\n');
+    Bytes::from(line)
+}
+
+fn error(protos: &Protos, reason: Option<&str>, detail: &str) -> Error {
+    let code = reason.unwrap_or("INTERNAL");
+    let title = protos.reason(code).map_or(code, |policy| &policy.title);
+    Error {
+        code: code.to_owned(),
+        title: title.to_owned(),
+        detail: detail.to_owned(),
+    }
 }
 
 /// Maps the code of a status without a reason, as grpc-gateway does.

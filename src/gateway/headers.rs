@@ -2,7 +2,7 @@
 
 use http::{
     HeaderMap, HeaderName,
-    header::{ACCEPT_ENCODING, ALLOW, AUTHORIZATION, RETRY_AFTER, WWW_AUTHENTICATE},
+    header::{ACCEPT_ENCODING, ALLOW, AUTHORIZATION, ETAG, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 
 use crate::rpc::stack::request_id::X_REQUEST_ID;
@@ -19,9 +19,10 @@ const SHARED_REQUEST_HEADERS: [HeaderName; 5] = [
 ];
 
 /// Response headers that are the same on both transports.
-const SHARED_RESPONSE_HEADERS: [HeaderName; 7] = [
+const SHARED_RESPONSE_HEADERS: [HeaderName; 8] = [
     ACCEPT_ENCODING,
     ALLOW,
+    ETAG,
     RETRY_AFTER,
     WWW_AUTHENTICATE,
     X_REQUEST_ID,

@@ -14,11 +14,15 @@ mod headers;
 mod host;
 mod json;
 mod matched;
+mod messages;
+mod not_modified;
+mod peer;
 mod request;
 mod response;
+mod stream;
 mod template;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod transcode;
 
 use std::{
@@ -35,17 +39,17 @@ use tonic::{Status, body::Body};
 use tower::Service;
 
 pub use self::binding::{BindingError, Bindings};
-pub(crate) use self::host::require_host;
 use self::{
     drain::DrainOnDrop,
     matched::{MatchOutcome, Matched, RequireMatch},
     transcode::{BoxRouter, transcoder},
 };
+pub(crate) use self::{host::require_host, peer::PeerPresence};
 use crate::{
     pb::Protos,
     rpc::{
         failure::Failure,
-        stack::{Stack, StackConfig, stack},
+        stack::{Stack, StackConfig, request_id::compare_id_with_key, stack},
     },
 };
 
@@ -70,7 +74,7 @@ impl Gateway {
         Ok(Self {
             protos,
             bindings: Arc::new(Bindings::read(protos)?),
-            stack: stack(config, RequireMatch, transcoder(router)),
+            stack: stack(config, RequireMatch, transcoder(protos, router)),
         })
     }
 
@@ -81,6 +85,7 @@ impl Gateway {
         let found = self.bindings.find(&parts.method, parts.uri.path());
         let mut matched = Request::new(DrainOnDrop::new(body));
         *matched.headers_mut() = headers::metadata(&parts.headers);
+        compare_id_with_key(&parts.headers, &mut matched);
         *matched.uri_mut() = match &found {
             Ok((binding, _)) => binding.uri.clone(),
             Err(_) => Uri::try_from(parts.uri.path()).unwrap_or_default(),

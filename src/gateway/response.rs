@@ -28,6 +28,8 @@ pub(super) enum InvalidResponse {
     Body(#[from] Status),
     #[error("the response is not one message")]
     Frame,
+    #[error("the stream of messages is malformed or ended early")]
+    Stream,
     #[error("the message of the response cannot be decoded")]
     Message(#[from] prost::DecodeError),
     #[error("the message of the response cannot be written as JSON")]
@@ -110,10 +112,15 @@ fn decode(method: &Method, body: Bytes) -> Result<DynamicMessage, InvalidRespons
 }
 
 fn json(message: &DynamicMessage) -> Result<Bytes, InvalidResponse> {
-    let mut json = serde_json::Serializer::new(Vec::new());
-    message.serialize_with_options(&mut json, &SerializeOptions::new().skip_default_fields(false))?;
+    let mut json = Vec::new();
+    write_json(message, &mut json)?;
     // Memory may keep it, so it takes no more room than it needs.
-    Ok(Bytes::from(json.into_inner().into_boxed_slice()))
+    Ok(Bytes::from(json.into_boxed_slice()))
+}
+
+pub(super) fn write_json(message: &DynamicMessage, json: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+    let options = SerializeOptions::new().skip_default_fields(false);
+    message.serialize_with_options(&mut serde_json::Serializer::new(json), &options)
 }
 
 fn json_response(status: StatusCode, json: Bytes) -> Response<Body> {

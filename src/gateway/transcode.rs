@@ -12,18 +12,25 @@ use super::{
     body,
     drain::DrainOnDrop,
     matched::{Matched, route_not_found},
-    request,
+    not_modified, peer, request,
     response::{self, InvalidResponse},
+    stream,
 };
-use crate::rpc::{failure::Failure, frame, stack::HttpService};
+use crate::{
+    pb::Protos,
+    rpc::{failure::Failure, frame, stack::HttpService},
+};
 
 /// The gRPC router.
 pub(super) type BoxRouter = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
 
 /// Returns the service that responds to matched requests by calling the gRPC router. Errors stay gRPC errors.
-pub(super) fn transcoder(router: BoxRouter) -> impl HttpService<DrainOnDrop> + Clone + Sync {
+pub(super) fn transcoder(
+    protos: &'static Protos,
+    router: BoxRouter,
+) -> impl HttpService<DrainOnDrop> + Clone + Sync {
     tower::service_fn(move |request| {
-        let response = transcode(router.clone(), request);
+        let response = transcode(protos, router.clone(), request);
         async {
             Ok(response
                 .await
@@ -32,7 +39,11 @@ pub(super) fn transcoder(router: BoxRouter) -> impl HttpService<DrainOnDrop> + C
     })
 }
 
-async fn transcode(router: BoxRouter, request: Request<DrainOnDrop>) -> Result<Response<Body>, Failure> {
+async fn transcode(
+    protos: &'static Protos,
+    router: BoxRouter,
+    request: Request<DrainOnDrop>,
+) -> Result<Response<Body>, Failure> {
     let (mut parts, body) = request.into_parts();
     let matched: Arc<Matched> = parts.extensions.remove().ok_or_else(route_not_found)?;
     let body = body::read(&matched, body).await?;
@@ -45,6 +56,14 @@ async fn transcode(router: BoxRouter, request: Request<DrainOnDrop>) -> Result<R
         .headers
         .insert(header::TE, HeaderValue::from_static("trailers"));
     let call = Request::from_parts(parts, Body::new(Full::new(frame::encode(&message))));
+    let method = matched.binding.method;
+    if method.server_streaming {
+        peer::require();
+        let Ok(response) = router.oneshot(call).await;
+        return Box::pin(stream::respond(protos, method, response))
+            .await
+            .map_err(Failure::internal);
+    }
     let Ok(response) = router.oneshot(call).await;
     if Status::from_header_map(response.headers()).is_some() {
         return Ok(response);
@@ -55,7 +74,11 @@ async fn transcode(router: BoxRouter, request: Request<DrainOnDrop>) -> Result<R
 async fn respond(matched: &Matched, response: Response<Body>) -> Result<Response<Body>, InvalidResponse> {
     let (parts, body) = response.into_parts();
     let method = matched.binding.method;
+    let is_not_modified = not_modified::is_not_modified(matched, &parts.headers);
     if let Some(encoded) = parts.extensions.get() {
+        if is_not_modified {
+            return Ok(not_modified::response(&parts.headers));
+        }
         return response::encoded(method, &parts.headers, encoded);
     }
     let body = body.collect().await?;
@@ -64,6 +87,9 @@ async fn respond(matched: &Matched, response: Response<Body>) -> Result<Response
         && status.code() != Code::Ok
     {
         return Ok(status.into_http());
+    }
+    if is_not_modified {
+        return Ok(not_modified::response(&parts.headers));
     }
     response::success(method, &parts.headers, body.to_bytes())
 }

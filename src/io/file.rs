@@ -49,8 +49,13 @@ fn read_small(path: &Path) -> io::Result<Vec<u8>> {
 /// Returns the errors of [`read_blocking`].
 pub(crate) async fn read(path: &Path) -> Result<Vec<u8>, UnreadableFile> {
     let path = path.to_owned();
-    match tokio::task::spawn_blocking(move || read_blocking(&path)).await {
-        Ok(read) => read,
+    without_blocking(move || read_blocking(&path)).await
+}
+
+/// Does blocking work without blocking the runtime. A panic of the work is one of the caller.
+pub(super) async fn without_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
         Err(error) => match error.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
             // The runtime is shutting down.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
 
-use super::file::UnreadableFile;
+use super::file::{UnreadableFile, without_blocking};
 
 /// The interval at which files are read.
 pub(crate) const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -24,10 +24,7 @@ pub(crate) async fn changed<T: PartialEq + Send + 'static>(
     let mut readable = true;
     loop {
         interval.tick().await;
-        let Ok(read) = tokio::task::spawn_blocking(read_all.clone()).await else {
-            // The runtime is shutting down.
-            continue;
-        };
+        let read = without_blocking(read_all.clone()).await;
         if let Err(error) = &read
             && readable
         {

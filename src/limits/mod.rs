@@ -91,7 +91,7 @@ impl RateLimiter {
 
     /// Purges full buckets now and then. Never returns.
     #[expect(clippy::disallowed_methods, reason = "the task owns its timer")]
-    pub async fn purge_full(self) {
+    pub async fn purge_full(&self) {
         let mut interval = tokio::time::interval(PURGE_INTERVAL);
         loop {
             interval.tick().await;

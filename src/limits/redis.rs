@@ -2,6 +2,7 @@
 
 use std::{fmt, io, sync::Arc, time::Duration};
 
+use futures_util::FutureExt as _;
 use redis::{AsyncConnectionConfig, ConnectionAddr, RedisError, Script, aio::MultiplexedConnection};
 use thiserror::Error;
 use tokio::{
@@ -14,7 +15,10 @@ use super::{
     key::LimitKey,
     redis_url::RedisUrl,
 };
-use crate::pb::RateTier;
+use crate::{
+    pb::RateTier,
+    supervise::{Task, supervised},
+};
 
 /// The time that Redis has to decide about a request.
 const DECISION_TIMEOUT: Duration = Duration::from_millis(200);
@@ -81,7 +85,9 @@ impl RedisLimiter {
                 }
             })
             .await;
-        thread.spawn(shared.clone().keep_connected());
+        thread.spawn(supervised(Task::RedisConnection, shared.clone(), |shared| {
+            shared.keep_connected().boxed()
+        }));
         Ok(Self { shared, thread })
     }
 
@@ -130,7 +136,7 @@ impl Drop for OwnThread {
 
 impl Shared {
     /// Reconnects whenever the connection is lost. Never returns.
-    async fn keep_connected(self: Arc<Self>) {
+    async fn keep_connected(&self) {
         let mut connection = self.connection.subscribe();
         while connection.wait_for(Option::is_none).await.is_ok() {
             tokio::time::sleep(RECONNECT_PAUSE).await;

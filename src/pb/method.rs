@@ -14,7 +14,10 @@ use super::{
     options::Options,
     policy::MethodPolicy,
 };
-use crate::single_header::{DifferentValues, single_header};
+use crate::{
+    header_list::header_list,
+    single_header::{DifferentValues, single_header},
+};
 
 /// A method of a service that the protos define.
 #[derive(Debug)]
@@ -25,6 +28,8 @@ pub struct Method {
     pub policy: MethodPolicy,
     /// The name and the messages of the method.
     pub descriptor: MethodDescriptor,
+    /// The response is a stream of messages.
+    pub server_streaming: bool,
     /// The REST bindings, the primary one first.
     pub(crate) http_rules: Vec<HttpRule>,
     /// The fields of the request that headers fill.
@@ -38,14 +43,19 @@ pub struct Method {
 pub(crate) struct HeaderField {
     pub(crate) header: HeaderName,
     pub(crate) field: FieldDescriptor,
+    /// Is `true` if several lines of the header are one list.
+    is_list: bool,
 }
 
 impl HeaderField {
     /// Returns the text of the header, if the request has it.
     ///
     /// # Errors
-    /// Returns an error if the header is repeated with different values.
+    /// Returns an error if the header is repeated with different values, and is not a list.
     pub(crate) fn text<'a>(&self, headers: &'a HeaderMap) -> Result<Option<Cow<'a, str>>, DifferentValues> {
+        if self.is_list {
+            return Ok(header_list(headers, &self.header));
+        }
         let value = single_header(headers, &self.header)?;
         Ok(value.map(|value| String::from_utf8_lossy(value.as_bytes())))
     }
@@ -112,6 +122,7 @@ impl Method {
                 descriptor.name()
             ),
             policy,
+            server_streaming: descriptor.is_server_streaming(),
             descriptor,
             http_rules,
             header_fields: Vec::new(),
@@ -145,7 +156,12 @@ impl Method {
                 .ok_or_else(|| PolicyError::Header {
                     field: field.full_name().to_owned(),
                 })?;
-            self.header_fields.push(HeaderField { header, field });
+            let is_list = options.header_is_list(&field);
+            self.header_fields.push(HeaderField {
+                header,
+                field,
+                is_list,
+            });
         }
         Ok(())
     }

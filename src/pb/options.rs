@@ -21,6 +21,7 @@ pub(super) struct Options {
     service_policy: ExtensionDescriptor,
     reason: ExtensionDescriptor,
     header: ExtensionDescriptor,
+    header_list: ExtensionDescriptor,
     malformed: ExtensionDescriptor,
     ignore_unknown_members: ExtensionDescriptor,
 }
@@ -41,6 +42,7 @@ impl Options {
             service_policy: option("oauth_clients.v1.service_policy")?,
             reason: option("oauth_clients.v1.reason")?,
             header: option("oauth_clients.v1.header")?,
+            header_list: option("oauth_clients.v1.header_list")?,
             malformed: option("oauth_clients.v1.malformed")?,
             ignore_unknown_members: option("oauth_clients.v1.ignore_unknown_members")?,
         })
@@ -90,6 +92,13 @@ impl Options {
             .as_str()
             .filter(|_| options.has_extension(&self.header))
             .map(str::to_owned)
+    }
+
+    /// Returns `true` if the header that fills a field is a list.
+    pub(super) fn header_is_list(&self, field: &FieldDescriptor) -> bool {
+        let options = field.options();
+        let is_list = options.get_extension(&self.header_list);
+        is_list.as_bool() == Some(true)
     }
 
     /// Returns the reason of the error if a text is not a value of a field.

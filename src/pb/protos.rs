@@ -85,6 +85,12 @@ impl Protos {
         self.services.get(service).map(Target::Service)
     }
 
+    /// Returns every target of a gRPC path.
+    pub(crate) fn targets(&self) -> impl Iterator<Item = Target<'_>> {
+        let methods = self.methods.iter().map(Target::Method);
+        methods.chain(self.services.values().map(Target::Service))
+    }
+
     /// Returns the scopes that methods require, sorted.
     pub fn scopes(&self) -> impl Iterator<Item = &str> {
         self.scopes.iter().map(String::as_str)

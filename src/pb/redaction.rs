@@ -9,7 +9,7 @@ use super::v1::{self, authenticate_client_request::Credential};
 const PACKAGE: &str = "oauth_clients.v1";
 const SECRET: &str = "hunter2";
 /// The fields that may hold a secret, whatever their options say.
-const CONFIDENTIAL: &str = "client_secret jwt d p q dp dq qi oth k string_value";
+const CONFIDENTIAL: &str = "client_secret jwt d p q dp dq qi oth k string_value request_id";
 
 fn is_confidential(name: &str) -> bool {
     CONFIDENTIAL.split(' ').any(|confidential| confidential == name)
@@ -55,6 +55,11 @@ fn debug_shows_no_confidential_field() {
         shown::<v1::ClientSecret>("ClientSecret"),
         shown::<v1::PatchOAuthClientRequest>("PatchOAuthClientRequest"),
         shown::<v1::PatchOAuthClientResponse>("PatchOAuthClientResponse"),
+        shown::<v1::DeleteOAuthClientRequest>("DeleteOAuthClientRequest"),
+        shown::<v1::CreateClientSecretRequest>("CreateClientSecretRequest"),
+        shown::<v1::DeleteClientSecretRequest>("DeleteClientSecretRequest"),
+        shown::<v1::DisableOAuthClientRequest>("DisableOAuthClientRequest"),
+        shown::<v1::EnableOAuthClientRequest>("EnableOAuthClientRequest"),
         shown::<v1::AuthenticateClientRequest>("AuthenticateClientRequest"),
         shown::<v1::AuthenticatedClient>("AuthenticatedClient"),
         shown::<v1::ClientAssertion>("ClientAssertion"),

@@ -6,19 +6,14 @@ use serde_json::Value;
 use crate::{
     domain::{
         client::{Client, NewSecret},
-        cursor::InvalidCursor,
-        filter::Filter,
         ids::ClientId,
         jwk::Jwk,
         metadata::ClientDraft,
-        page::{Limit, List, PageRequest, Start},
         patch::{Operation, Patch},
         secret::StoredSecret,
-        sort::Sort,
         timestamp::Timestamp,
     },
     pb::v1,
-    rpc::failure::Failure,
 };
 
 impl From<v1::CreateOAuthClientRequest> for ClientDraft {
@@ -103,6 +98,7 @@ impl From<Jwk> for v1::JsonWebKey {
 
 impl From<Client> for v1::OAuthClient {
     fn from(client: Client) -> Self {
+        let etag = client.etag().as_str().to_owned();
         let consent_method = client.metadata.consent_method().to_owned();
         let metadata = client.metadata.into_draft();
         Self {
@@ -111,6 +107,7 @@ impl From<Client> for v1::OAuthClient {
             client_name: metadata.client_name.unwrap_or_default(),
             created_at: Some(timestamp(client.created_at)),
             updated_at: Some(timestamp(client.updated_at)),
+            etag: Some(etag),
             deleted_at: client.deleted_at.map(timestamp),
             published_at: metadata.published_at.map(timestamp),
             description: metadata.description,
@@ -162,7 +159,7 @@ pub fn client_secret(client: &ClientId, new: NewSecret) -> v1::ClientSecret {
     }
 }
 
-fn timestamp(time: Timestamp) -> prost_types::Timestamp {
+pub(super) fn timestamp(time: Timestamp) -> prost_types::Timestamp {
     let micros = time.as_micros();
     prost_types::Timestamp {
         seconds: micros.div_euclid(1_000_000),
@@ -197,34 +194,4 @@ fn json(value: prost_types::Value) -> Value {
             Value::Object(members.collect())
         }
     }
-}
-
-/// Converts a request for a page.
-///
-/// # Errors
-/// If its filter, limit, sort or cursor is malformed.
-pub fn page_request(request: &v1::ListOAuthClientsRequest) -> Result<PageRequest, Failure> {
-    let list = List {
-        sort: request.sort.as_deref().map_or(Ok(Sort::DEFAULT), Sort::parse)?,
-        filter: request.filter.as_deref().map(Filter::parse).transpose()?,
-    };
-    let limit = request
-        .limit
-        .map_or(Ok(Limit::DEFAULT), |limit| Limit::parse(limit.into()))?;
-    let position = |field, cursor| {
-        list.position_at(cursor)
-            .map_err(|error| Failure::cursor(field, error))
-    };
-    let start = match (request.next.as_deref(), request.prev.as_deref()) {
-        (None, None) => Start::First,
-        (Some(next), None) => Start::After(position("next", next)?),
-        (None, Some(prev)) => Start::Before(position("prev", prev)?),
-        (Some(_), Some(_)) => return Err(Failure::cursor("prev", InvalidCursor::BothDirections)),
-    };
-    Ok(PageRequest {
-        list,
-        limit,
-        start,
-        count: request.total_results,
-    })
 }

@@ -6,7 +6,7 @@
 use std::{
     mem,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     task::{Context, Poll},
 };
 
@@ -16,7 +16,10 @@ use http_body::Frame;
 use prost::Message;
 use tonic::{Response, Status, body::Body};
 
-use super::frame;
+use super::{
+    etag::{quoted, with_etag},
+    frame,
+};
 use crate::{
     domain::client::Client,
     pb::v1,
@@ -86,7 +89,9 @@ pub(super) struct AuthenticatedClient {
 
 /// Returns a response that is a client.
 pub(super) fn client(found: &StoredClient) -> Response<v1::OAuthClient> {
-    respond(EncodedResponse::Client(Arc::clone(encoded(found))))
+    let encoded = encoded(found);
+    let etag = encoded.etag.clone();
+    with_etag(respond(EncodedResponse::Client(Arc::clone(encoded))), etag)
 }
 
 /// Returns a response that is a page of clients.
@@ -115,7 +120,11 @@ pub(super) fn message<T: Default>(message: &impl Message) -> Response<T> {
 }
 
 fn encoded(found: &StoredClient) -> &Arc<Encoded> {
-    found.encoded(|client: &Client| frame::encode(&v1::OAuthClient::from(client.clone())))
+    found.encoded(|client: &Client| Encoded {
+        frame: frame::encode(&v1::OAuthClient::from(client.clone())),
+        etag: quoted(&client.etag()),
+        json: OnceLock::new(),
+    })
 }
 
 fn respond<T: Default>(encoded: EncodedResponse) -> Response<T> {
@@ -251,7 +260,8 @@ mod tests {
         let (client, _) = encoded_client();
         let encoded = Arc::new(Encoded {
             frame: frame::encode(&client),
-            json: std::sync::OnceLock::new(),
+            etag: Bytes::new(),
+            json: OnceLock::new(),
         });
         let rest = v1::ListOAuthClientsResponse {
             links: Some(v1::Links {

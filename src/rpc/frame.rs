@@ -7,7 +7,7 @@ use prost::Message;
 pub(crate) const MAX_MESSAGE_BYTES: usize = 1024 * 1024;
 
 /// The bytes of a frame before its message.
-const HEADER_BYTES: usize = 5;
+pub(crate) const HEADER_BYTES: usize = 5;
 
 /// Returns a message as an uncompressed frame.
 pub(crate) fn encode(message: &impl Message) -> Bytes {

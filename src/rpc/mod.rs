@@ -2,8 +2,10 @@
 
 pub mod client_authentication;
 pub mod convert;
+mod convert_changes;
 pub(crate) mod encoded;
 mod environment;
+mod etag;
 pub mod failure;
 pub(crate) mod frame;
 pub mod oauth_client;

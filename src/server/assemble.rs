@@ -1,14 +1,23 @@
 //! Assembles the transports and their background tasks.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tonic::service::Routes;
 use tonic_health::pb::health_server::{Health, HealthServer};
 use tower::util::BoxCloneSyncService;
 
 use super::{
-    Server, ServerError, background::Upkeep, drain::Running, grpc, issuer::TrustedIssuer, listener::Listener,
-    readiness::Readiness, rest, transports::Transports,
+    Server, ServerError,
+    background::Upkeep,
+    drain::Running,
+    grpc,
+    http::{self, Connections},
+    issuer::TrustedIssuer,
+    lifetime::Lifetime,
+    listener::Listener,
+    readiness::Readiness,
+    rest,
+    transports::Transports,
 };
 use crate::{
     auth::TokenVerifier,
@@ -18,17 +27,23 @@ use crate::{
     pb::Protos,
     rpc::{
         client_authentication::ClientAuthentication,
-        oauth_client::OAuthClients,
+        oauth_client::{OAuthClients, WatchRules},
         stack::{StackConfig, grpc_router},
     },
+    store::Cutoff,
     tls::ListenerTls,
 };
+
+/// The maximum time from the age of a connection to its end, beside that of its last request.
+const GRACE: Duration = Duration::from_mins(1);
 
 /// The services, and the configuration of the stack in front of them.
 struct Api {
     protos: &'static Protos,
     stack: StackConfig,
     routes: Routes,
+    connections: Connections,
+    reflection_timeout: Duration,
 }
 
 impl Server {
@@ -51,19 +66,36 @@ impl Server {
             limiter: limiter.clone(),
             request_timeout: self.config.call_timeout,
         };
+        let limits = &self.config.connections;
         let api = Api {
             protos: self.protos,
             stack,
             routes,
+            reflection_timeout: limits.reflection_timeout,
+            connections: Connections {
+                places: self.places,
+                lifetime: Lifetime {
+                    max_age: limits.max_age,
+                    idle_timeout: limits.idle_timeout,
+                    write_timeout: limits.write_timeout,
+                    grace: self.config.call_timeout.saturating_add(GRACE),
+                },
+            },
         };
         let upkeep = Upkeep {
             store: self.database.store.clone(),
+            cutoffs: vec![
+                Cutoff::USED_ASSERTIONS,
+                Cutoff::KEPT_RESPONSES,
+                Cutoff::change_records(self.config.change_retention),
+            ],
             watch: self.database.watch.take(),
             keys,
             keeper,
             readiness: readiness.clone(),
             limiter,
             tls: self.tls,
+            metrics: self.metrics.map(|socket| socket.tcp),
         };
         Ok(Running {
             transports: api.serve(grpc, rest, &readiness)?,
@@ -79,9 +111,18 @@ impl Server {
         let store = &self.database.store;
         grpc::routes(
             health,
-            OAuthClients::new(store.clone(), &self.public_url()),
+            OAuthClients::new(store.clone(), &self.public_url(), self.watch_rules()),
             ClientAuthentication::new(store.clone(), self.config.max_assertion_lifetime),
         )
+    }
+}
+
+impl Server {
+    fn watch_rules(&self) -> WatchRules {
+        WatchRules {
+            streams: self.config.watch_streams,
+            change_retention: self.config.change_retention,
+        }
     }
 }
 
@@ -94,10 +135,14 @@ impl Api {
     ) -> Result<Transports, ServerError> {
         let mut transports = Transports::new();
         if let Some(listener) = rest {
-            let (gateway, readiness) = (self.gateway()?, readiness.clone());
-            transports.spawn(|stop| rest::serve(listener, self.protos, gateway, readiness, stop));
+            let router = rest::router(self.protos, self.gateway()?, readiness.clone());
+            let transport = rest::transport(self.protos, router);
+            let connections = self.connections.clone();
+            transports.spawn(|stop| http::serve(listener, transport, connections, stop));
         }
-        transports.spawn(|stop| grpc::serve(grpc, self.protos, self.stack, self.routes, stop));
+        let service = grpc::service(self.protos, self.stack, self.routes);
+        let transport = grpc::transport(service, self.reflection_timeout);
+        transports.spawn(|stop| http::serve(grpc, transport, self.connections, stop));
         Ok(transports)
     }
 

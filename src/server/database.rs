@@ -36,7 +36,8 @@ impl Database {
             })?;
         let store = Store::connect(url, config.database_connections)
             .await
-            .map_err(error)?;
+            .map_err(error)?
+            .with_queue_time(config.queue_time);
         if url.is_sqlite() || config.migrate {
             store.migrate(&claim).await.map_err(error)?;
         }

@@ -18,15 +18,16 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Stops serving: reports that the server is not ready, waits until load balancers have noticed, refuses new work,
-    /// and waits for the requests in flight.
+    /// Stops serving: reports that the server is not ready and asks peers to leave, waits until load balancers have noticed,
+    /// refuses new work, and waits for the requests in flight.
     pub(super) async fn drain(mut self) -> Result<(), ServerError> {
         tracing::info!("draining");
+        self.transports.drain();
         self.background.stop_probing().await;
         self.readiness.set(false).await;
         tokio::time::sleep(self.drain_delay).await;
         self.transports.stop();
-        self.readiness.close().await;
+        self.database.store.end_watching();
         let outcome = tokio::time::timeout(self.drain_timeout, self.transports.all_ended())
             .await
             .unwrap_or_else(|_| {

@@ -1,13 +1,18 @@
-//! The gRPC transport: the router of all services, and the server in front of it.
+//! The gRPC transport: the router of all services, and the stack in front of it.
 
-use tonic::{codec::CompressionEncoding, service::Routes};
+use std::time::Duration;
+
+use http::Request;
+use hyper::body::Incoming;
+use tonic::{Status, body::Body, codec::CompressionEncoding, service::Routes};
 use tonic_health::pb::health_server::{Health, HealthServer};
+use tower::ServiceBuilder;
 
 use super::{
-    MAX_HEADER_BYTES, ServerError,
-    connection::{KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT},
-    listener::Listener,
-    transports::StopSignal,
+    ServerError,
+    body::RequestBody,
+    http::{RequestService, at_limit},
+    tracked::{Ends, Transport},
 };
 use crate::{
     pb::{
@@ -21,13 +26,14 @@ use crate::{
         client_authentication::ClientAuthentication,
         frame::MAX_MESSAGE_BYTES,
         oauth_client::OAuthClients,
-        stack::{StackConfig, grpc_stack},
+        stack::{StackConfig, grpc_stack, request_id::with_id},
     },
 };
 
-/// The number of reset streams that may be pending before a connection counts as an attack. Callers with short deadlines
-/// that share a connection reset many streams at once.
-const MAX_PENDING_RESETS: usize = 256;
+const HEALTH_CHECK: &str = "/grpc.health.v1.Health/Check";
+const HEALTH_WATCH: &str = "/grpc.health.v1.Health/Watch";
+/// The prefix of the methods of reflection, of every version.
+const REFLECTION: &str = "/grpc.reflection.";
 
 /// Limits the messages of a service, which may be compressed. The limit is that of what comes out. The generated types
 /// have these functions, but no trait in common.
@@ -62,23 +68,32 @@ fn reflection() -> tonic_reflection::server::Builder<'static> {
         .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
 }
 
-/// Serves gRPC until `stop` completes and the requests in flight are done.
-pub(super) async fn serve(
-    listener: Listener,
+/// Returns the service of gRPC requests.
+pub(super) fn service(
     protos: &'static Protos,
     config: StackConfig,
     routes: Routes,
-    stop: StopSignal,
-) -> Result<(), ServerError> {
-    let layers = tower::layer::layer_fn(move |routes| grpc_stack(config.clone(), protos, routes));
-    tonic::transport::Server::builder()
-        .http2_max_pending_accept_reset_streams(Some(MAX_PENDING_RESETS))
-        .http2_max_header_list_size(Some(MAX_HEADER_BYTES))
-        .http2_keepalive_interval(Some(KEEP_ALIVE_INTERVAL))
-        .http2_keepalive_timeout(Some(KEEP_ALIVE_TIMEOUT))
-        .layer(layers)
-        .add_routes(routes)
-        .serve_with_incoming_shutdown(listener.connections(), stop.stopped())
-        .await
-        .map_err(|error| ServerError::Serve(error.into()))
+) -> impl RequestService<Body> {
+    ServiceBuilder::new()
+        .map_request(|request: Request<RequestBody>| request.map(Body::new))
+        .service(grpc_stack(config, protos, routes))
+}
+
+/// Returns the transport of a service.
+pub(super) fn transport<S>(service: S, reflection_timeout: Duration) -> Transport<S, Body> {
+    let at_limit = |request: &Request<Incoming>| {
+        let is_probe = request.uri().path() == HEALTH_CHECK;
+        (!is_probe).then(|| with_id(request, Status::from(at_limit()).into_http()))
+    };
+    let ends = move |path: &str| match path {
+        HEALTH_WATCH => Ends::WithResponses,
+        path if path.starts_with(REFLECTION) => Ends::WithRequests(reflection_timeout),
+        _ => Ends::ByItself,
+    };
+    Transport {
+        service,
+        http2_only: true,
+        at_limit: Box::new(at_limit),
+        ends: Box::new(ends),
+    }
 }

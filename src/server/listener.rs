@@ -1,32 +1,45 @@
-//! Accepts the connections of a transport. TLS handshakes run concurrently.
+//! Listens for the connections of a transport, and begins them.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use futures_util::{Stream, stream};
+use rustix::io::Errno;
 use rustls::ServerConfig;
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::watch,
-    task::JoinSet,
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::connection::Connection;
+use super::{connection::Connection, state::ConnectionState, write_timeout::WriteTimeout};
 use crate::tls::CurrentTls;
 
+/// The number of connections that may wait to be accepted, which the kernel limits too (`net.core.somaxconn`).
+const BACKLOG: u32 = 4_096;
 /// The maximum duration of a TLS handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// The pause before accepting again after an error, such as a lack of file descriptors.
+/// The pause before accepting again after a lack of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// The source of the connections of a transport. When it is dropped, no more are accepted and handshakes end.
+/// Returns a listening socket.
+pub(super) fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if addr.is_ipv4() {
+        TcpSocket::new_v4()
+    } else {
+        TcpSocket::new_v6()
+    }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(addr)?;
+    socket.listen(BACKLOG)
+}
+
+/// The source of the connections of a transport. When it is dropped, no more are accepted, and those that have not begun
+/// end.
 #[derive(Debug)]
 pub(super) struct Listener {
     tcp: TcpListener,
     tls: Option<CurrentTls>,
-    handshakes: JoinSet<Option<Connection>>,
-    /// Ends connections that have not begun when this is dropped.
     listening: watch::Sender<()>,
+    is_exhausted: bool,
 }
 
 impl Listener {
@@ -34,63 +47,73 @@ impl Listener {
         Self {
             tcp,
             tls,
-            handshakes: JoinSet::new(),
             listening: watch::Sender::new(()),
+            is_exhausted: false,
         }
     }
 
-    /// Returns the next connection, with its handshake done.
-    pub(super) async fn accept(&mut self) -> Connection {
+    /// Returns the next socket that was connected to.
+    pub(super) async fn accept(&mut self) -> TcpStream {
         loop {
-            tokio::select! {
-                stream = accept(&self.tcp) => match &self.tls {
-                    None => return Connection::new(stream, self.listening.subscribe()),
-                    Some(tls) => {
-                        let config = tls.borrow().clone();
-                        self.handshakes.spawn(handshake(stream, config, self.listening.subscribe()));
+            match self.tcp.accept().await {
+                Ok((socket, _)) => {
+                    if self.is_exhausted {
+                        self.is_exhausted = false;
+                        tracing::info!("connections accepted again");
                     }
-                },
-                Some(ended) = self.handshakes.join_next() => if let Ok(Some(connection)) = ended {
-                    return connection;
-                },
+                    if let Err(error) = socket.set_nodelay(true) {
+                        tracing::debug!(%error, "TCP_NODELAY not set");
+                    }
+                    return socket;
+                }
+                Err(error) if is_exhaustion(&error) => {
+                    if !self.is_exhausted {
+                        self.is_exhausted = true;
+                        tracing::warn!(%error, "no connections accepted");
+                    }
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+                // The peer is gone already.
+                Err(error) => tracing::debug!(%error, "connection not accepted"),
             }
         }
     }
 
-    /// Returns all connections as the stream that tonic takes.
-    pub(super) fn connections(self) -> impl Stream<Item = Result<Connection, Infallible>> {
-        stream::unfold(self, async |mut listener| {
-            let connection = listener.accept().await;
-            Some((Ok(connection), listener))
-        })
+    /// Returns the future of the connection of a socket, with its handshake done; of `None` if that fails.
+    pub(super) fn begin(
+        &self,
+        socket: WriteTimeout<TcpStream>,
+        state: Arc<ConnectionState>,
+    ) -> impl Future<Output = Option<Connection>> + Send + use<> {
+        let config = self.tls.as_ref().map(|tls| tls.borrow().clone());
+        let mut listening = self.listening.subscribe();
+        async move {
+            match config {
+                None => Some(Connection::new(socket, state, listening)),
+                Some(config) => tokio::select! {
+                    connection = handshake(socket, config, state, listening.clone()) => connection,
+                    _ended = listening.changed() => None,
+                },
+            }
+        }
     }
 }
 
-async fn accept(tcp: &TcpListener) -> TcpStream {
-    loop {
-        match tcp.accept().await {
-            Ok((stream, _)) => {
-                if let Err(error) = stream.set_nodelay(true) {
-                    tracing::debug!(%error, "TCP_NODELAY not set");
-                }
-                return stream;
-            }
-            Err(error) => {
-                tracing::warn!(%error, "connection not accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
+/// Returns `true` for an error that lasts, unlike that of one connection.
+fn is_exhaustion(error: &io::Error) -> bool {
+    let exhausted = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+    Errno::from_io_error(error).is_none_or(|error| exhausted.contains(&error))
 }
 
 async fn handshake(
-    stream: TcpStream,
+    socket: WriteTimeout<TcpStream>,
     config: Arc<ServerConfig>,
+    state: Arc<ConnectionState>,
     listening: watch::Receiver<()>,
 ) -> Option<Connection> {
-    let accepted = TlsAcceptor::from(config).accept(stream);
+    let accepted = TlsAcceptor::from(config).accept(socket);
     match tokio::time::timeout(HANDSHAKE_TIMEOUT, accepted).await {
-        Ok(Ok(stream)) => Some(Connection::new(stream, listening)),
+        Ok(Ok(stream)) => Some(Connection::new(stream, state, listening)),
         Ok(Err(error)) => {
             tracing::debug!(%error, "TLS handshake failed");
             None
@@ -122,9 +145,22 @@ mod tests {
             .unwrap()
     }
 
+    #[tokio::test]
+    async fn connections_wait_to_be_accepted() {
+        let tcp = listen("127.0.0.1:0".parse().unwrap()).unwrap();
+        let addr = tcp.local_addr().unwrap();
+        let mut waiting = Vec::new();
+        for number in 0..400 {
+            // The kernel lets the peers of a full queue retry after a second, to no avail.
+            let connecting = tokio::time::timeout(Duration::from_secs(5), TcpStream::connect(addr));
+            let socket = connecting.await.unwrap_or_else(|_| panic!("{number} wait"));
+            waiting.push(socket.unwrap());
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_slow_handshake_times_out() {
-        let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let tcp = listen("127.0.0.1:0".parse().unwrap()).unwrap();
         let addr = tcp.local_addr().unwrap();
         let tls = watch::Sender::new(Arc::new(config()));
         let mut listener = Listener::new(tcp, Some(tls.subscribe()));
@@ -132,10 +168,9 @@ mod tests {
         client.write_all(&[22, 3, 1, 2, 0]).await.unwrap();
         let started = tokio::time::Instant::now();
         let closed = async { client.read_to_end(&mut Vec::new()).await.map(drop) };
-        tokio::select! {
-            _ = listener.accept() => unreachable!("there was no handshake"),
-            _ = closed => {}
-        }
+        let socket = WriteTimeout::new(listener.accept().await, HANDSHAKE_TIMEOUT * 2, Arc::default());
+        let (connection, _closed) = tokio::join!(listener.begin(socket, Arc::default()), closed);
+        assert!(connection.is_none(), "there was no handshake");
         assert!(started.elapsed().abs_diff(HANDSHAKE_TIMEOUT) < Duration::from_millis(100));
     }
 }

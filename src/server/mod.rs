@@ -2,18 +2,31 @@
 
 mod assemble;
 mod background;
+mod body;
 mod connection;
 mod database;
 mod drain;
 mod error;
+mod frames;
 mod grpc;
 mod http;
 mod issuer;
+mod lifetime;
 mod listener;
+mod metrics;
+mod places;
 mod purge;
 mod readiness;
+mod require_peer;
+mod reset_guard;
 mod rest;
+mod stalled_streams;
+mod state;
+#[cfg(test)]
+mod tests;
+mod tracked;
 mod transports;
+mod write_timeout;
 
 use std::{future::Future, net::SocketAddr};
 
@@ -23,6 +36,8 @@ pub use self::error::ServerError;
 use self::{
     database::Database,
     issuer::{TrustedIssuer, trusted_issuer},
+    listener::listen,
+    places::Places,
 };
 pub use crate::tls::TlsError;
 use crate::{
@@ -44,8 +59,10 @@ pub struct Server {
     database: Database,
     issuer: TrustedIssuer,
     tls: Option<ListenerTls>,
+    places: Places,
     grpc: Socket,
     rest: Option<Socket>,
+    metrics: Option<Socket>,
 }
 
 /// A listening socket and its address.
@@ -68,12 +85,11 @@ impl Server {
         let issuer = trusted_issuer(config.issuer.clone()).await?;
         let tls = config.tls.clone().map(ListenerTls::load).transpose()?;
         let database = Database::open(&config).await?;
-        let grpc = Socket::bind(config.grpc_addr).await?;
-        let rest = match config.rest_addr.addr() {
-            Some(addr) => Some(Socket::bind(addr).await?),
-            None => None,
-        };
+        let grpc = Socket::bind(config.grpc_addr)?;
+        let rest = Socket::bind_optional(config.rest_addr.addr())?;
+        let metrics = Socket::bind_optional(config.metrics_addr)?;
         Ok(Self {
+            places: Places::new(&config),
             config,
             protos,
             database,
@@ -81,6 +97,7 @@ impl Server {
             tls,
             grpc,
             rest,
+            metrics,
         })
     }
 
@@ -92,6 +109,16 @@ impl Server {
     /// Returns the address of the REST transport, or `None` if it is closed.
     pub fn rest_addr(&self) -> Option<SocketAddr> {
         self.rest.as_ref().map(|socket| socket.addr)
+    }
+
+    /// Returns the maximum number of open connections, over both transports.
+    pub fn max_connections(&self) -> usize {
+        self.places.max()
+    }
+
+    /// Returns the address of the metrics, or `None` if they are not served.
+    pub fn metrics_addr(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().map(|socket| socket.addr)
     }
 
     /// Returns the store that requests read from.
@@ -122,9 +149,13 @@ impl Server {
 }
 
 impl Socket {
-    async fn bind(addr: SocketAddr) -> Result<Self, ServerError> {
+    fn bind_optional(addr: Option<SocketAddr>) -> Result<Option<Self>, ServerError> {
+        addr.map(Self::bind).transpose()
+    }
+
+    fn bind(addr: SocketAddr) -> Result<Self, ServerError> {
         let error = |source| ServerError::Listen { addr, source };
-        let tcp = TcpListener::bind(addr).await.map_err(error)?;
+        let tcp = listen(addr).map_err(error)?;
         let addr = tcp.local_addr().map_err(error)?;
         Ok(Self { tcp, addr })
     }

@@ -49,13 +49,6 @@ impl Readiness {
         }
     }
 
-    /// Ends the streams that watch the health of a service, which would not end by themselves.
-    pub(super) async fn close(&self) {
-        for service in &*self.services {
-            self.health.clone().clear_service_status(service).await;
-        }
-    }
-
     pub(super) fn get(&self) -> bool {
         self.ready.load(Ordering::Relaxed)
     }
@@ -63,7 +56,7 @@ impl Readiness {
 
 /// Keeps the readiness up to date. A server is ready if the keys of its issuer are known, and its database responds, is the
 /// one that was opened and has every migration.
-pub(super) async fn keep_ready(store: Store, keys: IssuerKeys, readiness: Readiness) {
+pub(super) async fn keep_ready(store: &Store, keys: &IssuerKeys, readiness: &Readiness) {
     keys.known().await;
     let mut interval = tokio::time::interval(READINESS_INTERVAL);
     loop {

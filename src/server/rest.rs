@@ -2,32 +2,31 @@
 
 use ::http::{HeaderValue, header::ALLOW};
 use axum::{
+    Router,
+    body::Body,
     extract::Request,
     middleware::{self, Next},
     response::IntoResponse as _,
     routing::get,
 };
+use hyper::body::Incoming;
 
 use super::{
-    ServerError, http,
-    listener::Listener,
+    http::at_limit,
     readiness::{READINESS_INTERVAL, Readiness},
-    transports::StopSignal,
+    tracked::{Ends, Transport},
 };
 use crate::{
     gateway::{self, Gateway},
     pb::{Protos, v1::ErrorReason},
-    rpc::failure::Failure,
+    rpc::{failure::Failure, stack::request_id::with_id},
 };
 
-/// Serves REST until `stop` completes and the requests in flight are done.
-pub(super) async fn serve(
-    listener: Listener,
-    protos: &'static Protos,
-    gateway: Gateway,
-    readiness: Readiness,
-    stop: StopSignal,
-) -> Result<(), ServerError> {
+const LIVE: &str = "/healthz";
+const READY: &str = "/readyz";
+
+/// Returns the service of REST requests.
+pub(super) fn router(protos: &'static Protos, gateway: Gateway, readiness: Readiness) -> Router {
     let live = || async { "ok\n" };
     let ready = move || async move {
         if readiness.get() {
@@ -49,11 +48,23 @@ pub(super) async fn serve(
         Ok(()) => next.run(request).await,
         Err(error) => gateway::error_response(protos, error.into()).into_response(),
     };
-    let router = axum::Router::new()
-        .route("/healthz", get(live).fallback(not_allowed))
-        .route("/readyz", get(ready).fallback(not_allowed))
+    Router::new()
+        .route(LIVE, get(live).fallback(not_allowed))
+        .route(READY, get(ready).fallback(not_allowed))
         .route_layer(middleware::from_fn(require_host))
-        .fallback_service(gateway);
-    http::serve(listener, router, stop.stopped()).await;
-    Ok(())
+        .fallback_service(gateway)
+}
+
+/// Returns the transport of a service.
+pub(super) fn transport(protos: &'static Protos, router: Router) -> Transport<Router, Body> {
+    let at_limit = move |request: &hyper::Request<Incoming>| {
+        let is_probe = [LIVE, READY].contains(&request.uri().path());
+        (!is_probe).then(|| with_id(request, gateway::error_response(protos, at_limit())).map(Body::new))
+    };
+    Transport {
+        service: router,
+        http2_only: false,
+        at_limit: Box::new(at_limit),
+        ends: Box::new(|_| Ends::ByItself),
+    }
 }

@@ -11,12 +11,14 @@ use super::{
     entity::change::{ActiveModel, Entity},
     error::StoreError,
     fence::FenceError,
+    rows::to_json,
     session::{Prepared, Session},
 };
 use crate::domain::{
     change_type::ChangeType,
+    change_update::ChangeUpdate,
     client::Client,
-    ids::{ClientId, Subject, TenantId},
+    ids::{ClientId, CorrelationId, Subject, TenantId},
 };
 
 /// The most changed clients that a look returns one by one.
@@ -51,10 +53,27 @@ pub(super) struct Change<'a> {
     pub(super) tenant: &'a TenantId,
     /// The client after the change.
     pub(super) client: &'a Client,
-    /// The version of the client after the change.
-    pub(super) revision: i64,
     pub(super) kind: ChangeType,
-    pub(super) actor: &'a Subject,
+    pub(super) author: &'a Author,
+    pub(super) updates: Vec<ChangeUpdate>,
+}
+
+/// The subject that makes a change, and the request with which it does.
+#[derive(Debug, Clone)]
+pub struct Author {
+    /// The subject.
+    pub actor: Subject,
+    /// The id of the request, if the change has one.
+    pub correlation_id: Option<CorrelationId>,
+}
+
+impl From<Subject> for Author {
+    fn from(actor: Subject) -> Self {
+        Self {
+            actor,
+            correlation_id: None,
+        }
+    }
 }
 
 /// The state of the database in which a look found all changes until then.
@@ -111,18 +130,33 @@ pub(super) async fn record(
     changes: impl IntoIterator<Item = Change<'_>>,
     transaction: &Connection,
 ) -> Result<(), DbErr> {
-    let rows = changes.into_iter().map(|change| ActiveModel {
-        tenant_id: Set(change.tenant.as_str().to_owned()),
-        client_id: Set(change.client.id.as_str().to_owned()),
-        revision: Set(change.revision),
-        change_type: Set(change.kind.as_str().to_owned()),
-        time: Set(change.client.updated_at.as_micros()),
-        actor: Set(change.actor.as_str().to_owned()),
-    });
+    let rows = changes.into_iter().map(row);
+    let rows: Vec<ActiveModel> = rows.collect::<Result<_, _>>()?;
     Entity::insert_many(rows)
         .exec_without_returning(transaction)
         .await?;
     Ok(())
+}
+
+fn row(change: Change<'_>) -> Result<ActiveModel, DbErr> {
+    let Change {
+        tenant,
+        client,
+        kind,
+        author,
+        updates,
+    } = change;
+    let updates = (!updates.is_empty()).then(|| to_json(&updates)).transpose()?;
+    Ok(ActiveModel {
+        tenant_id: Set(tenant.as_str().to_owned()),
+        client_id: Set(client.id.as_str().to_owned()),
+        revision: Set(client.revision.number()),
+        change_type: Set(kind.as_str().to_owned()),
+        time: Set(client.updated_at.as_micros()),
+        actor: Set(author.actor.as_str().to_owned()),
+        correlation_id: Set(author.correlation_id.as_ref().map(|id| id.as_str().to_owned())),
+        updates: Set(updates),
+    })
 }
 
 impl Store {

@@ -8,7 +8,8 @@ use sea_orm::{ConnAcquireErr, ConnectionTrait, DbBackend, DbErr, ExecResult, Que
 use tokio::sync::Mutex;
 
 use super::{
-    pool::Connector,
+    interrupt::Interrupt,
+    pool::{Connector, Permits},
     session::{Prepared, Session, io_error},
 };
 
@@ -17,6 +18,9 @@ pub(super) struct Connection {
     backend: DbBackend,
     prepared: Prepared,
     held: Mutex<Held>,
+    interrupt: Interrupt,
+    // Dropped last, when the connection can be taken again.
+    _permits: Permits,
 }
 
 struct Held {
@@ -36,15 +40,22 @@ enum State {
 }
 
 impl Connection {
-    pub(super) fn new(session: Object<Connector>) -> Self {
+    pub(super) fn new(session: Object<Connector>, permits: Permits) -> Self {
         Self {
             backend: session.backend(),
             prepared: Prepared::Kept,
+            interrupt: session.interrupt().clone(),
+            _permits: permits,
             held: Mutex::new(Held {
                 session: Some(session),
                 state: State::Idle,
             }),
         }
+    }
+
+    /// Returns what interrupts the statements on this connection. It is dropped after that.
+    pub(super) fn interrupt(&self) -> Interrupt {
+        self.interrupt.clone()
     }
 
     /// Prepares statements for one use, for texts that may never come again.
@@ -132,9 +143,10 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        if self.state != State::Idle
-            && let Some(session) = self.session.take()
-        {
+        let Some(session) = self.session.take() else {
+            return;
+        };
+        if self.state != State::Idle || session.interrupt().is_raised() {
             // The pool opens another one.
             drop(Object::take(session));
         }

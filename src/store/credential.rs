@@ -52,13 +52,14 @@ impl Store {
     /// # Errors
     /// If the database cannot be reached.
     pub async fn find_credential(&self, id: &ClientId, hint: &Hint) -> Result<StoredCredential, StoreError> {
+        let place = self.admission.read().await?;
         let fill = self.cache.begin_fill(id);
         let (store, id, hint) = (self.clone(), id.clone(), hint.clone());
         detached(|_| async move {
             let values = [id.as_str().into(), hint.as_str().into()];
             let query = store.dialect.find_credential.as_str();
             let query = Statement::from_sql_and_values(store.dialect.backend, query, values);
-            let row = store.reader().await?.query_one_raw(query).await?;
+            let row = place.connect().await?.query_one_raw(query).await?;
             let always = || DbErr::RecordNotFound("a row that is always there".to_owned());
             StoredCredential::read(&store, &id, row.ok_or_else(always)?, fill)
         })

@@ -16,8 +16,18 @@ pub(super) struct Dialect {
     pub(super) statement_time: &'static str,
     /// Finds a [stored credential](super::StoredCredential).
     pub(super) find_credential: LazyLock<String>,
+    /// Finds the [changes](super::feed) that are visible, and the identity of the database.
+    pub(super) head_of_changes: &'static str,
+    /// Finds some of the [changes](super::feed) between two times.
+    pub(super) slice_of_changes: &'static LazyLock<String>,
     /// Finds the secrets of a row of `oauth_clients` as [JSON](super::secrets::from_json).
     pub(super) secrets_of_client: LazyLock<String>,
+    /// Deletes the rows of a table that a query finds, which lacks its columns. The query runs once. Rows that another
+    /// transaction deletes are left to it.
+    pub(super) delete: fn(&str, &str) -> String,
+    /// Takes the lock of a number until the transaction ends, if transactions that write do not wait for one another anyway.
+    /// It draws no transaction id, so a transaction that waits is not one that a look has to come back to.
+    pub(super) lock_number: Option<&'static str>,
     /// The used assertions in a JSON text, an array of `[tenant, client, digest in hexadecimal, end]`, as rows.
     pub(super) used_assertions: &'static str,
     /// Returns `true` if there is a table of migrations.
@@ -34,4 +44,6 @@ pub(super) struct Dialect {
     pub(super) last_characters: fn(SimpleExpr, i32) -> SimpleExpr,
     /// Tells the query planner that few rows are equal.
     pub(super) few_are_equal: fn(SimpleExpr) -> SimpleExpr,
+    /// Tells the query planner that most rows match.
+    pub(super) most_match: fn(SimpleExpr) -> SimpleExpr,
 }

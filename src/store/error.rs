@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use sea_orm::{DbErr, RuntimeErr, sqlx};
+use sea_orm::{ConnAcquireErr, DbErr, RuntimeErr, sqlx};
 use thiserror::Error;
+
+use crate::telemetry::metrics::{self, DatabaseError, Work};
 
 /// An error of the store.
 #[derive(Debug, Clone, Error)]
@@ -14,15 +16,27 @@ pub enum StoreError {
     /// A concurrent change of the client won. Nothing was written.
     #[error("a concurrent change of the client won")]
     ConcurrentChange,
+    /// The idempotency key is that of another request. Nothing was written.
+    #[error("the idempotency key is that of another request")]
+    RequestIdReused,
     /// The database cannot be reached, is overloaded, or cannot write at the moment.
     #[error("the database cannot be reached")]
     Unavailable(#[source] DbErr),
     /// The database did not answer in time.
     #[error("the database did not answer in time")]
     TimedOut,
+    /// The database took too long for a statement, and was interrupted.
+    #[error("the database took too long")]
+    Interrupted(#[source] DbErr),
+    /// Too many requests wait for their turn at the database, or that of this one did not come in time.
+    #[error("too many requests wait for the database ({})", .0.as_str())]
+    Overloaded(Work),
     /// A row holds a value that this service never writes.
     #[error("a record is corrupt")]
-    Corrupt(#[from] Corrupt),
+    Corrupt(#[source] Corrupt),
+    /// A kept response cannot be decrypted or decoded.
+    #[error("a record is corrupt: kept_responses.response is not what was written")]
+    CorruptResponse,
     /// The database refused a statement that it should accept: a bug.
     #[error("the database refused a statement")]
     Database(#[source] DbErr),
@@ -84,7 +98,11 @@ impl<E> UpdateError<E> {
             self,
             Self::Refused(_)
                 | Self::Store(
-                    StoreError::ClientNotFound | StoreError::ConcurrentChange | StoreError::Corrupt(_)
+                    StoreError::ClientNotFound
+                        | StoreError::ConcurrentChange
+                        | StoreError::RequestIdReused
+                        | StoreError::Corrupt(_)
+                        | StoreError::CorruptResponse
                 )
         )
     }
@@ -96,10 +114,44 @@ impl<E> From<DbErr> for UpdateError<E> {
     }
 }
 
+impl StoreError {
+    /// Creates the error of a database that did not answer in time.
+    pub(super) fn timed_out() -> Self {
+        metrics::database_failed(DatabaseError::TimedOut);
+        Self::TimedOut
+    }
+
+    /// Creates the error of a kept response that is not what was written.
+    pub(super) fn corrupt_response() -> Self {
+        metrics::database_failed(DatabaseError::Corrupt);
+        Self::CorruptResponse
+    }
+}
+
+impl From<Corrupt> for StoreError {
+    fn from(error: Corrupt) -> Self {
+        metrics::database_failed(DatabaseError::Corrupt);
+        Self::Corrupt(error)
+    }
+}
+
+/// Translates an error of the driver, and counts it.
 impl From<DbErr> for StoreError {
     fn from(error: DbErr) -> Self {
-        match kind(&error) {
+        let kind = kind(&error);
+        metrics::database_failed(match kind {
+            Kind::Away => match error {
+                DbErr::ConnectionAcquire(ConnAcquireErr::Timeout) => DatabaseError::NoConnection,
+                _ => DatabaseError::Unavailable,
+            },
+            Kind::Interrupted => DatabaseError::TimedOut,
+            Kind::Conflict => DatabaseError::Conflict,
+            Kind::OtherSession => DatabaseError::Unsuitable,
+            Kind::Other => DatabaseError::Refused,
+        });
+        match kind {
             Kind::Away => Self::Unavailable(error),
+            Kind::Interrupted => Self::Interrupted(error),
             Kind::Conflict => Self::ConcurrentChange,
             Kind::OtherSession => Self::Unsuitable(Unsuitable::TransactionPooling),
             Kind::Other => Self::Database(error),
@@ -114,6 +166,7 @@ pub(super) fn driver_error(error: sqlx::Error) -> StoreError {
 
 enum Kind {
     Away,
+    Interrupted,
     Conflict,
     /// A statement that was prepared in this session is not there, or one that was not is.
     OtherSession,
@@ -160,8 +213,10 @@ fn postgres_kind(code: &str) -> Kind {
         // invalid_sql_statement_name, duplicate_prepared_statement, invalid_binary_representation (of the parameters of
         // another statement, as the driver does not make mistakes with those of this one)
         "26000" | "42P05" | "22P03" => Kind::OtherSession,
-        // lock_not_available, query_canceled (statement_timeout)
-        "55P03" | "57014" => Kind::Away,
+        // lock_not_available
+        "55P03" => Kind::Away,
+        // query_canceled, also by statement_timeout
+        "57014" => Kind::Interrupted,
         _ => match code.get(..2) {
             // connection exception, invalid transaction state (a standby, or a transaction that was cut off),
             // insufficient resources, operator intervention, system error
@@ -176,6 +231,8 @@ fn sqlite_kind(code: u32) -> Kind {
     match code & 0xff {
         // BUSY, LOCKED, READONLY, IOERR, FULL, CANTOPEN, PROTOCOL
         5 | 6 | 8 | 10 | 13 | 14 | 15 => Kind::Away,
+        // INTERRUPT
+        9 => Kind::Interrupted,
         _ => Kind::Other,
     }
 }

@@ -194,8 +194,8 @@ impl World {
     async fn create(&mut self, fault: Fault) {
         let name = format!("{} {}", fault.name(), self.serial);
         let client = client(&self.tenant, &name, self.serial);
-        let actor = actor();
-        let insert = self.store.insert_client(&self.tenant, &client, &actor);
+        let author = actor().into();
+        let insert = self.store.insert_client(&self.tenant, &client, &author);
         if let Some(Ok(())) = waiting(fault, insert).await {
             self.clients.insert(client.id, vec![name]);
         }
@@ -214,12 +214,13 @@ impl World {
             // The row needs more room each time.
             metadata.description = Some("long ".repeat(400));
             client.metadata = metadata.verify().unwrap();
+            client.revision = client.revision.next();
             Ok::<_, ChangeError>(())
         };
-        let actor = actor();
+        let author = actor().into();
         let update = self
             .store
-            .update_client(&self.tenant, id, ChangeType::Updated, &actor, change);
+            .update_client(&self.tenant, id, ChangeType::Updated, &author, change);
         let outcome = waiting(fault, update).await;
         let names = self.clients.get_mut(id).unwrap();
         match outcome {
@@ -379,7 +380,7 @@ async fn every_fault_is_met() {
 #[tokio::test]
 async fn a_connection_that_lost_its_transaction_is_dropped() {
     let world = World::new().await;
-    let transaction = world.store.begin_write().await.unwrap();
+    let transaction = begin_write(&world.store).await.unwrap();
     // Unknown to the service, as SQLite does when the disk is full.
     transaction.execute_unprepared("ROLLBACK").await.unwrap();
     let ended = transaction.end(Ok::<_, super::StoreError>(())).await;
@@ -390,11 +391,15 @@ async fn a_connection_that_lost_its_transaction_is_dropped() {
     // It is returned with an open transaction.
     drop(writer);
     assert!(
-        world.store.begin_write().await.is_err(),
+        begin_write(&world.store).await.is_err(),
         "no transaction inside another"
     );
-    let transaction = world.store.begin_write().await.unwrap();
+    let transaction = begin_write(&world.store).await.unwrap();
     transaction.end(Ok::<_, super::StoreError>(())).await.unwrap();
+}
+
+async fn begin_write(store: &Store) -> Result<super::transaction::Transaction, super::StoreError> {
+    store.begin_write(store.writer().await?).await
 }
 
 fn actor() -> Subject {

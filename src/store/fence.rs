@@ -67,6 +67,7 @@ impl Store {
         };
         let cache = Arc::new(cache);
         cache.observe();
+        self.observe_pools();
         let store = Self {
             fence: fence.into(),
             cache,

@@ -21,8 +21,8 @@ use crate::domain::{
 };
 
 /// A store on a PostgreSQL database of its own.
-struct World {
-    store: Store,
+pub(super) struct World {
+    pub(super) store: Store,
     session: Session,
     admin_url: String,
     name: String,
@@ -31,7 +31,7 @@ struct World {
 
 impl World {
     /// Returns `None` without `TEST_POSTGRES_URL`.
-    async fn new() -> Option<Self> {
+    pub(super) async fn new() -> Option<Self> {
         let admin_url = std::env::var("TEST_POSTGRES_URL").ok()?;
         let name = format!("store_{:032x}", rand_id());
         execute(&admin_url, &format!("CREATE DATABASE {name}")).await;
@@ -48,7 +48,7 @@ impl World {
         })
     }
 
-    async fn connect(&self) -> PgConnection {
+    pub(super) async fn connect(&self) -> PgConnection {
         PgConnection::connect(&self.url).await.unwrap()
     }
 
@@ -63,7 +63,7 @@ impl World {
         }
     }
 
-    async fn drop(self) {
+    pub(super) async fn drop(self) {
         self.session.close().await.unwrap();
         self.store.close().await;
         execute(
@@ -99,14 +99,14 @@ async fn texts(connection: &mut PgConnection, sql: &str) -> Vec<String> {
     rows.unwrap().iter().map(|row| row.get(0)).collect()
 }
 
-async fn open(url: &DatabaseUrl) -> Store {
+pub(super) async fn open(url: &DatabaseUrl) -> Store {
     let claim = Claim::acquire(url, None).await.unwrap();
     let store = Store::connect(url, None).await.unwrap();
     store.migrate(&claim).await.unwrap();
     store
 }
 
-fn id(number: u128) -> ClientId {
+pub(super) fn id(number: u128) -> ClientId {
     ClientId::from_uuid(Uuid::from_u128(number))
 }
 
@@ -288,7 +288,7 @@ async fn the_fence_is_not_set_while_a_session_looks_for_changes() {
     world.drop().await;
 }
 
-fn client() -> Client {
+pub(super) fn client() -> Client {
     let change = ChangeContext {
         tenant: tenant(),
         actor: actor(),
@@ -303,11 +303,16 @@ fn client() -> Client {
     Client::register(id(1), draft, &change).unwrap().0
 }
 
-fn tenant() -> TenantId {
+/// Begins a transaction that may write.
+async fn begin_write(store: &Store) -> Result<super::transaction::Transaction, StoreError> {
+    store.begin_write(store.writer().await?).await
+}
+
+pub(super) fn tenant() -> TenantId {
     TenantId::parse("acme").unwrap()
 }
 
-fn actor() -> Subject {
+pub(super) fn actor() -> Subject {
     Subject::parse("somebody").unwrap()
 }
 
@@ -315,9 +320,12 @@ fn actor() -> Subject {
 async fn memory_is_not_read_while_a_transaction_of_unknown_outcome_may_still_be_committed() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(&DatabaseUrl::sqlite_file(&dir.path().join("test.db"))).await;
-    let (store, watch) = store.with_cache(1 << 20).await.unwrap();
-    let watching = tokio::spawn(watch.run());
-    store.insert_client(&tenant(), &client(), &actor()).await.unwrap();
+    let (store, mut watch) = store.with_cache(1 << 20).await.unwrap();
+    let watching = tokio::spawn(async move { watch.run().await });
+    store
+        .insert_client(&tenant(), &client(), &actor().into())
+        .await
+        .unwrap();
     let is_remembered = async || {
         store.get_client(&tenant(), &id(1)).await.unwrap();
         store.remembered(&id(1)).await.is_some()
@@ -325,7 +333,7 @@ async fn memory_is_not_read_while_a_transaction_of_unknown_outcome_may_still_be_
     assert!(is_remembered().await);
 
     // The transaction goes on, without anybody who waits for it.
-    let abandoned = store.begin_write().await.unwrap();
+    let abandoned = begin_write(&store).await.unwrap();
     store.cache.changed(&id(2), false);
     for _ in 0..3 {
         assert!(!is_remembered().await);
@@ -348,16 +356,20 @@ async fn a_client_is_dropped_from_memory_also_if_its_change_is_given_up() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(&DatabaseUrl::sqlite_file(&dir.path().join("test.db"))).await;
     let (store, watch) = store.with_cache(1 << 20).await.unwrap();
-    store.insert_client(&tenant(), &client(), &actor()).await.unwrap();
+    store
+        .insert_client(&tenant(), &client(), &actor().into())
+        .await
+        .unwrap();
     store.get_client(&tenant(), &id(1)).await.unwrap();
     assert!(store.remembered(&id(1)).await.is_some());
-    let (tenant, actor, id) = (tenant(), actor(), id(1));
+    let (tenant, author, id) = (tenant(), actor().into(), id(1));
     let change = |client: &mut Client| {
+        client.revision = client.revision.next();
         client.disable_tag = Some("misused".to_owned());
         Ok::<_, std::convert::Infallible>(())
     };
     let kind = ChangeType::Disabled;
-    let update = store.update_client(&tenant, &id, kind, &actor, change);
+    let update = store.update_client(&tenant, &id, kind, &author, change);
     // It has begun, and ends without anybody who waits for it.
     assert!(tokio::time::timeout(Duration::ZERO, update).await.is_err());
     let dropped = async {

@@ -84,10 +84,10 @@ impl Store {
     /// # Errors
     /// If the database cannot be reached.
     pub async fn schema(&self) -> Result<Schema, StoreError> {
-        let store = self.clone();
+        let (pool, dialect) = (self.pools.control.clone(), self.dialect);
         detached(|_| async move {
-            let connection = store.reader().await?;
-            Ok(Schema::new(&applied_names(&connection, store.dialect).await?))
+            let connection = pool.get().await?;
+            Ok(Schema::new(&applied_names(&connection, dialect).await?))
         })
         .await
     }

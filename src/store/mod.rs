@@ -1,6 +1,7 @@
 //! The clients in the database, SQLite or PostgreSQL. Every function takes the tenant first, and every query has it as its
 //! first condition, except `find_client` and `find_credential`, which are for authorization servers.
 
+mod admission;
 mod assertions;
 mod cache;
 mod changes;
@@ -11,15 +12,20 @@ mod entity;
 mod error;
 #[cfg(test)]
 mod faults;
+mod feed;
 mod fence;
 mod filter;
+mod interrupt;
+mod kept_responses;
 mod list;
 #[cfg(test)]
 mod looks;
 mod migrate;
 mod pool;
+mod pool_metrics;
 mod pooler;
 mod postgres;
+mod purge;
 mod read;
 mod rows;
 mod secrets;
@@ -27,45 +33,45 @@ mod session;
 mod sqlite;
 mod transaction;
 mod url;
+#[cfg(test)]
+mod watch_restarts;
+mod work;
 mod write;
 
-use std::{
-    fmt,
-    future::Future,
-    num::NonZeroU32,
-    sync::{Arc, Weak},
-    time::Duration,
-};
+use std::{fmt, num::NonZeroU32, sync::Arc, time::Duration};
 
 use sea_orm::ConnectionTrait as _;
-use tracing::Instrument as _;
 
-pub use self::{
-    assertions::AssertionUse,
-    cache::{Encoded, Fence, InvalidFence, MemoryReads, StoredClient, Watch},
-    credential::{Owner, StoredCredential},
-    error::{Corrupt, StoreError, Unsuitable, UpdateError},
-    fence::FenceError,
-    list::Page,
-    migrate::{MigrationState, Schema},
-    sqlite::{Claim, ClaimError},
-    url::{DatabaseUrl, InvalidDatabaseUrl},
-};
 use self::{
+    admission::Admission,
     cache::{Cache, HeldFence},
     connection::Connection,
     dialect::Dialect,
     error::driver_error,
+    feed::Feed,
     pool::Pools,
+    work::detached,
+};
+pub use self::{
+    admission::{DEFAULT_QUEUE_TIME, Load, Work},
+    assertions::AssertionUse,
+    cache::{Encoded, Fence, InvalidFence, MemoryReads, StoredClient, Watch},
+    changes::Author,
+    credential::{Owner, StoredCredential},
+    error::{Corrupt, StoreError, Unsuitable, UpdateError},
+    feed::{Head, Live, WatchError, WatchScope, WatchedChange, Watching},
+    fence::FenceError,
+    kept_responses::Once,
+    list::Page,
+    migrate::{MigrationState, Schema},
+    purge::{Cutoff, PurgedTable},
+    sqlite::{Claim, ClaimError},
+    url::{DatabaseUrl, InvalidDatabaseUrl},
 };
 pub(crate) use self::{postgres::DEFAULT_CONNECTIONS, sqlite::DEFAULT_READERS};
 
 use crate::domain::ids::ClientId;
 
-/// The longest that a request waits for the database.
-const TIMEOUT: Duration = Duration::from_secs(4);
-/// The longest that work goes on for which no request waits any more.
-const ABANDONED: Duration = Duration::from_secs(7);
 /// The longest that a statement may take.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(4);
 /// The longest that a statement waits for a lock.
@@ -74,7 +80,7 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(3);
 /// kept.
 const STATEMENTS_KEPT: usize = 128;
 /// The longest that the database may take to answer the readiness probe.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 /// The longest that the connections may take to end.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -84,8 +90,10 @@ pub struct Store {
     url: DatabaseUrl,
     dialect: &'static Dialect,
     pools: Arc<Pools>,
+    admission: Arc<Admission>,
     fence: Arc<HeldFence>,
     cache: Arc<Cache>,
+    feed: Arc<Feed>,
     uses: Arc<assertions::Queue>,
 }
 
@@ -95,8 +103,8 @@ pub enum NotReady {
     /// It cannot be reached, or its file is not the one that was opened.
     #[error(transparent)]
     Database(#[from] StoreError),
-    /// It does not answer within a second.
-    #[error("the database does not answer within a second")]
+    /// It does not answer within three seconds.
+    #[error("the database does not answer within three seconds")]
     Slow,
     /// Its schema lacks migrations.
     #[error("the schema lacks {missing} migrations")]
@@ -113,19 +121,28 @@ impl Store {
     /// # Errors
     /// If it cannot be reached, or is unsuitable.
     pub async fn connect(url: &DatabaseUrl, connections: Option<NonZeroU32>) -> Result<Self, StoreError> {
-        let pools = Pools::open(url, connections).await?;
+        let pools = Arc::new(Pools::open(url, connections).await?);
         Ok(Self {
             url: url.clone(),
             dialect: url.dialect(),
-            uses: Arc::new(assertions::queue(pools.writers.max_size())),
-            pools: Arc::new(pools),
+            uses: Arc::new(assertions::queue(pools.writers.capacity())),
+            admission: Arc::new(Admission::new(pools.clone(), DEFAULT_QUEUE_TIME)),
+            pools,
             fence: Arc::new(HeldFence::alone()),
             cache: Arc::new(Cache::alone(0)),
+            feed: Arc::new(Feed::new()),
         })
     }
 
-    /// Checks that the database is ready: it answers within a second, has every migration of this version, and is the one
-    /// that was opened.
+    /// Sets the longest time that work waits for its turn.
+    #[must_use]
+    pub fn with_queue_time(mut self, queue_time: Duration) -> Self {
+        self.admission = Arc::new(Admission::new(self.pools.clone(), queue_time));
+        self
+    }
+
+    /// Checks that the database is ready: it answers within three seconds, has every migration of this version, and is the one
+    /// that was opened. The connection for this is none of those that requests wait for, so it does not matter how many do.
     ///
     /// # Errors
     /// The first reason for which it is not.
@@ -153,7 +170,7 @@ impl Store {
 
     /// Closes the connections.
     pub async fn close(self) {
-        for pool in [&self.pools.readers, &self.pools.writers] {
+        for pool in [&self.pools.readers, &self.pools.writers, &self.pools.control] {
             if tokio::time::timeout(CLOSE_TIMEOUT, pool.close()).await.is_err() {
                 tracing::warn!("database connection not closed in time");
             }
@@ -175,10 +192,9 @@ impl Store {
         self.cache.reads()
     }
 
-    /// Waits until the transactions that write now have ended, whatever became of them.
-    async fn wait_for_writers(&self) -> Result<(), StoreError> {
-        let transaction = self.begin_write().await?;
-        transaction.end::<(), StoreError>(Ok(())).await
+    /// Returns the work of one kind that has its turn, and that waits for it.
+    pub fn load(&self, work: Work) -> Load {
+        self.admission.load(work)
     }
 
     /// Takes a connection for reading.
@@ -190,6 +206,12 @@ impl Store {
     async fn writer(&self) -> Result<Connection, StoreError> {
         self.pools.writers.get().await
     }
+
+    /// Waits until the transactions that write now have ended, whatever became of them.
+    async fn wait_for_writers(&self) -> Result<(), StoreError> {
+        let transaction = self.begin_write(self.writer().await?).await?;
+        transaction.end::<(), StoreError>(Ok(())).await
+    }
 }
 
 impl fmt::Debug for Store {
@@ -197,42 +219,5 @@ impl fmt::Debug for Store {
         f.debug_struct("Store")
             .field("url", &self.url)
             .finish_non_exhaustive()
-    }
-}
-
-/// Knows whether a request still waits for the outcome of its work.
-#[derive(Debug)]
-struct Waiting(Weak<()>);
-
-impl Waiting {
-    /// Checks before a commit that the request still waits: a caller that was told that its deadline has passed should not
-    /// find the change made.
-    fn check(&self) -> Result<(), StoreError> {
-        if self.0.strong_count() > 0 {
-            Ok(())
-        } else {
-            Err(StoreError::TimedOut)
-        }
-    }
-}
-
-/// Runs work in a task of its own, and waits for it until its deadline. A request that is given up does not cancel the
-/// work, which would cost a connection.
-async fn detached<T, E, F>(work: impl FnOnce(Waiting) -> F) -> Result<T, E>
-where
-    T: Send + 'static,
-    E: From<StoreError> + Send + 'static,
-    F: Future<Output = Result<T, E>> + Send + 'static,
-{
-    let here = Arc::new(());
-    let work = work(Waiting(Arc::downgrade(&here)));
-    // Work that hangs on a lost database has to end at some time too.
-    let task = tokio::spawn(tokio::time::timeout(ABANDONED, work).in_current_span());
-    let outcome = tokio::time::timeout(TIMEOUT, task).await;
-    drop(here);
-    match outcome {
-        Ok(Ok(Ok(outcome))) => outcome,
-        Ok(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        _ => Err(StoreError::TimedOut.into()),
     }
 }

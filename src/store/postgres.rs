@@ -13,6 +13,8 @@ use super::{
     dialect::Dialect,
     driver_error,
     error::{StoreError, Unsuitable},
+    feed::{POSTGRES_HEAD, POSTGRES_SLICE},
+    interrupt::{self, Backend},
     pooler, secrets,
     session::{Prepared, Session},
     url::DatabaseUrl,
@@ -45,8 +47,14 @@ pub(super) static DIALECT: Dialect = Dialect {
     begin_read: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
     begin_write: "BEGIN",
     statement_time: "CAST(extract(epoch FROM statement_timestamp()) * 1000000 AS bigint)",
+    delete: |table, query| {
+        format!("DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT ctid {query} FOR UPDATE SKIP LOCKED))")
+    },
+    head_of_changes: POSTGRES_HEAD,
+    slice_of_changes: &POSTGRES_SLICE,
     find_credential: LazyLock::new(|| credential::query(SECRETS_AS_JSON)),
     secrets_of_client: LazyLock::new(|| secrets::of_client(SECRETS_AS_JSON)),
+    lock_number: Some("SELECT pg_advisory_xact_lock($1)"),
     used_assertions: "SELECT value ->> 0 AS tenant_id, value ->> 1 AS client_id, decode(value ->> 2, 'hex') AS jti_digest, \
                       CAST(value ->> 3 AS bigint) AS expires_at FROM json_array_elements(CAST($1 AS json))",
     has_migrations: "SELECT to_regclass('seaql_migrations') IS NOT NULL",
@@ -57,6 +65,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     last_characters: |text, count| Func::cust("right").arg(text).arg(count).into(),
     // Its statistics tell.
     few_are_equal: |comparison| comparison,
+    most_match: |comparison| comparison,
 };
 
 /// Returns the options of a connection. No start-up parameter is sent that a connection pooler refuses by default.
@@ -76,14 +85,18 @@ struct Standby;
 
 /// Opens a connection for requests, with their time limits. A standby is refused, as what it returns may be old. A server
 /// never becomes one while a connection lasts.
-pub(super) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
+///
+/// A statement has one process, so that the share of the connections that lists have is also their share of the processors.
+pub(super) async fn connect(options: &PgConnectOptions) -> Result<(PgConnection, Backend), sqlx::Error> {
     let mut connection = PgConnection::connect_with(options).await?;
     let limits = format!(
         "SET statement_timeout = {}; SET lock_timeout = {}; SET idle_in_transaction_session_timeout = {}; \
-         SELECT pg_is_in_recovery()",
+         SET max_parallel_workers_per_gather = 0; \
+         SELECT pg_is_in_recovery(), {backend}",
         STATEMENT_TIMEOUT.as_millis(),
         LOCK_TIMEOUT.as_millis(),
         IDLE_IN_TRANSACTION_TIMEOUT.as_millis(),
+        backend = interrupt::BACKEND,
     );
     let row = sqlx::raw_sql(sqlx::AssertSqlSafe(limits))
         .fetch_one(&mut connection)
@@ -91,7 +104,11 @@ pub(super) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, 
     if row.try_get(0)? {
         return Err(sqlx::Error::Io(io::Error::other(Standby)));
     }
-    Ok(connection)
+    let backend = Backend {
+        pid: row.try_get(1)?,
+        started_at: row.try_get(2)?,
+    };
+    Ok((connection, backend))
 }
 
 /// Refuses an unsuitable database. Nothing is set in the session, which another connection may get behind a pooler.
@@ -104,7 +121,7 @@ pub(super) async fn check(options: &PgConnectOptions) -> Result<(), StoreError> 
     };
     tokio::time::timeout(CHECK_TIMEOUT, checks)
         .await
-        .map_err(|_| StoreError::TimedOut)?
+        .map_err(|_| StoreError::timed_out())?
 }
 
 /// Returns a setting of the server.

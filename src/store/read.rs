@@ -49,10 +49,10 @@ impl Store {
         id: &ClientId,
         condition: Condition,
     ) -> Result<Option<Arc<StoredClient>>, StoreError> {
+        let place = self.admission.read().await?;
         let fill = self.cache.begin_fill(id);
-        let store = self.clone();
         let found = detached(|_| async move {
-            let connection = store.reader().await?;
+            let connection = place.connect().await?;
             let mut found = Entity::find()
                 .filter(condition)
                 .find_with_related(secret::Entity)

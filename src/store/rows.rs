@@ -14,6 +14,7 @@ use crate::domain::{
     client::Client,
     ids::{ClientId, TenantId},
     metadata::{ClientDraft, Metadata},
+    revision::Revision,
     secret::StoredSecret,
     text::fold_case,
     timestamp::Timestamp,
@@ -43,13 +44,13 @@ pub(super) async fn with_secrets(
         .collect()
 }
 
-pub(super) fn to_row(tenant: &TenantId, client: &Client, version: i64) -> Result<ActiveModel, StoreError> {
+pub(super) fn to_row(tenant: &TenantId, client: &Client) -> Result<ActiveModel, StoreError> {
     let metadata = &client.metadata;
     let name = metadata.client_name.clone().unwrap_or_default();
     Ok(ActiveModel {
         tenant_id: Set(tenant.as_str().to_owned()),
         client_id: Set(client.id.as_str().to_owned()),
-        version: Set(version),
+        version: Set(client.revision.number()),
         app_type: Set(metadata.app_type.clone()),
         client_name_folded: Set(fold_case(&name)),
         client_name: Set(name),
@@ -71,7 +72,7 @@ pub(super) fn to_row(tenant: &TenantId, client: &Client, version: i64) -> Result
     })
 }
 
-fn to_json<T: Serialize>(list: &[T]) -> Result<String, DbErr> {
+pub(super) fn to_json<T: Serialize>(list: &[T]) -> Result<String, DbErr> {
     serde_json::to_string(list).map_err(|error| DbErr::Json(error.to_string()))
 }
 
@@ -102,6 +103,7 @@ pub(super) fn from_row(row: Model, secrets: Vec<StoredSecret>) -> Result<Client,
     };
     Ok(Client {
         id,
+        revision: Revision::from_number(row.version),
         metadata: Metadata::restore(draft).ok_or_else(|| corrupt("app_type"))?,
         secrets,
         created_at: Timestamp::from_micros(row.created_at),
@@ -111,6 +113,6 @@ pub(super) fn from_row(row: Model, secrets: Vec<StoredSecret>) -> Result<Client,
     })
 }
 
-fn from_json<T: DeserializeOwned>(text: &str) -> Option<Vec<T>> {
+pub(super) fn from_json<T: DeserializeOwned>(text: &str) -> Option<Vec<T>> {
     serde_json::from_str(text).ok()
 }

@@ -13,7 +13,7 @@ use sea_orm::{
 };
 use sea_query_sqlx::SqlxValues;
 
-use super::sqlite::DatabaseFiles;
+use super::{interrupt::Interrupt, sqlite::DatabaseFiles};
 
 /// The lifetime of a prepared statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,17 +28,28 @@ pub(super) enum Prepared {
 pub(super) enum Session {
     Sqlite {
         connection: SqliteConnection,
+        interrupt: Interrupt,
         /// The files that must still be those of the database when a write is acknowledged; `None` on readers.
         files: Option<Arc<DatabaseFiles>>,
     },
-    Postgres(PgConnection),
+    Postgres {
+        connection: PgConnection,
+        interrupt: Interrupt,
+    },
 }
 
 impl Session {
     pub(super) fn backend(&self) -> DbBackend {
         match self {
             Self::Sqlite { .. } => DbBackend::Sqlite,
-            Self::Postgres(_) => DbBackend::Postgres,
+            Self::Postgres { .. } => DbBackend::Postgres,
+        }
+    }
+
+    /// Returns what interrupts the statements of this session.
+    pub(super) fn interrupt(&self) -> &Interrupt {
+        match self {
+            Self::Sqlite { interrupt, .. } | Self::Postgres { interrupt, .. } => interrupt,
         }
     }
 
@@ -52,7 +63,7 @@ impl Session {
                 let outcome = query(statement, prepared).execute(connection).await;
                 outcome.map(ExecResult::from)
             }
-            Self::Postgres(connection) => {
+            Self::Postgres { connection, .. } => {
                 let outcome = query(statement, prepared).execute(connection).await;
                 outcome.map(ExecResult::from)
             }
@@ -70,7 +81,7 @@ impl Session {
                 let row = query(statement, prepared).fetch_optional(connection).await;
                 row.map(|row| row.map(QueryResult::from))
             }
-            Self::Postgres(connection) => {
+            Self::Postgres { connection, .. } => {
                 let row = query(statement, prepared).fetch_optional(connection).await;
                 row.map(|row| row.map(QueryResult::from))
             }
@@ -88,7 +99,7 @@ impl Session {
                 let rows = query(statement, prepared).fetch_all(connection).await;
                 rows.map(|rows| rows.into_iter().map(QueryResult::from).collect())
             }
-            Self::Postgres(connection) => {
+            Self::Postgres { connection, .. } => {
                 let rows = query(statement, prepared).fetch_all(connection).await;
                 rows.map(|rows| rows.into_iter().map(QueryResult::from).collect())
             }
@@ -101,7 +112,7 @@ impl Session {
         let sql = sqlx::raw_sql(AssertSqlSafe(sql));
         let outcome = match self {
             Self::Sqlite { connection, .. } => connection.execute(sql).await.map(ExecResult::from),
-            Self::Postgres(connection) => connection.execute(sql).await.map(ExecResult::from),
+            Self::Postgres { connection, .. } => connection.execute(sql).await.map(ExecResult::from),
         };
         outcome.map_err(exec_error)
     }
@@ -110,7 +121,7 @@ impl Session {
     pub(super) async fn ping(&mut self) -> Result<(), DbErr> {
         let outcome = match self {
             Self::Sqlite { connection, .. } => connection.ping().await,
-            Self::Postgres(connection) => connection.ping().await,
+            Self::Postgres { connection, .. } => connection.ping().await,
         };
         outcome.map_err(connection_error)
     }
@@ -119,7 +130,7 @@ impl Session {
     pub(super) async fn close(self) -> Result<(), DbErr> {
         let outcome = match self {
             Self::Sqlite { connection, .. } => connection.close().await,
-            Self::Postgres(connection) => connection.close().await,
+            Self::Postgres { connection, .. } => connection.close().await,
         };
         outcome.map_err(connection_error)
     }

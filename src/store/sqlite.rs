@@ -26,13 +26,14 @@ use super::{
     dialect::Dialect,
     driver_error,
     error::{StoreError, Unsuitable},
+    feed::{SQLITE_HEAD, SQLITE_SLICE},
     secrets,
     session::connection_error,
     url::DatabaseUrl,
 };
 
 /// The default number of connections that read. Beside them there is one that writes, as SQLite has one writer.
-pub(crate) const DEFAULT_READERS: u32 = 4;
+pub(crate) const DEFAULT_READERS: u32 = 8;
 /// The interval at which a lock is tried that another process holds.
 const LOCK_POLL: Duration = Duration::from_millis(50);
 
@@ -46,8 +47,12 @@ pub(super) static DIALECT: Dialect = Dialect {
     // Takes the write lock at once, so that no later statement waits for it.
     begin_write: "BEGIN IMMEDIATE",
     statement_time: "CAST(unixepoch('subsec') * 1000000 AS INTEGER)",
+    delete: |table, query| format!("DELETE FROM {table} WHERE rowid IN (SELECT rowid {query})"),
+    head_of_changes: SQLITE_HEAD,
+    slice_of_changes: &SQLITE_SLICE,
     find_credential: LazyLock::new(|| credential::query(SECRETS_AS_JSON)),
     secrets_of_client: LazyLock::new(|| secrets::of_client(SECRETS_AS_JSON)),
+    lock_number: None,
     used_assertions: "SELECT value ->> 0 AS tenant_id, value ->> 1 AS client_id, unhex(value ->> 2) AS jti_digest, \
                       value ->> 3 AS expires_at FROM json_each($1)",
     has_migrations: "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'seaql_migrations')",
@@ -60,6 +65,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     // Without statistics, SQLite expects so many names to be equal that it would rather walk the tenant's clients in the
     // order of the list.
     few_are_equal: |comparison| Func::cust("unlikely").arg(comparison).into(),
+    most_match: |comparison| Func::cust("likely").arg(comparison).into(),
 };
 
 /// Returns the options of a connection to a file, which do not change the file.

@@ -18,8 +18,7 @@ impl Store {
     }
 
     /// Begins a transaction that may write.
-    pub(super) async fn begin_write(&self) -> Result<Transaction, StoreError> {
-        let connection = self.writer().await?;
+    pub(super) async fn begin_write(&self, connection: Connection) -> Result<Transaction, StoreError> {
         connection.begin(self.dialect.begin_write).await?;
         Ok(Transaction(connection))
     }

@@ -12,7 +12,10 @@ use std::{
 
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 
-use crate::io::bounded;
+use crate::{
+    io::bounded,
+    supervise::{SupervisedThread, Task},
+};
 
 /// The capacity of the queue in lines.
 ///
@@ -41,7 +44,7 @@ pub(super) fn log_writer() -> (NonBlocking, LogGuard) {
         .lossy(true)
         .buffered_lines_limit(MAX_LINES)
         .thread_name("log")
-        .finish(stderr);
+        .finish(Supervised::new(stderr, &lost));
     lost.not_queued.get_or_init(|| writer.error_counter());
     let worker = Some(worker);
     (writer, LogGuard { worker, lost })
@@ -100,6 +103,42 @@ struct Stderr {
     reported_at: Option<Instant>,
 }
 
+/// A writer whose panics cost the line that is being written, and not the thread of the queue.
+struct Supervised<W> {
+    writer: W,
+    thread: SupervisedThread,
+    lost: Arc<LostLines>,
+}
+
+impl<W> Supervised<W> {
+    fn new(writer: W, lost: &Arc<LostLines>) -> Self {
+        Self {
+            writer,
+            thread: SupervisedThread::of(Task::Log),
+            lost: Arc::clone(lost),
+        }
+    }
+}
+
+impl<W: Write> Write for Supervised<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.writer.write(bytes)
+    }
+
+    fn write_all(&mut self, line: &[u8]) -> io::Result<()> {
+        let written = self.thread.run(|| self.writer.write_all(line));
+        let written = written.unwrap_or_else(|| Err(io::Error::other("the writer panicked")));
+        if written.is_err() {
+            self.lost.not_written.fetch_add(1, Ordering::Relaxed);
+        }
+        written
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}
+
 impl Stderr {
     #[expect(clippy::disallowed_methods, reason = "the writer limits how often it warns")]
     fn report(&mut self) {
@@ -119,11 +158,7 @@ impl Write for Stderr {
     fn write_all(&mut self, line: &[u8]) -> io::Result<()> {
         // The line has just left the queue, so there is room for a warning in its place.
         self.report();
-        let written = io::stderr().write_all(line);
-        if written.is_err() {
-            self.lost.not_written.fetch_add(1, Ordering::Relaxed);
-        }
-        written
+        io::stderr().write_all(line)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -133,7 +168,38 @@ impl Write for Stderr {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+
     use super::*;
+
+    /// Panics at each line that says so, and sends the others.
+    struct Panics(mpsc::Sender<Vec<u8>>);
+
+    impl Write for Panics {
+        fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+            assert_ne!(line, b"panic");
+            self.0.send(line.to_vec()).map_err(io::Error::other)?;
+            Ok(line.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_panic_costs_one_line_and_the_log_goes_on() {
+        let (sender, lines) = mpsc::channel();
+        let lost = Arc::default();
+        let writer = Supervised::new(Panics(sender), &lost);
+        let (mut queue, _worker) = NonBlockingBuilder::default().finish(writer);
+        for line in [&b"1"[..], b"panic", b"2"] {
+            queue.write_all(line).unwrap();
+        }
+        let line = || lines.recv_timeout(Duration::from_secs(30)).unwrap();
+        assert_eq!((line(), line()), (b"1".to_vec(), b"2".to_vec()));
+        assert_eq!(lost.not_written.load(Ordering::Relaxed), 1);
+    }
 
     #[test]
     fn two_warnings_are_never_close_together() {

@@ -1,11 +1,12 @@
 //! Logs, traces and metrics. Logs go to standard error; spans and metrics go to an OTLP collector if
-//! `OTEL_EXPORTER_OTLP_ENDPOINT` is set.
+//! `OTEL_EXPORTER_OTLP_ENDPOINT` is set. Prometheus may scrape the metrics.
 
+mod exporters;
 mod json;
 mod log;
 mod log_writer;
 pub(crate) mod metrics;
-mod otlp;
+pub(crate) mod prometheus;
 
 use std::{
     panic,
@@ -15,7 +16,6 @@ use std::{
     },
 };
 
-use opentelemetry_otlp::ExporterBuildError;
 use thiserror::Error;
 use tracing_subscriber::{
     Registry, filter::ParseError, layer::SubscriberExt as _, util::SubscriberInitExt as _,
@@ -24,16 +24,23 @@ use tracing_subscriber::{
 pub use self::json::json_lines;
 pub(crate) use self::log::LogFormat;
 use self::{
+    exporters::{ExporterError, Exporters},
     log_writer::{LogGuard, log_writer},
-    otlp::Exporters,
 };
 
-/// Is `true` if spans and metrics are exported.
-static EXPORTS: AtomicBool = AtomicBool::new(false);
+/// Is `true` if spans are exported.
+static EXPORTS_SPANS: AtomicBool = AtomicBool::new(false);
+/// Is `true` if metrics are exported.
+static EXPORTS_METRICS: AtomicBool = AtomicBool::new(false);
 
-/// Returns `true` if spans and metrics are exported. Otherwise nothing need be made for them.
-pub(crate) fn exports() -> bool {
-    EXPORTS.load(Ordering::Relaxed)
+/// Returns `true` if spans are exported. Otherwise nothing need be made for them.
+pub(crate) fn exports_spans() -> bool {
+    EXPORTS_SPANS.load(Ordering::Relaxed)
+}
+
+/// Returns `true` if metrics are exported. Otherwise nothing need be measured.
+pub(crate) fn exports_metrics() -> bool {
+    EXPORTS_METRICS.load(Ordering::Relaxed)
 }
 
 /// Telemetry cannot be set up.
@@ -41,8 +48,8 @@ pub(crate) fn exports() -> bool {
 pub(crate) enum TelemetryError {
     #[error("the log filter is malformed")]
     Filter(#[from] ParseError),
-    #[error("the OTLP exporter cannot be set up")]
-    Exporter(#[from] ExporterBuildError),
+    #[error(transparent)]
+    Exporter(#[from] ExporterError),
     #[error("the log is already set up")]
     Installed(#[from] tracing_subscriber::util::TryInitError),
 }
@@ -57,15 +64,23 @@ pub(crate) struct Telemetry {
 }
 
 impl Telemetry {
-    /// Sets up logs, traces and metrics for the whole process. It must be called inside the runtime.
-    pub(crate) fn install(format: LogFormat, filter: &str) -> Result<Self, TelemetryError> {
-        let exporters = otlp::is_enabled().then(Exporters::start).transpose()?;
-        EXPORTS.store(exporters.is_some(), Ordering::Relaxed);
+    /// Sets up logs, traces and metrics for the whole process, with metrics as text if they are `scraped`. It must be
+    /// called inside the runtime.
+    pub(crate) fn install(format: LogFormat, filter: &str, scraped: bool) -> Result<Self, TelemetryError> {
+        let collected = exporters::has_collector();
+        let measures = collected || scraped;
+        let exporters = measures
+            .then(|| Exporters::start(collected, scraped))
+            .transpose()?;
+        EXPORTS_SPANS.store(collected, Ordering::Relaxed);
+        EXPORTS_METRICS.store(measures, Ordering::Relaxed);
         let (writer, log) = log_writer();
-        let lost = Arc::clone(&log.lost);
-        metrics::observe_lost_log_lines(move || lost.count());
+        if measures {
+            let lost = Arc::clone(&log.lost);
+            metrics::start(move || lost.count());
+        }
         Registry::default()
-            .with(exporters.as_ref().map(Exporters::span_layer))
+            .with(exporters.as_ref().and_then(Exporters::span_layer))
             .with(log::layer(format, filter, writer)?)
             .try_init()?;
         log_panics();

@@ -46,7 +46,7 @@ impl ListenerTls {
     }
 
     /// Reloads the files whenever they change. Files that cannot be used leave the configuration as it is.
-    pub(crate) async fn reload(mut self) {
+    pub(crate) async fn reload(&mut self) {
         loop {
             let files = self.files.clone();
             self.pem = poll::changed(&self.pem, move || ServerPem::read(&files)).await;
@@ -147,10 +147,10 @@ mod tests {
         let files = files(dir.path());
         let (old, new) = (pem(), pem());
         write(&files, &old);
-        let tls = ListenerTls::load(files.clone()).unwrap();
+        let mut tls = ListenerTls::load(files.clone()).unwrap();
         let mut grpc = tls.grpc();
         let mut rest = tls.rest();
-        let _reloading = tokio::spawn(tls.reload());
+        let _reloading = tokio::spawn(async move { tls.reload().await });
         let mut logged_after = async |change: &dyn Fn()| {
             change();
             tokio::time::sleep(Duration::from_secs(10)).await;

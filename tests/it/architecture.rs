@@ -9,12 +9,15 @@ use std::{
 };
 
 /// The modules of the crate. Each may use those before it.
-const ORDER: [&str; 15] = [
+const ORDER: [&str; 18] = [
     "domain",
+    "entity_tags",
     "error_chain",
+    "header_list",
     "single_header",
     "pb",
     "io",
+    "supervise",
     "tls",
     "telemetry",
     "store",

@@ -22,6 +22,7 @@ const TOKEN_LIFETIME: Duration = Duration::from_hours(24);
 pub(super) struct Greeting {
     grpc: SocketAddr,
     rest: Option<SocketAddr>,
+    metrics: Option<SocketAddr>,
     tls: Option<TlsFiles>,
     token: String,
 }
@@ -37,6 +38,7 @@ impl Greeting {
         Ok(Self {
             grpc: server.grpc_addr(),
             rest: server.rest_addr(),
+            metrics: server.metrics_addr(),
             tls,
             token,
         })
@@ -67,6 +69,9 @@ impl fmt::Display for Greeting {
         writeln!(f, "gRPC on {grpc}")?;
         if let Some(rest) = &rest {
             writeln!(f, "REST on {rest}")?;
+        }
+        if let Some(metrics) = self.metrics {
+            writeln!(f, "Metrics on http://{metrics}/metrics")?;
         }
         writeln!(
             f,

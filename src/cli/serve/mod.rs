@@ -1,11 +1,15 @@
 //! `oauth-clients serve`.
 
 mod assertion;
+mod changes;
+mod connections;
 mod greeting;
 mod issuer;
+mod overload;
 mod rate_limit;
 mod signal;
 mod tls;
+mod watch;
 
 use std::{net::SocketAddr, num::NonZeroU32, pin::pin};
 
@@ -13,8 +17,9 @@ use bytesize::ByteSize;
 use humantime::format_duration;
 
 use self::{
-    assertion::AssertionArgs, greeting::Greeting, issuer::IssuerArgs, rate_limit::RateLimitArgs,
-    signal::stop_signal, tls::TlsArgs,
+    assertion::AssertionArgs, changes::ChangeArgs, connections::ConnectionArgs, greeting::Greeting,
+    issuer::IssuerArgs, overload::OverloadArgs, rate_limit::RateLimitArgs, signal::stop_signal, tls::TlsArgs,
+    watch::WatchArgs,
 };
 use super::{
     CliError, FlagError,
@@ -25,6 +30,7 @@ use crate::{
         DEFAULT_CACHE_SIZE, DEFAULT_CALL_TIMEOUT, DEFAULT_DRAIN_DELAY, DEFAULT_DRAIN_TIMEOUT,
         DEFAULT_GRPC_ADDR, DEFAULT_REST_ADDR, DEV_DRAIN_DELAY, Issuer, PublicUrl, RestAddr, ServerConfig,
     },
+    io::descriptors,
     server::Server,
     store::{DEFAULT_CONNECTIONS, DEFAULT_READERS},
     telemetry::{LogFormat, Telemetry},
@@ -42,11 +48,15 @@ pub(super) struct Serve {
     #[command(flatten)]
     transports: TransportArgs,
     #[command(flatten)]
+    connections: ConnectionArgs,
+    #[command(flatten)]
     tls: TlsArgs,
     #[command(flatten, next_help_heading = "Database")]
     database: DatabaseArgs,
     #[command(flatten)]
     schema: SchemaArgs,
+    #[command(flatten)]
+    changes: ChangeArgs,
     #[command(flatten)]
     issuer: IssuerArgs,
     #[command(flatten)]
@@ -54,7 +64,13 @@ pub(super) struct Serve {
     #[command(flatten)]
     rate_limit: RateLimitArgs,
     #[command(flatten)]
+    overload: OverloadArgs,
+    #[command(flatten)]
+    watch: WatchArgs,
+    #[command(flatten)]
     shutdown: ShutdownArgs,
+    #[command(flatten)]
+    metrics: MetricsArgs,
     #[command(flatten)]
     log: LogArgs,
 }
@@ -143,6 +159,14 @@ struct ShutdownArgs {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Metrics")]
+struct MetricsArgs {
+    /// Address at which Prometheus scrapes /metrics, in plaintext [default: off].
+    #[arg(long, env = "OAUTH_CLIENTS_METRICS_ADDR", value_name = "ADDR")]
+    metrics_addr: Option<SocketAddr>,
+}
+
+#[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Logs")]
 struct LogArgs {
     /// Format of log lines.
@@ -165,9 +189,11 @@ struct LogArgs {
 
 impl Serve {
     pub(super) async fn run(self) -> Result<(), CliError> {
-        let _telemetry = Telemetry::install(self.log.log_format, &self.log.log)?;
+        let scraped = self.metrics.metrics_addr.is_some();
+        let _telemetry = Telemetry::install(self.log.log_format, &self.log.log, scraped)?;
         let mut stop = pin!(stop_signal()?);
         let config = self.config()?;
+        let descriptors = descriptors::raise_limit();
         let (issuer, tls) = (config.issuer.clone(), config.tls.clone());
         let server = tokio::select! {
             server = Server::bind(config) => server?,
@@ -176,7 +202,9 @@ impl Serve {
         let rest = server
             .rest_addr()
             .map_or("off".to_owned(), |addr| addr.to_string());
-        tracing::info!(grpc = %server.grpc_addr(), rest, "listening");
+        let max_connections = server.max_connections();
+        let metrics = server.metrics_addr().map(tracing::field::display);
+        tracing::info!(grpc = %server.grpc_addr(), rest, metrics, descriptors, max_connections, "listening");
         if let Issuer::Development { data_dir } = issuer {
             Greeting::new(&server, tls, &data_dir)?.print()?;
         }
@@ -187,7 +215,9 @@ impl Serve {
         let issuer = self.issuer()?;
         let redis_url = self.rate_limit.redis_url()?;
         let tls = self.tls.files()?;
+        let connections = self.connections.limits()?;
         let max_assertion_lifetime = self.assertion.max_lifetime()?;
+        let change_retention = self.changes.retention()?;
         let defaults = ServerConfig::new(self.database.url(&self.data_dir)?, issuer);
         let drain_delay = self.shutdown.drain_delay;
         Ok(ServerConfig {
@@ -195,6 +225,7 @@ impl Serve {
             rest_addr: self.transports.rest_addr,
             public_url: self.transports.public_url,
             call_timeout: self.transports.call_timeout.into(),
+            metrics_addr: self.metrics.metrics_addr,
             tls,
             allow_plaintext: self.tls.allow_plaintext,
             database_connections: self.schema.database_connections.and_then(NonZeroU32::new),
@@ -202,7 +233,11 @@ impl Serve {
             migrate: self.schema.migrate,
             quotas: self.rate_limit.quotas(),
             redis_url,
+            connections,
+            queue_time: self.overload.queue_time()?,
+            watch_streams: self.watch.watch_streams,
             max_assertion_lifetime,
+            change_retention,
             drain_delay: drain_delay.map_or(defaults.drain_delay, Into::into),
             drain_timeout: self.shutdown.drain_timeout.into(),
             ..defaults
@@ -216,12 +251,18 @@ impl Serve {
         if self.issuer.is_given() {
             return Err(FlagError::DevIssuer);
         }
-        if !self.transports.are_loopback() {
+        if !self.transports.are_loopback() || !self.metrics.is_loopback() {
             return Err(FlagError::DevAddr);
         }
         Ok(Issuer::Development {
             data_dir: self.data_dir.data_dir.clone(),
         })
+    }
+}
+
+impl MetricsArgs {
+    fn is_loopback(&self) -> bool {
+        self.metrics_addr.is_none_or(|addr| addr.ip().is_loopback())
     }
 }
 

@@ -1,8 +1,10 @@
-//! Filters (RFC 7644 section 3.4.2.2) on the attributes of a client.
+//! Filters (RFC 7644 section 3.4.2.2) on the attributes of a client, or of the items of another list: the table of the
+//! [attributes](Attribute) is a parameter of the filter.
 //!
 //! A filter is a flat list in postfix order. Nothing about it is recursive, so that no input can exhaust the stack, not
 //! even while a filter is dropped.
 
+mod attribute;
 mod lexer;
 mod parser;
 mod print;
@@ -11,22 +13,24 @@ mod tests;
 
 use thiserror::Error;
 
+use self::attribute::PRESENT;
+pub use self::attribute::{Attribute, ChangeAttribute, ClientAttribute, Kind, Operators};
 use super::{
     closed_set::{closed_set, one_of},
-    text::fold_case,
+    timestamp::{InvalidTimestamp, Timestamp},
 };
 
 /// A filter that follows the grammar and the limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Filter {
+pub struct Filter<A = ClientAttribute> {
     /// In postfix order: the operands of a connective stand right before it.
-    nodes: Vec<Node>,
+    nodes: Vec<Node<A>>,
 }
 
 /// A part of a filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Node {
-    Comparison(Comparison),
+enum Node<A> {
+    Comparison(Comparison<A>),
     /// Has one operand.
     Not,
     /// Has two operands.
@@ -35,19 +39,29 @@ enum Node {
 
 /// A condition on one attribute.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Comparison {
+pub enum Comparison<A = ClientAttribute> {
     /// `pr` or `ne null`: the attribute has a value.
-    Present(Attribute),
+    Present(A),
     /// `eq null`: the attribute has no value.
-    Absent(Attribute),
+    Absent(A),
     /// The attribute compares to a text.
     Text {
         /// The left operand.
-        attribute: Attribute,
+        attribute: A,
         /// The operator.
         operator: Operator,
         /// The right operand, as it was written.
         value: String,
+    },
+    /// The attribute compares to a point in time. Attributes have whole microseconds, so that any comparison in order is
+    /// one with a whole microsecond.
+    Instant {
+        /// The left operand.
+        attribute: A,
+        /// The operator.
+        operator: Operator,
+        /// The right operand.
+        value: Timestamp,
     },
 }
 
@@ -61,19 +75,7 @@ pub enum Connective {
 }
 
 closed_set! {
-    /// An attribute of a client that filters can compare.
-    pub enum Attribute {
-        /// The identifier, compared exactly.
-        ClientId = "clientId",
-        /// The name, compared with each code point lower-cased on its own.
-        ClientName = "clientName",
-        /// The type, compared with each code point lower-cased on its own.
-        AppType = "appType",
-    }
-}
-
-closed_set! {
-    /// An operator that compares an attribute to a text (RFC 7644 Table 3). The order is that of code points.
+    /// An operator that compares an attribute to a value (RFC 7644 Table 3). The order of texts is that of code points.
     pub enum Operator {
         /// The texts are equal.
         Equal = "eq",
@@ -95,9 +97,6 @@ closed_set! {
         LessOrEqual = "le",
     }
 }
-
-/// The operator that has no value on its right.
-const PRESENT: &str = "pr";
 
 /// The position at which a text is not a filter, and the reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -125,17 +124,26 @@ pub enum Problem {
     #[error("expected an attribute, not, or a group in parentheses")]
     ExpectedExpression,
     /// The attribute is unknown.
-    #[error("expected the attribute {}", one_of(Attribute::NAMES))]
-    UnknownAttribute,
-    /// No operator follows the attribute.
-    #[error("expected the operator {} or {PRESENT}", Operator::NAMES.join(", "))]
-    ExpectedOperator,
+    #[error("expected the attribute {}", one_of(.0))]
+    UnknownAttribute(
+        /// The names of those that there are.
+        &'static [&'static str],
+    ),
+    /// No operator that compares the attribute follows it.
+    #[error("expected the operator {0}")]
+    ExpectedOperator(
+        /// Those that do.
+        Operators,
+    ),
     /// No value follows the operator.
     #[error("expected a string in double quotes, or null after eq and ne")]
     ExpectedValue,
     /// The value is a number or a boolean, but every attribute is a string.
     #[error("expected a string: every attribute is a string")]
     NotAString,
+    /// The value of an attribute that is a point in time is none.
+    #[error("{InvalidTimestamp}")]
+    NotAnInstant,
     /// No group follows `not`.
     #[error("expected a group in parentheses after not")]
     ExpectedGroup,
@@ -166,7 +174,7 @@ pub const MAX_DEPTH: usize = 128;
 /// The maximum number of comparisons.
 pub const MAX_COMPARISONS: usize = 256;
 
-impl Filter {
+impl<A: Attribute> Filter<A> {
     /// Parses a filter.
     ///
     /// # Errors
@@ -179,7 +187,7 @@ impl Filter {
     /// each `not` and connective. `None` if the filter is empty, which no parsed filter is.
     pub fn evaluate<T>(
         &self,
-        mut comparison: impl FnMut(&Comparison) -> T,
+        mut comparison: impl FnMut(&Comparison<A>) -> T,
         mut not: impl FnMut(T) -> T,
         mut connect: impl FnMut(Connective, T, T) -> T,
     ) -> Option<T> {
@@ -199,27 +207,7 @@ impl Filter {
     }
 }
 
-impl Attribute {
-    fn parse_ignoring_case(name: &str) -> Option<Self> {
-        let mut all = Self::ALL.into_iter();
-        all.find(|attribute| attribute.as_str().eq_ignore_ascii_case(name))
-    }
-
-    /// Returns the form in which a text is compared: unchanged, or with each code point lower-cased on its own.
-    pub fn comparable(self, text: &str) -> String {
-        match self {
-            Self::ClientId => text.to_owned(),
-            Self::ClientName | Self::AppType => fold_case(text),
-        }
-    }
-}
-
 impl Operator {
-    fn parse_ignoring_case(name: &str) -> Option<Self> {
-        let mut all = Self::ALL.into_iter();
-        all.find(|operator| operator.as_str().eq_ignore_ascii_case(name))
-    }
-
     /// Returns `true` if the operator holds between two texts in the form in which they are compared.
     pub fn holds(self, left: &str, right: &str) -> bool {
         // Rust orders strings by their UTF-8 bytes, which is the order of code points.

@@ -5,12 +5,13 @@
 //! cannot overflow the call stack.
 
 use super::{
-    Attribute, Comparison, Connective, Filter, InvalidFilter, MAX_BYTES, MAX_COMPARISONS, MAX_DEPTH, Node,
-    Operator, PRESENT, Problem,
+    Attribute, Comparison, Connective, Filter, InvalidFilter, Kind, MAX_BYTES, MAX_COMPARISONS, MAX_DEPTH,
+    Node, Operator, PRESENT, Problem,
     lexer::{Lexer, Spanned, Token},
 };
+use crate::domain::timestamp::{InvalidTimestamp, Timestamp};
 
-pub(super) fn parse(text: &str) -> Result<Filter, InvalidFilter> {
+pub(super) fn parse<A: Attribute>(text: &str) -> Result<Filter<A>, InvalidFilter> {
     if text.len() > MAX_BYTES {
         return Err(InvalidFilter {
             position: MAX_BYTES,
@@ -37,10 +38,10 @@ enum Pending {
     Connective(Connective),
 }
 
-struct Parser<'a> {
+struct Parser<'a, A> {
     lexer: Lexer<'a>,
     peeked: Option<Spanned<'a>>,
-    nodes: Vec<Node>,
+    nodes: Vec<Node<A>>,
     pending: Vec<Pending>,
     depth: usize,
     comparisons: usize,
@@ -52,7 +53,7 @@ fn reject<T>(position: usize, problem: Problem) -> Outcome<T> {
     Err(InvalidFilter { position, problem })
 }
 
-impl<'a> Parser<'a> {
+impl<'a, A: Attribute> Parser<'a, A> {
     fn next(&mut self) -> Outcome<Option<Spanned<'a>>> {
         match self.peeked.take() {
             Some(token) => Ok(Some(token)),
@@ -105,10 +106,10 @@ impl<'a> Parser<'a> {
     }
 
     fn comparison(&mut self, name: &str, token: &Spanned<'a>) -> Outcome {
-        let attribute = match Attribute::parse_ignoring_case(name) {
+        let attribute = match A::find(name) {
             Some(attribute) => attribute,
             None if name.starts_with(|c: char| c.is_ascii_alphabetic()) => {
-                return reject(token.start, Problem::UnknownAttribute);
+                return reject(token.start, Problem::UnknownAttribute(A::NAMES));
             }
             None => return reject(token.start, Problem::ExpectedExpression),
         };
@@ -116,20 +117,22 @@ impl<'a> Parser<'a> {
         if self.comparisons > MAX_COMPARISONS {
             return reject(token.start, Problem::TooManyComparisons);
         }
+        let operators = attribute.operators();
+        let expected = Problem::ExpectedOperator(operators);
         let (word, start) = match self.next()? {
             Some(Spanned {
                 token: Token::Word(word),
                 start,
                 ..
             }) => (word, start),
-            Some(token) => return reject(token.start, Problem::ExpectedOperator),
-            None => return reject(self.lexer.end(), Problem::ExpectedOperator),
+            Some(token) => return reject(token.start, expected),
+            None => return reject(self.lexer.end(), expected),
         };
-        let comparison = if word.eq_ignore_ascii_case(PRESENT) {
+        let comparison = if operators.present && word.eq_ignore_ascii_case(PRESENT) {
             Comparison::Present(attribute)
         } else {
-            let Some(operator) = Operator::parse_ignoring_case(word) else {
-                return reject(start, Problem::ExpectedOperator);
+            let Some(operator) = operators.find(word) else {
+                return reject(start, expected);
             };
             self.value(attribute, operator)?
         };
@@ -137,12 +140,15 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    fn value(&mut self, attribute: Attribute, operator: Operator) -> Outcome<Comparison> {
+    fn value(&mut self, attribute: A, operator: Operator) -> Outcome<Comparison<A>> {
         let Some(token) = self.next()? else {
             return reject(self.lexer.end(), Problem::ExpectedValue);
         };
         match token.token {
             Token::Text(_) if !token.spaced => reject(token.start, Problem::ExpectedSpace),
+            Token::Text(value) if attribute.kind() == Kind::Instant => {
+                instant(attribute, operator, &value).or_else(|_| reject(token.start, Problem::NotAnInstant))
+            }
             Token::Text(value) => Ok(Comparison::Text {
                 attribute,
                 operator,
@@ -225,6 +231,22 @@ impl<'a> Parser<'a> {
             self.nodes.push(Node::Connective(connective));
         }
     }
+}
+
+/// Compares an attribute with a timestamp of any precision. One between two microseconds is replaced by the former: what lies
+/// at or after it lies after the former, and what lies before it lies at or before the former.
+fn instant<A>(attribute: A, operator: Operator, text: &str) -> Result<Comparison<A>, InvalidTimestamp> {
+    let (value, exact) = Timestamp::parse_rfc3339_exactly(text)?;
+    let operator = match operator {
+        Operator::GreaterOrEqual if !exact => Operator::Greater,
+        Operator::Less if !exact => Operator::LessOrEqual,
+        other => other,
+    };
+    Ok(Comparison::Instant {
+        attribute,
+        operator,
+        value,
+    })
 }
 
 /// Returns `true` for a JSON number or boolean, which no attribute has as its value.

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use super::{Comparison, Connective, Filter, PRESENT};
+use super::{Attribute, Comparison, Connective, Filter, PRESENT};
 
-impl fmt::Display for Filter {
+impl<A: Attribute> fmt::Display for Filter<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let printed = self.evaluate(Printed::comparison, Printed::not, Printed::connect);
         f.write_str(&printed.map(|printed| printed.text).unwrap_or_default())
@@ -18,9 +18,12 @@ struct Printed {
 }
 
 impl Printed {
-    fn comparison(comparison: &Comparison) -> Self {
+    fn comparison<A: Attribute>(comparison: &Comparison<A>) -> Self {
         let text = match comparison {
-            Comparison::Present(attribute) => format!("{attribute} {PRESENT}"),
+            Comparison::Present(attribute) if attribute.operators().present => {
+                format!("{attribute} {PRESENT}")
+            }
+            Comparison::Present(attribute) => format!("{attribute} ne null"),
             Comparison::Absent(attribute) => format!("{attribute} eq null"),
             Comparison::Text {
                 attribute,
@@ -32,6 +35,11 @@ impl Printed {
                     serde_json::Value::from(value.as_str())
                 )
             }
+            Comparison::Instant {
+                attribute,
+                operator,
+                value,
+            } => format!("{attribute} {operator} \"{}\"", value.to_rfc3339()),
         };
         Self {
             text,

@@ -140,3 +140,26 @@ async fn no_response_is_cached() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_get_that_names_the_etag_of_its_response_is_a_304() {
+    let send = async |request, known: &str| {
+        let (response, _) = exchange(with_header(request, "if-none-match", known), |_| {
+            let mut response = framed(b"");
+            let headers = response.headers_mut();
+            headers.insert("etag", HeaderValue::from_static("\"a\""));
+            response
+        })
+        .await;
+        assert_eq!(response.header("etag"), Some("\"a\""));
+        response
+    };
+    let known = send(get("/v2/books/a"), "\"b\", W/\"a\"").await;
+    assert_eq!((known.status, &known.body[..]), (304, &b""[..]));
+    assert_eq!(known.header("content-type"), None);
+    assert_eq!(known.header("cache-control"), Some("no-store"));
+    for other in ["\"b\"", "", "*, *"] {
+        assert_eq!(send(get("/v2/books/a"), other).await.status, 200, "{other}");
+    }
+    assert_eq!(send(post("/v1/books", "{}"), "*").await.status, 201);
+}

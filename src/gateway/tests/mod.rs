@@ -6,6 +6,7 @@ mod hostile;
 mod path;
 mod query;
 mod response;
+pub(crate) mod streams;
 
 use std::{
     convert::Infallible,
@@ -33,7 +34,7 @@ use crate::{
     rpc::stack::StackConfig,
 };
 
-pub(super) static PROTOS: LazyLock<Protos> =
+pub(crate) static PROTOS: LazyLock<Protos> =
     LazyLock::new(|| Protos::read(include_bytes!(concat!(env!("OUT_DIR"), "/library.bin"))).unwrap());
 
 /// The public key of RFC 8037 appendix A.2. The tests need no tokens.

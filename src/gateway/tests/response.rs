@@ -215,6 +215,7 @@ async fn the_json_of_an_encoded_resource_is_made_once() {
             let book = encoded.get_or_insert_with(|| {
                 Arc::new(Encoded {
                     frame: frame(method, "a"),
+                    etag: Bytes::new(),
                     json: OnceLock::new(),
                 })
             });
@@ -235,6 +236,7 @@ async fn the_json_of_an_encoded_resource_is_made_once() {
 
     let kept = Encoded {
         frame: Bytes::from_static(b"not decoded"),
+        etag: Bytes::new(),
         json: OnceLock::from(Bytes::from_static(b"{}")),
     };
     *encoded.lock().unwrap() = Some(Arc::new(kept));

@@ -44,6 +44,7 @@ impl From<ChangeError> for Failure {
             ChangeError::TooLarge { .. } => ErrorReason::InvalidField,
             ChangeError::SecretLimitReached => ErrorReason::SecretLimitReached,
             ChangeError::SecretsNotSupported => ErrorReason::SecretsNotSupported,
+            ChangeError::EtagMismatch => ErrorReason::EtagMismatch,
             ChangeError::SecretNotFound => ErrorReason::SecretNotFound,
         };
         Self::new(reason, error.to_string())

@@ -1,8 +1,7 @@
 //! Errors of the store as failures.
 
-use super::Failure;
+use super::{Cause, Failure};
 use crate::{
-    domain::client::ChangeError,
     pb::v1::ErrorReason,
     store::{StoreError, UpdateError},
 };
@@ -15,19 +14,29 @@ impl From<StoreError> for Failure {
                 ErrorReason::ConcurrentChange,
                 "another change of the client won: try again",
             ),
-            StoreError::Unavailable(_) | StoreError::TimedOut | StoreError::Unsuitable(_) => {
-                Self::unavailable(error)
-            }
-            StoreError::Corrupt(_) => Self::corrupt_record(error),
+            StoreError::RequestIdReused => Self::new(
+                ErrorReason::RequestIdReused,
+                "the idempotency key was used for another method or message: a new request needs a new one",
+            ),
+            StoreError::Unavailable(_)
+            | StoreError::TimedOut
+            | StoreError::Overloaded(_)
+            | StoreError::Unsuitable(_) => Self::unavailable(error),
+            StoreError::Interrupted(_) => Self::new(
+                ErrorReason::DeadlineExceeded,
+                "the database took too long for the request, and was interrupted",
+            )
+            .caused_by(Cause::Unavailable(Box::new(error))),
+            StoreError::Corrupt(_) | StoreError::CorruptResponse => Self::corrupt_record(error),
             StoreError::Database(_) => Self::internal(error),
         }
     }
 }
 
-impl From<UpdateError<ChangeError>> for Failure {
-    fn from(error: UpdateError<ChangeError>) -> Self {
+impl From<UpdateError<Self>> for Failure {
+    fn from(error: UpdateError<Self>) -> Self {
         match error {
-            UpdateError::Refused(error) => error.into(),
+            UpdateError::Refused(failure) => failure,
             UpdateError::Store(error) => error.into(),
         }
     }

@@ -1,8 +1,12 @@
 //! The one shape of every change of a client.
 
-use tonic::Request;
+use prost::Message;
+use tonic::{Request, Response};
 
-use super::OAuthClients;
+use super::{
+    OAuthClients,
+    retry::{Changed, RequestIds, Retryable},
+};
 use crate::{
     auth::Caller,
     domain::{
@@ -13,16 +17,21 @@ use crate::{
     pb::v1,
     rpc::{
         environment::{now, secret_seed},
+        etag::Precondition,
         failure::Failure,
-        request::caller_and_message,
+        request::{called_method, caller_and_message},
         stack::deadline::{EndsAt, deadline_exceeded},
     },
+    store::Author,
 };
 
 /// A message that asks for a change of one client.
-pub(super) trait ChangeRequest: Send + 'static {
+pub(super) trait ChangeRequest: Retryable + Send + 'static {
     /// Returns the id of the client, which may be malformed.
     fn client_id(&self) -> &str;
+
+    /// Returns the etags of the states in which the client may be changed, which may be malformed.
+    fn etag(&self) -> Option<&str>;
 }
 
 macro_rules! change_request {
@@ -30,6 +39,16 @@ macro_rules! change_request {
         $(impl ChangeRequest for v1::$message {
             fn client_id(&self) -> &str {
                 &self.client_id
+            }
+
+            fn etag(&self) -> Option<&str> {
+                self.etag.as_deref()
+            }
+        }
+
+        impl Retryable for v1::$message {
+            fn take_request_id(&mut self) -> Option<String> {
+                self.request_id.take()
             }
         })+
     };
@@ -46,35 +65,50 @@ change_request![
 
 impl OAuthClients {
     /// Changes the client that a request names: `apply` changes it in memory and returns the response, within the
-    /// transaction that stores the difference.
+    /// transaction that stores the difference. The response has the new etag of the client. If the request was carried out
+    /// before, with the same idempotency key, the response is the first one, whatever state the client is in by now.
     ///
     /// # Errors
-    /// If the caller's tenant has no such client, `apply` rejects the change, or the store fails. Nothing is stored then.
+    /// If the caller's tenant has no such client, it is in none of the states that the request names, `apply` rejects the change, or the store fails. Nothing is stored then.
     pub(super) async fn change<M, R>(
         &self,
-        request: Request<M>,
+        mut request: Request<M>,
         change_type: ChangeType,
         apply: impl FnOnce(&mut Client, M, &ChangeContext) -> Result<R, ChangeError> + Send + 'static,
-    ) -> Result<R, Failure>
+    ) -> Result<Response<R>, Failure>
     where
         M: ChangeRequest,
-        R: Send + 'static,
+        R: Message + Default + 'static,
     {
         let wait = self.store.fence_wait();
-        if request
-            .extensions()
-            .get::<EndsAt>()
-            .is_some_and(|ends| ends.left() < wait)
-        {
+        let ends_at = request.extensions().get::<EndsAt>().copied();
+        let is_late = move || ends_at.is_some_and(|ends_at| ends_at.left() < wait);
+        if is_late() {
             return Err(deadline_exceeded());
         }
+        let ids = RequestIds::take(&mut request)?;
+        let method = called_method(&request)?;
         let (caller, message) = caller_and_message(request)?;
+        let precondition = Precondition::parse(message.etag())?;
         let id = ClientId::parse(message.client_id())?;
         let context = change_context(&caller)?;
-        let apply = move |client: &mut Client| apply(client, message, &context);
+        let author = Author {
+            actor: caller.subject().clone(),
+            correlation_id: ids.correlation_id.clone(),
+        };
+        let once = ids.once(&caller, method, &message)?;
+        let apply = move |client: &mut Client| {
+            // The turn of this change may have come late.
+            if is_late() {
+                return Err(deadline_exceeded());
+            }
+            precondition.check(client)?;
+            let message = apply(client, message, &context)?;
+            Ok(Changed::new(message, &client.etag()))
+        };
         let store = &self.store;
-        let changed = store.update_client(caller.tenant(), &id, change_type, caller.subject(), apply);
-        Ok(changed.await?)
+        let changed = store.update_client_once(caller.tenant(), &id, change_type, &author, once, apply);
+        Ok(changed.await?.respond())
     }
 }
 

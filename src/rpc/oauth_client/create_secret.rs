@@ -1,6 +1,6 @@
 //! `CreateClientSecret`.
 
-use tonic::Request;
+use tonic::{Request, Response};
 
 use super::OAuthClients;
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
 pub(super) async fn create_secret(
     clients: &OAuthClients,
     request: Request<v1::CreateClientSecretRequest>,
-) -> Result<v1::ClientSecret, Failure> {
+) -> Result<Response<v1::ClientSecret>, Failure> {
     clients
         .change(request, ChangeType::SecretCreated, |client, _, context| {
             let new = client.create_secret(context)?;

@@ -1,6 +1,6 @@
 //! `DeleteOAuthClient`.
 
-use tonic::Request;
+use tonic::{Request, Response};
 
 use super::OAuthClients;
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
 pub(super) async fn delete(
     clients: &OAuthClients,
     request: Request<v1::DeleteOAuthClientRequest>,
-) -> Result<(), Failure> {
+) -> Result<Response<()>, Failure> {
     let method = called_method(&request)?;
     let message = request.get_ref();
     if message.confirm_delete.is_empty() || message.confirm_delete != message.client_id {

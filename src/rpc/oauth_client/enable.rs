@@ -1,6 +1,6 @@
 //! `EnableOAuthClient`.
 
-use tonic::Request;
+use tonic::{Request, Response};
 
 use super::OAuthClients;
 use crate::{domain::change_type::ChangeType, pb::v1, rpc::failure::Failure};
@@ -8,7 +8,7 @@ use crate::{domain::change_type::ChangeType, pb::v1, rpc::failure::Failure};
 pub(super) async fn enable(
     clients: &OAuthClients,
     request: Request<v1::EnableOAuthClientRequest>,
-) -> Result<v1::OAuthClient, Failure> {
+) -> Result<Response<v1::OAuthClient>, Failure> {
     clients
         .change(request, ChangeType::Enabled, |client, _, context| {
             client.enable(context.now);

@@ -1,6 +1,6 @@
 //! `PatchOAuthClient`.
 
-use tonic::Request;
+use tonic::{Request, Response};
 
 use super::{OAuthClients, size};
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
 pub(super) async fn patch(
     clients: &OAuthClients,
     request: Request<v1::PatchOAuthClientRequest>,
-) -> Result<v1::PatchOAuthClientResponse, Failure> {
+) -> Result<Response<v1::PatchOAuthClientResponse>, Failure> {
     clients
         .change(request, ChangeType::Updated, |client, message, context| {
             let secret = client.patch(&Patch::from(message.operations), context)?;

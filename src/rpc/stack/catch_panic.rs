@@ -20,7 +20,7 @@ use crate::rpc::failure::Failure;
 
 #[derive(Debug, Error)]
 #[error("the handler panicked")]
-struct Panicked;
+pub(super) struct Panicked;
 
 /// Responds with `INTERNAL` if the inner service panics. The panic hook has logged the message and the place.
 #[derive(Debug, Clone)]

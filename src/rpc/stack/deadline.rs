@@ -1,4 +1,5 @@
-//! The deadline of a request: the caller's `grpc-timeout`, or the server's own limit if that is shorter.
+//! The deadline of a request: the caller's `grpc-timeout`, or the server's own limit if that is shorter. A stream of
+//! messages has only the deadline of its caller.
 
 use std::{
     convert::Infallible,
@@ -16,16 +17,19 @@ use tokio::{
 use tonic::{Status, body::Body};
 use tower::Service;
 
-use super::{HttpService, filter::Predicate};
+use super::{HttpService, filter::Predicate, resolve::CalledMethod};
 use crate::{pb::v1::ErrorReason, rpc::failure::Failure, single_header::single_header};
 
 const GRPC_TIMEOUT: &str = "grpc-timeout";
 
-/// The response has to be on its way before the caller's own timer ends, and before tonic's, which would respond with
-/// CANCELLED.
+/// The response has to be on its way before the caller's own timer ends.
 const RESPONSE_MARGIN: Duration = Duration::from_millis(5);
 
-/// The time at which a request ends, in its extensions.
+/// A timer that does not depend on the budget of its task: inner work that uses that up must not keep the timer from ending
+/// the work.
+pub(super) type Timer = Unconstrained<Sleep>;
+
+/// The time at which a request ends, in its extensions. A stream of messages may have none.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct EndsAt(Instant);
 
@@ -33,6 +37,11 @@ impl EndsAt {
     /// Returns the time that is left.
     pub(crate) fn left(self) -> Duration {
         self.0.saturating_duration_since(now())
+    }
+
+    /// Returns a timer that ends at this time.
+    pub(super) fn timer(self) -> Timer {
+        unconstrained(sleep_until(self.0))
     }
 }
 
@@ -72,9 +81,16 @@ where
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let allowed = grpc_timeout(request.headers())
             .map(|timeout| timeout.saturating_sub(RESPONSE_MARGIN.min(timeout / 2)));
-        let limit = allowed.map_or(self.limit, |allowed| allowed.min(self.limit));
-        let ends_at = now() + limit;
-        request.extensions_mut().insert(EndsAt(ends_at));
+        let called = request.extensions().get::<CalledMethod>();
+        let limit = if called.is_some_and(|called| called.is_server_streaming()) {
+            allowed
+        } else {
+            Some(allowed.map_or(self.limit, |allowed| allowed.min(self.limit)))
+        };
+        let ends_at = limit.map(|limit| EndsAt(now() + limit));
+        if let Some(ends_at) = ends_at {
+            request.extensions_mut().insert(ends_at);
+        }
         ResponseFuture {
             inner: self.inner.call(request),
             ends_at,
@@ -88,10 +104,9 @@ pin_project! {
     pub(super) struct ResponseFuture<F> {
         #[pin]
         inner: F,
-        ends_at: Instant,
-        // Not constrained, as inner work that uses up the budget of its task must not keep the timer from ending it.
+        ends_at: Option<EndsAt>,
         #[pin]
-        timer: Option<Unconstrained<Sleep>>,
+        timer: Option<Timer>,
     }
 }
 
@@ -107,7 +122,7 @@ where
             return Poll::Ready(response);
         }
         if this.timer.is_none() {
-            this.timer.set(Some(unconstrained(sleep_until(*this.ends_at))));
+            this.timer.set(this.ends_at.map(EndsAt::timer));
         }
         match this.timer.as_pin_mut().map(|timer| timer.poll(cx)) {
             Some(Poll::Ready(())) => Poll::Ready(Ok(Status::from(deadline_exceeded()).into_http())),

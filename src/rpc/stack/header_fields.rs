@@ -132,7 +132,7 @@ fn filled(
     mut message: DynamicMessage,
 ) -> Result<DynamicMessage, Failure> {
     for header_field in &method.header_fields {
-        let HeaderField { header, field } = header_field;
+        let HeaderField { header, field, .. } = header_field;
         let refuse =
             |name: &str, detail: String| Failure::field(method.malformed_reason(field), name, detail);
         let Some(text) = header_field

@@ -13,6 +13,8 @@ mod rate_limit_headers;
 pub mod request_id;
 pub(crate) mod request_log;
 pub mod resolve;
+mod stream_log;
+pub(crate) mod streams;
 mod tonic_errors;
 mod trace;
 mod trailers;
@@ -20,7 +22,7 @@ mod trailers;
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use http::{Request, Response};
-use tonic::{body::Body, service::Routes};
+use tonic::body::Body;
 use tower::{Service, ServiceBuilder, util::BoxCloneSyncService};
 
 use self::{
@@ -34,6 +36,7 @@ use self::{
     rate_limit_headers::RateLimitHeaders,
     request_id::SetRequestId,
     resolve::ResolveMethod,
+    streams::SuperviseStreams,
     trace::Trace,
 };
 use super::encoded;
@@ -100,7 +103,7 @@ where
 pub fn grpc_stack(
     config: StackConfig,
     protos: &'static Protos,
-    routes: Routes,
+    routes: impl HttpService<Body> + Clone + Sync,
 ) -> impl HttpService<Body> + Clone {
     ServiceBuilder::new()
         .map_response(http_errors::without_grpc)
@@ -109,8 +112,9 @@ pub fn grpc_stack(
 }
 
 /// Returns the gRPC router, whose errors are all of this service's own form.
-pub fn grpc_router(routes: Routes) -> impl HttpService<Body> + Clone + Sync {
+pub fn grpc_router(routes: impl HttpService<Body> + Clone + Sync) -> impl HttpService<Body> + Clone + Sync {
     ServiceBuilder::new()
+        .layer_fn(SuperviseStreams::new)
         .map_response(tonic_errors::translate)
         .map_response(encoded::send)
         .layer_fn(|inner| Filter::new(RequireOneTimeout, inner))

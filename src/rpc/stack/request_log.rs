@@ -1,4 +1,4 @@
-//! The one line that is logged for each request when it is completed.
+//! The one line that is logged for each request when it is completed, which for a stream is its end.
 //!
 //! Layers and handlers record here what they learn about a request, and one event has all of it. They do not record fields
 //! of the span: the JSON formatter parses and writes all fields of a span again whenever one is recorded and whenever an
@@ -19,14 +19,17 @@ use tonic_types::StatusExt as _;
 use tracing::{Level, Span};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-use super::request_id::X_REQUEST_ID;
+use super::request_id::{HeldBackId, X_REQUEST_ID};
 use crate::{
     auth::Caller,
     domain::ids::ClientId,
     error_chain::error_chain,
     pb::Target,
     rpc::failure::Cause,
-    telemetry::{self, metrics},
+    telemetry::{
+        self,
+        metrics::{self, InFlight},
+    },
 };
 
 /// The longest path that is logged whole. No method's path is that long, but a path may have 64 KiB, and the memory of the
@@ -43,6 +46,8 @@ pub(super) struct Learned {
     method: OnceLock<Target<'static>>,
     caller: OnceLock<Caller>,
     client_id: OnceLock<ClientId>,
+    request_id: OnceLock<HeaderValue>,
+    outcome: OnceLock<Status>,
 }
 
 /// A future within which facts about its request are recorded.
@@ -65,6 +70,18 @@ pub(crate) fn record_client(id: &ClientId) {
     let _not_logged = LEARNED.try_with(|learned| learned.client_id.set(id.clone()));
 }
 
+/// Records the caller's own id of the current request, which was held back.
+pub(crate) fn record_request_id(id: &HeaderValue) {
+    Span::current().record("request_id", id.to_str().ok());
+    let _not_logged = LEARNED.try_with(|learned| learned.request_id.set(id.clone()));
+}
+
+/// Records how the stream of the current request ended, with the cause if that is known. Whatever notices the end first has
+/// the cause, so what is recorded later is disregarded.
+pub(crate) fn record_outcome(status: &Status) {
+    let _not_logged = LEARNED.try_with(|learned| learned.outcome.set(status.clone()));
+}
+
 /// Returns the client that the current request is about, if it is known.
 pub(crate) fn client_id() -> Option<ClientId> {
     LEARNED
@@ -79,7 +96,11 @@ pub(super) struct RequestLog {
     started: Instant,
     path: Option<PathAndQuery>,
     request_id: Option<HeaderValue>,
+    /// Is `true` if the caller's own id was held back, and may be the one of the request later.
+    holds_back_id: bool,
     learned: Arc<Learned>,
+    is_finished: bool,
+    _in_flight: Option<InFlight>,
 }
 
 /// The fields of the line.
@@ -135,7 +156,10 @@ impl RequestLog {
             started: Instant::now(),
             path: request.uri().path_and_query().cloned(),
             request_id: request.headers().get(X_REQUEST_ID).cloned(),
+            holds_back_id: request.extensions().get::<HeldBackId>().is_some(),
             learned: Arc::default(),
+            is_finished: false,
+            _in_flight: InFlight::begin(),
         }
     }
 
@@ -146,8 +170,19 @@ impl RequestLog {
             .unwrap_or_default()
     }
 
-    pub(super) fn request_id(&self) -> Option<&str> {
-        self.request_id.as_ref()?.to_str().ok()
+    /// The id of the request, if it is final already.
+    pub(super) fn final_request_id(&self) -> Option<&str> {
+        self.request_id().filter(|_| !self.holds_back_id)
+    }
+
+    /// The caller's own id that was held back, if the handler has decided for it.
+    pub(super) fn late_request_id(&self) -> Option<&HeaderValue> {
+        self.learned.request_id.get()
+    }
+
+    fn request_id(&self) -> Option<&str> {
+        let id = self.late_request_id().or(self.request_id.as_ref());
+        id?.to_str().ok()
     }
 
     /// Collects what layers record before there is a future of the response.
@@ -160,13 +195,27 @@ impl RequestLog {
         LEARNED.scope(self.learned.clone(), response)
     }
 
-    /// Logs and measures the completed request. It must be called outside of the span, whose fields the line repeats.
-    pub(super) fn finish(&self, span: &Span, response: &Response<Body>) {
-        let duration = self.started.elapsed();
+    /// Logs and measures a request that is completed by its response.
+    pub(super) fn finish(&mut self, span: &Span, response: &Response<Body>) {
         let status = status(response);
-        let code = status.as_deref().map_or(Code::Ok, Status::code);
-        let cause = status.as_deref().and_then(cause);
-        let info = status.as_deref().and_then(Status::get_details_error_info);
+        let learned = self.learned.clone();
+        self.complete(span, learned.outcome.get().or(status.as_deref()));
+    }
+
+    /// Logs and measures a request whose stream has ended, or was dropped because its caller is gone.
+    pub(super) fn finish_stream(&mut self, span: &Span) {
+        let learned = self.learned.clone();
+        let outcome = learned.outcome.get_or_init(|| Status::cancelled(""));
+        self.complete(span, Some(outcome));
+    }
+
+    /// Must be called outside of the span, whose fields the line repeats.
+    fn complete(&mut self, span: &Span, status: Option<&Status>) {
+        self.is_finished = true;
+        let duration = self.started.elapsed();
+        let code = status.map_or(Code::Ok, Status::code);
+        let cause = status.and_then(cause);
+        let info = status.and_then(Status::get_details_error_info);
         let caller = self.learned.caller.get();
         let line = Line {
             method: self.method(),
@@ -182,13 +231,28 @@ impl RequestLog {
         };
         if line.trace_id.is_some() {
             line.describe(span, cause);
+            if self.holds_back_id && self.late_request_id().is_none() {
+                span.record("request_id", line.request_id);
+            }
         }
         line.log(cause);
-        metrics::request_completed(
-            self.learned.method.get().map(|target| target.name()),
-            code,
-            duration,
-        );
+        metrics::request_completed(self.learned.method_name(), code, duration);
+    }
+}
+
+impl Drop for RequestLog {
+    /// Measures a request that was given up: its caller is gone, or has cancelled it.
+    fn drop(&mut self) {
+        if !self.is_finished {
+            let duration = self.started.elapsed();
+            metrics::request_completed(self.learned.method_name(), Code::Cancelled, duration);
+        }
+    }
+}
+
+impl Learned {
+    fn method_name(&self) -> Option<&'static str> {
+        self.method.get().map(|target| target.name())
     }
 }
 
@@ -237,7 +301,7 @@ fn cause(status: &Status) -> Option<&Cause> {
 
 /// Returns the id of the trace that the span is exported with.
 fn trace_id(span: &Span) -> Option<String> {
-    if !telemetry::exports() {
+    if !telemetry::exports_spans() {
         return None;
     }
     let context = span.context();
@@ -270,7 +334,7 @@ mod tests {
         let request = Request::builder()
             .uri("/a.Service/Method")
             .header(X_REQUEST_ID, "mine-1");
-        let log = RequestLog::new(&request.body(()).unwrap());
+        let mut log = RequestLog::new(&request.body(()).unwrap());
         let id = ClientId::parse(&"0".repeat(32)).unwrap();
         log.collect(async { record_client(&id) }).await;
         log.finish(&Span::none(), &response);

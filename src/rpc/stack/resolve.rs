@@ -23,6 +23,12 @@ impl CalledMethod {
     pub fn policy(self) -> &'static MethodPolicy {
         self.0.policy()
     }
+
+    /// Returns `true` if the response is a stream of messages. Methods of services that other packages define count as if
+    /// they had none.
+    pub(super) fn is_server_streaming(self) -> bool {
+        self.0.method().is_some_and(|method| method.server_streaming)
+    }
 }
 
 /// Finds the method at the path of a request, and rejects every other path and every other protocol.

@@ -16,7 +16,10 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use super::{
     HttpService,
+    request_id::X_REQUEST_ID,
     request_log::{Collect, RequestLog},
+    stream_log,
+    streams::is_stream,
 };
 use crate::{single_header::single_header, telemetry};
 
@@ -52,17 +55,17 @@ where
         let response = log.enter(|| span.in_scope(|| self.inner.call(request)));
         ResponseFuture {
             inner: log.collect(response).instrument(span),
-            log,
+            log: Some(log),
         }
     }
 }
 
 pin_project! {
-    /// The future of a response, which is logged when it is there.
+    /// The future of a response, which is logged when it is there, or at its end if it is a stream.
     pub(super) struct ResponseFuture<F> {
         #[pin]
         inner: Instrumented<Collect<F>>,
-        log: RequestLog,
+        log: Option<RequestLog>,
     }
 }
 
@@ -74,8 +77,18 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let Ok(response) = ready!(this.inner.as_mut().poll(cx));
-        this.log.finish(this.inner.span(), &response);
+        let Ok(mut response) = ready!(this.inner.as_mut().poll(cx));
+        let span = this.inner.span();
+        let Some(mut log) = this.log.take() else {
+            return Poll::Ready(Ok(response));
+        };
+        if let Some(id) = log.late_request_id() {
+            response.headers_mut().insert(X_REQUEST_ID, id.clone());
+        }
+        if is_stream(&response) {
+            return Poll::Ready(Ok(stream_log::log_at_end(log, span.clone(), response)));
+        }
+        log.finish(span, &response);
         Poll::Ready(Ok(response))
     }
 }
@@ -86,9 +99,9 @@ fn request_span(log: &RequestLog, headers: &HeaderMap) -> Span {
         "request",
         otel.name = log.method(),
         otel.kind = "server",
-        request_id = log.request_id(),
+        request_id = log.final_request_id(),
     );
-    if !telemetry::exports() {
+    if !telemetry::exports_spans() {
         return span;
     }
     let headers = TraceHeaders::new(headers);

@@ -8,12 +8,11 @@ mod tests;
 
 use std::time::Duration;
 
-use sea_orm::{ConnectionTrait as _, Statement};
 use tokio::sync::oneshot;
 
 pub(super) use self::queue::Queue;
 use self::queue::{PendingUse, Turn};
-use super::{Store, TIMEOUT, connection::Connection, detached, dialect::Dialect, error::StoreError};
+use super::{Store, connection::Connection, dialect::Dialect, error::StoreError, work::TIMEOUT};
 use crate::domain::{
     assertion::UsedAssertion,
     digest::Sha256,
@@ -23,13 +22,11 @@ use crate::domain::{
 /// The number of uses that are recorded one by one at the same time. PostgreSQL syncs several transactions to the disk at
 /// once, so up to here one by one is as fast as together; from here on, together takes less of the processors.
 const MAX_APART: usize = 8;
-/// The most rows that one statement deletes, so that none takes long.
-const BATCH: i64 = 1_000;
 /// The longest that an assertion can be used after its end: a server whose clock is that far behind still accepts it.
 const USABLE_AFTER_END: Duration = Duration::from_mins(5);
 /// The age after its end at which a used assertion is purged. The difference to [`USABLE_AFTER_END`] is longer than an
 /// insertion can take, so no insertion finds a purged assertion unused.
-const KEPT_AFTER_END: Duration = Duration::from_mins(6);
+pub(super) const KEPT_AFTER_END: Duration = Duration::from_mins(6);
 
 /// The outcome of using an assertion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,31 +78,8 @@ impl Store {
         }
         match tokio::time::timeout(TIMEOUT, recorded).await {
             Ok(Ok(outcome)) => outcome,
-            _ => Err(StoreError::TimedOut),
+            _ => Err(StoreError::timed_out()),
         }
-    }
-
-    /// Deletes up to a thousand used assertions that no server accepts any more, and returns their number.
-    ///
-    /// # Errors
-    /// If the database cannot be reached.
-    pub async fn purge_assertions(&self) -> Result<u64, StoreError> {
-        let store = self.clone();
-        detached(|_| async move {
-            let dialect = store.dialect;
-            // By the whole key, as different clients may choose the same `jti`.
-            let sql = format!(
-                "DELETE FROM used_assertions WHERE (tenant_id, client_id, jti_digest) IN (\
-                 SELECT tenant_id, client_id, jti_digest FROM used_assertions \
-                 WHERE expires_at <= {now} - $1 LIMIT $2)",
-                now = dialect.statement_time
-            );
-            let values = [micros(KEPT_AFTER_END).into(), BATCH.into()];
-            let delete = Statement::from_sql_and_values(dialect.backend, sql, values);
-            let connection = store.writer().await?;
-            Ok(connection.execute_raw(delete).await?.rows_affected())
-        })
-        .await
     }
 }
 

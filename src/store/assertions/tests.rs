@@ -1,6 +1,7 @@
 use std::{collections::BTreeSet, fs, path::Path, time::Duration};
 
 use futures_util::future::join_all;
+use sea_orm::{ConnectionTrait as _, Statement};
 use tempfile::TempDir;
 use uuid::Uuid;
 

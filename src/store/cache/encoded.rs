@@ -9,6 +9,8 @@ use bytes::Bytes;
 pub struct Encoded {
     /// The client as a message, in the frame of gRPC.
     pub frame: Bytes,
+    /// The etag of the client, in quotes.
+    pub etag: Bytes,
     /// The client as JSON, once it has been sent on REST.
     pub json: OnceLock<Bytes>,
 }

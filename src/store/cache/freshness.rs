@@ -74,6 +74,14 @@ impl Freshness {
         }
     }
 
+    /// Returns the time since the last finished look began; `None` before the first.
+    pub(super) fn age(&self) -> Option<Duration> {
+        match self.looked.load(Ordering::Acquire) {
+            0 => None,
+            looked => Some(Instant::now().since(Instant(looked))),
+        }
+    }
+
     /// Waits for a look that counts, at best the one that is under way, or else one that begins from now on. Returns
     /// `false` if that fails, or takes long.
     pub(super) async fn refreshed(&self) -> bool {

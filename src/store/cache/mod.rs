@@ -11,9 +11,12 @@ mod simulation;
 mod stored_client;
 mod watch;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use tokio::sync::Notify;
@@ -126,6 +129,14 @@ impl Cache {
         }
     }
 
+    /// Returns the time since the last look began; `None` before the first one, and where there are none.
+    fn check_age(&self) -> Option<Duration> {
+        match &self.coherence {
+            Coherence::Alone(_) => None,
+            Coherence::Watched(freshness) => freshness.age(),
+        }
+    }
+
     /// Returns the numbers of reads so far.
     pub(super) fn reads(&self) -> MemoryReads {
         let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
@@ -142,13 +153,15 @@ impl Cache {
         let cache = Arc::downgrade(self);
         observe_memory(move || {
             let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
-            let clients = cache.upgrade();
-            let clients = clients.as_ref().and_then(|cache| cache.clients.as_ref());
+            let cache = cache.upgrade();
+            let cache = cache.as_deref();
+            let clients = cache.and_then(|cache| cache.clients.as_ref());
             Memory {
                 hits: count(&reads.hits),
                 misses: count(&reads.misses),
                 stale: count(&reads.stale),
                 bytes: clients.map_or(0, Entries::weight),
+                check_age: cache.and_then(Self::check_age),
             }
         });
     }
@@ -198,7 +211,7 @@ impl Cache {
 impl Current<'_> {
     /// Returns a client, if it is held in this version.
     pub(super) fn get_version(&self, id: &ClientId, version: i64) -> Option<Arc<StoredClient>> {
-        self.0.get(id).filter(|client| client.version == version)
+        self.0.get(id).filter(|client| client.version() == version)
     }
 }
 

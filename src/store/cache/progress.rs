@@ -49,6 +49,11 @@ impl Progress {
 }
 
 impl Drops {
+    /// Returns `true` if no client changed.
+    pub(super) fn are_none(&self) -> bool {
+        matches!(self, Self::Clients(ids) if ids.is_empty())
+    }
+
     /// Drops the clients.
     pub(super) fn apply<V: Entry>(&self, entries: &Entries<V>) {
         match self {

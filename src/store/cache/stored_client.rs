@@ -2,8 +2,6 @@
 
 use std::sync::{Arc, OnceLock};
 
-use bytes::Bytes;
-
 use super::{encoded::Encoded, entries::Entry};
 use crate::{
     domain::{
@@ -29,8 +27,6 @@ pub struct StoredClient {
     pub tenant: TenantId,
     /// The client.
     pub client: Client,
-    /// The version of the client, which grows with each change.
-    pub(in crate::store) version: i64,
     /// The client's keys for verifying signatures, each once it was needed.
     keys: VerificationKeys,
     /// The bytes of memory that this and what is derived from it may come to need.
@@ -58,13 +54,12 @@ impl StoredClient {
         secrets: &[secret::Model],
     ) -> Result<Self, StoreError> {
         let tenant = tenant(&row.tenant_id, &row.client_id)?;
-        let (version, weight) = (row.version, weight(&row, secrets));
+        let weight = weight(&row, secrets);
         let secrets = secrets.iter().map(secrets::from_row).collect::<Result<_, _>>()?;
         let client = from_row(row, secrets)?;
         let keys = &client.metadata.public_keys;
         Ok(Self {
             tenant,
-            version,
             weight: weight + KEY_BYTES * keys.len() as u64,
             keys: VerificationKeys::of(keys),
             client,
@@ -85,6 +80,16 @@ impl StoredClient {
         assertion.verify(&self.client.metadata.public_keys, &self.keys)
     }
 
+    /// Returns the version of the client, which grows with each change.
+    pub(in crate::store) fn version(&self) -> i64 {
+        self.client.revision.number()
+    }
+
+    /// Returns the bytes of memory that this may come to need.
+    pub(in crate::store) fn weight(&self) -> u64 {
+        self.weight
+    }
+
     /// Returns `true` if the client is deleted.
     pub fn is_deleted(&self) -> bool {
         self.client.deleted_at.is_some()
@@ -95,14 +100,9 @@ impl StoredClient {
         self.client.disable_tag.is_some()
     }
 
-    /// Returns the client as it is sent. `frame` makes it the first time.
-    pub(crate) fn encoded(&self, frame: impl FnOnce(&Client) -> Bytes) -> &Arc<Encoded> {
-        self.encoded.get_or_init(|| {
-            Arc::new(Encoded {
-                frame: frame(&self.client),
-                json: OnceLock::new(),
-            })
-        })
+    /// Returns the client as it is sent. `encode` makes it the first time.
+    pub(crate) fn encoded(&self, encode: impl FnOnce(&Client) -> Encoded) -> &Arc<Encoded> {
+        self.encoded.get_or_init(|| Arc::new(encode(&self.client)))
     }
 }
 

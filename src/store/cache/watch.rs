@@ -20,6 +20,8 @@ const LOOK_TIMEOUT: Duration = Duration::from_secs(2);
 /// The interval at which a server looks for changes while nobody reads from its memory. It keeps the
 /// [lease](super::fence::LEASE) of the fence.
 const IDLE: Duration = Duration::from_secs(1);
+/// The interval at which a server looks for changes while somebody watches them.
+const WATCHED: Duration = Duration::from_millis(100);
 /// The time after which a server looks again after a look failed.
 const RETRY: Duration = Duration::from_millis(200);
 
@@ -37,18 +39,21 @@ impl fmt::Debug for Watch {
 
 impl Watch {
     /// Watches until it is dropped.
-    pub async fn run(self) {
+    ///
+    /// After it was dropped or panicked, reads do not wait for a look, and it can run again.
+    pub async fn run(&mut self) {
         let Self { store, session } = self;
-        let cache = store.cache.clone();
+        let cache = &*store.cache;
         match &cache.coherence {
-            Coherence::Alone(outcomes) => settle(&store, &cache, outcomes).await,
+            Coherence::Alone(outcomes) => settle(store, cache, outcomes).await,
             Coherence::Watched(freshness) => {
+                let _failing_in_the_end = FailAtEnd(freshness);
                 let mut watcher = Watcher {
-                    cache: &cache,
+                    cache,
                     freshness,
-                    session: session.map(|session| (session, Progress::default())),
+                    session: session.take().map(|session| (session, Progress::default())),
                 };
-                watcher.run(&store).await;
+                watcher.run(store).await;
             }
         }
     }
@@ -57,7 +62,6 @@ impl Watch {
 /// Waits for transactions of unknown outcome: the next one begins only after they have ended.
 async fn settle(store: &Store, cache: &Cache, outcomes: &Outcomes) {
     loop {
-        outcomes.wanted.notified().await;
         while !outcomes.are_known() {
             let unknown = outcomes.unknown();
             match store.wait_for_writers().await {
@@ -71,6 +75,16 @@ async fn settle(store: &Store, cache: &Cache, outcomes: &Outcomes) {
                 }
             }
         }
+        outcomes.wanted.notified().await;
+    }
+}
+
+/// Sends reads to the database when nobody looks for changes any more.
+struct FailAtEnd<'a>(&'a Freshness);
+
+impl Drop for FailAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.fail();
     }
 }
 
@@ -116,11 +130,14 @@ impl Watcher<'_> {
 
     /// Returns the time until the next look. While reads use them, the next one finishes before the last one expires.
     fn pause(&self, store: &Store, began: Instant) -> Duration {
-        if self.freshness.was_used() {
-            (store.fence.get().duration() / 2).saturating_sub(Instant::now().since(began))
-        } else {
-            IDLE
-        }
+        let is_watched = store.feed.is_watched();
+        let pause = match (self.freshness.was_used(), is_watched) {
+            (true, false) => store.fence.get().duration() / 2,
+            (true, true) => WATCHED.min(store.fence.get().duration() / 2),
+            (false, true) => WATCHED,
+            (false, false) => return IDLE,
+        };
+        pause.saturating_sub(Instant::now().since(began))
     }
 
     /// Looks for changes, drops the clients that changed, and publishes the look, in this order.
@@ -131,13 +148,16 @@ impl Watcher<'_> {
         };
         let look = timeout(LOOK_TIMEOUT, store.changes_since(session, progress.cursor()))
             .await
-            .map_err(|_| LookError::Database(StoreError::TimedOut))??;
+            .map_err(|_| LookError::Database(StoreError::timed_out()))??;
         let drops = progress.advance(look, began, Instant::now());
         if let Some(clients) = &self.cache.clients {
             drops.apply(clients);
         }
         store.fence.confirm(began);
         self.freshness.publish(began);
+        if !drops.are_none() {
+            store.feed.changed();
+        }
         Ok(())
     }
 }

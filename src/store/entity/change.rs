@@ -17,6 +17,10 @@ pub struct Model {
     /// Microseconds since 1970.
     pub time: i64,
     pub actor: String,
+    /// The `x-request-id` of the request that made the change. Servers of the version before state none.
+    pub correlation_id: Option<String>,
+    /// JSON of the members that differ, unless the client was created or deleted.
+    pub updates: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -1,8 +1,11 @@
-//! Pages of a tenant's clients, found by their position in the order (keyset pagination), never by counting rows.
+//! Pages of a tenant's clients, and of their change records, found by their position in the order (keyset pagination), never
+//! by counting rows.
 //!
-//! One statement finds the [outline] of a page: which clients in which versions, and whether others lie on either side. The
-//! clients that memory holds in these versions come from there, the [rest] from the database.
+//! One statement finds the [outline] of a page: which rows, and whether others lie on either side. A record is whole in it. Of
+//! clients it has the versions: those that memory holds in these versions come from there, the [rest] from the database.
 
+mod changes;
+mod clients;
 mod outline;
 mod page;
 mod query;
@@ -14,22 +17,18 @@ use sea_orm::ConnectionTrait as _;
 
 pub use self::page::Page;
 use self::{
+    clients::ListedClient,
     outline::Outline,
-    query::{ListQuery, Place},
+    query::{ListQuery, Part, Stored},
 };
 use super::{
     Store,
     cache::StoredClient,
     connection::Connection,
-    detached,
     error::StoreError,
-    filter::{self, Selection},
-    session::Prepared,
+    work::{detached, detached_interruptible, interruptible},
 };
-use crate::domain::{
-    ids::TenantId,
-    page::{List, PageRequest},
-};
+use crate::domain::{change_list::ChangeList, ids::TenantId, page::PageRequest};
 
 impl Store {
     /// Reads a page of the tenant's clients.
@@ -37,27 +36,40 @@ impl Store {
     /// # Errors
     /// If the database cannot be reached.
     pub async fn list_clients(&self, tenant: &TenantId, request: &PageRequest) -> Result<Page, StoreError> {
-        let (store, tenant, request) = (self.clone(), tenant.clone(), request.clone());
-        detached(|_| async move {
-            let Some(query) = store.list_query(&tenant, &request.list) else {
-                return Ok(Page::empty(request.count.then_some(0)));
-            };
-            let reader = Reader {
-                store: &store,
-                query,
-                request: &request,
-            };
-            let connection = store.reader().await?;
-            if let Some(page) = reader.read(&connection).await? {
-                return Ok(page);
-            }
-            // A client was changed between the two statements. In a transaction they read one state of the database.
-            let snapshot = store.begin_read(connection).await?;
-            let page = reader.read(&snapshot).await;
-            let page = snapshot.end(page).await?;
-            page.ok_or(StoreError::ConcurrentChange)
+        let (turn, place) = self.admission.list(tenant).await?;
+        let Some(query) = ListQuery::new(tenant, &request.list, self.dialect) else {
+            return Ok(Page::empty(request.count.then_some(0)));
+        };
+        let (store, request) = (self.clone(), request.clone());
+        detached_interruptible(|waiting| async move {
+            let _turn = turn;
+            let connection = place.connect().await?;
+            let (interrupt, control) = (connection.interrupt(), store.pools.control.clone());
+            let page = store.read_page(query, &request, connection);
+            Box::pin(interruptible(waiting, interrupt, control, page)).await
         })
         .await
+    }
+
+    async fn read_page(
+        &self,
+        query: ListQuery,
+        request: &PageRequest,
+        connection: Connection,
+    ) -> Result<Page, StoreError> {
+        let reader = Reader {
+            store: self,
+            query,
+            request,
+        };
+        if let Some(page) = reader.read(&connection).await? {
+            return Ok(page);
+        }
+        // A client was changed between the two statements. In a transaction they read one state of the database.
+        let snapshot = self.begin_read(connection).await?;
+        let page = reader.read(&snapshot).await;
+        let page = snapshot.end(page).await?;
+        page.ok_or(StoreError::ConcurrentChange)
     }
 
     /// Returns the lines of the query plan of a page, for tests and measurements. There are none if the page needs no
@@ -70,74 +82,79 @@ impl Store {
         tenant: &TenantId,
         request: &PageRequest,
     ) -> Result<Vec<String>, StoreError> {
-        let Some(query) = self.list_query(tenant, &request.list) else {
+        self.explain(tenant, request).await
+    }
+
+    /// Does the same for a page of change records.
+    ///
+    /// # Errors
+    /// If the database cannot be reached.
+    pub async fn explain_changes(
+        &self,
+        tenant: &TenantId,
+        request: &PageRequest<ChangeList>,
+    ) -> Result<Vec<String>, StoreError> {
+        self.explain(tenant, request).await
+    }
+
+    async fn explain<L: Stored>(
+        &self,
+        tenant: &TenantId,
+        request: &PageRequest<L>,
+    ) -> Result<Vec<String>, StoreError> {
+        let Some(query) = ListQuery::new(tenant, &request.list, self.dialect) else {
             return Ok(Vec::new());
         };
-        let mut statement = query.outline(&Place::of(request), request.count, self.dialect.backend)?;
+        let mut statement = query.outline(&Part::of(request), request.count, self.dialect.backend)?;
         statement.sql = format!("{} {}", self.dialect.explain, statement.sql);
-        let store = self.clone();
+        let (pool, dialect) = (self.pools.readers.clone(), self.dialect);
         detached(|_| async move {
-            let connection = store.reader().await?.without_cache();
+            let connection = pool.get().await?.without_cache();
             let rows = connection.query_all_raw(statement).await?;
             Ok(rows
                 .iter()
-                .map(|row| row.try_get("", store.dialect.explanation))
+                .map(|row| row.try_get("", dialect.explanation))
                 .collect::<Result<_, _>>()?)
         })
         .await
-    }
-
-    /// Returns the queries for a list, or `None` if no client can be in it.
-    fn list_query<'a>(&self, tenant: &'a TenantId, list: &'a List) -> Option<ListQuery<'a>> {
-        let select = |filter| filter::select(filter, self.dialect);
-        let selected = match list.filter.as_ref().map(select) {
-            None | Some(Selection::All) => None,
-            Some(Selection::Nothing) => return None,
-            Some(Selection::Where(condition)) => Some(condition),
-        };
-        Some(ListQuery {
-            tenant,
-            sort: list.sort,
-            selected,
-        })
     }
 }
 
 /// Reads one page.
 struct Reader<'a> {
     store: &'a Store,
-    query: ListQuery<'a>,
+    query: ListQuery,
     request: &'a PageRequest,
 }
 
 impl Reader<'_> {
     /// Reads the page, or returns `None` if a client was changed while it was read.
     async fn read(&self, connection: &Connection) -> Result<Option<Page>, StoreError> {
-        let place = Place::of(self.request);
-        let statement = self
-            .query
-            .outline(&place, self.request.count, self.store.dialect.backend)?;
-        let prepared = match &self.query.selected {
-            None => Prepared::Kept,
-            Some(_) => Prepared::Once,
-        };
+        let part = Part::of(self.request);
+        let backend = self.store.dialect.backend;
+        let statement = self.query.outline(&part, self.request.count, backend)?;
+        let prepared = self.query.prepared();
         let rows = connection.query_all(statement, prepared);
         let (memory, rows) = tokio::join!(self.store.cache.current(), rows);
-        let outline = Outline::from_rows(&rows?, self.request)?;
+        let outline = Outline::<ListedClient>::from_rows(&rows?, self.request)?;
         let mut clients: Vec<Option<Arc<StoredClient>>> = outline
             .listed
             .iter()
-            .map(|listed| memory.as_ref()?.get_version(&listed.client_id, listed.version))
+            .map(|listed| {
+                memory
+                    .as_ref()?
+                    .get_version(&listed.key.client_id, listed.version)
+            })
             .collect();
         rest::read(
             self.store,
-            self.query.tenant,
+            &self.query.tenant,
             &outline.listed,
             &mut clients,
             connection,
         )
         .await?;
         let clients: Option<Vec<Arc<StoredClient>>> = clients.into_iter().collect();
-        Ok(clients.map(|clients| outline.page(clients, self.request)))
+        Ok(clients.map(|clients| outline.page(self.request, |_| clients)))
     }
 }

@@ -7,7 +7,7 @@ use sea_orm::{
     QueryTrait as _, Statement, sea_query::Expr,
 };
 
-use super::outline::Listed;
+use super::clients::ListedClient;
 use crate::{
     domain::ids::TenantId,
     store::{
@@ -27,15 +27,15 @@ use crate::{
 pub(super) async fn read(
     store: &Store,
     tenant: &TenantId,
-    listed: &[Listed],
+    listed: &[ListedClient],
     clients: &mut [Option<Arc<StoredClient>>],
     connection: &Connection,
 ) -> Result<(), StoreError> {
     let mut missing: HashMap<&str, _> = HashMap::new();
     for (listed, client) in listed.iter().zip(clients) {
         if client.is_none() {
-            let fill = store.cache.begin_fill(&listed.client_id);
-            missing.insert(listed.client_id.as_str(), (listed.version, fill, client));
+            let fill = store.cache.begin_fill(&listed.key.client_id);
+            missing.insert(listed.key.client_id.as_str(), (listed.version, fill, client));
         }
     }
     if missing.is_empty() {
@@ -50,7 +50,7 @@ pub(super) async fn read(
         };
         let client = Arc::new(StoredClient::from_rows(client, &secrets)?);
         store.cache.fill(fill, &client);
-        *place = Some(client).filter(|client| client.version == version);
+        *place = Some(client).filter(|client| client.version() == version);
     }
     Ok(())
 }

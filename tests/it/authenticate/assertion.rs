@@ -4,7 +4,10 @@ use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::hmac;
 use futures_util::future::join_all;
-use oauth_clients::{domain::assertion::UsedAssertion, store::AssertionUse};
+use oauth_clients::{
+    domain::assertion::UsedAssertion,
+    store::{AssertionUse, Cutoff},
+};
 use serde_json::{Value, json};
 
 use super::secret::causes_in;
@@ -155,7 +158,7 @@ async fn an_assertion_of_an_hour_is_recorded_for_all_of_it(db: Db) {
         db.execute(&format!("UPDATE used_assertions SET expires_at = {expires_at}"))
             .await;
         assert_eq!(
-            registry.store.purge_assertions().await.unwrap(),
+            registry.store.purge(Cutoff::USED_ASSERTIONS).await.unwrap(),
             purged,
             "{passed}"
         );
@@ -634,7 +637,7 @@ async fn expired_assertions_are_purged_in_batches_by_the_clock_of_the_database(d
     db.execute(&insert).await;
     let mut batches = Vec::new();
     while batches.last() != Some(&0) {
-        batches.push(registry.store.purge_assertions().await.unwrap());
+        batches.push(registry.store.purge(Cutoff::USED_ASSERTIONS).await.unwrap());
     }
     assert_eq!(batches.iter().sum::<u64>(), 2_500);
     assert!(batches.iter().all(|batch| *batch <= 1_000), "{batches:?}");
@@ -658,7 +661,7 @@ async fn an_assertion_whose_record_may_be_purged_is_refused(db: Db) {
     for seconds in [0, 200, 290] {
         let assertion = ended(seconds);
         assert_eq!(uses(&assertion).await, AssertionUse::First, "{seconds}");
-        registry.store.purge_assertions().await.unwrap();
+        registry.store.purge(Cutoff::USED_ASSERTIONS).await.unwrap();
         assert_eq!(uses(&assertion).await, AssertionUse::Replay, "{seconds}");
     }
     for seconds in [301, 1_200] {

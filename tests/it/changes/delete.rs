@@ -72,6 +72,7 @@ async fn on_grpc_metadata_confirms_if_the_field_is_empty(server: TestServer) {
         let mut request = Request::new(DeleteOAuthClientRequest {
             client_id: id.clone(),
             confirm_delete: field.to_owned(),
+            ..DeleteOAuthClientRequest::default()
         });
         request
             .metadata_mut()

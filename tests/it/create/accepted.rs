@@ -54,6 +54,7 @@ async fn a_client_needs_only_a_type_and_a_name(server: TestServer) {
                 "clientId",
                 "createdAt",
                 "updatedAt",
+                "etag",
                 "clientSecrets",
                 "clientSecret",
             ];

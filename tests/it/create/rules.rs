@@ -17,6 +17,7 @@ on_each_database![
     private_key_material_is_refused_on_both_transports,
     an_invalid_client_is_not_stored,
     a_client_has_at_most_256_kib,
+    the_largest_client_can_be_disabled_patched_and_given_secrets,
     an_error_says_what_is_wrong_with_a_uri,
 ];
 
@@ -395,6 +396,51 @@ fn long_scopes(count: usize) -> Value {
     (0..count)
         .map(|number| format!("{number:03}{}", "a".repeat(253)))
         .collect()
+}
+
+/// The state of a client and its secrets have room beside the 256 KiB.
+async fn the_largest_client_can_be_disabled_patched_and_given_secrets(server: TestServer) {
+    let admin = server.admin();
+    let largest = with(
+        web(),
+        json!({"redirectUris": long_uris(100), "allowedScopes": long_scopes(219)}),
+    );
+    let id = admin.created(largest).await;
+    // Its description takes what the limit leaves, to the byte.
+    let describe = |bytes: usize| json!([{"op": "add", "path": "/description", "value": "a".repeat(bytes)}]);
+    let too_large = admin
+        .patch(Transport::Grpc, &id, describe(2_048))
+        .await
+        .unwrap_err();
+    let text = format!("{too_large:?}");
+    let size = text
+        .split("the client has ")
+        .nth(1)
+        .unwrap()
+        .split(' ')
+        .next()
+        .unwrap();
+    let room = 2_048 - (size.parse::<usize>().unwrap() - 262_144);
+    admin
+        .patch(Transport::Rest, &id, describe(room + 1))
+        .await
+        .unwrap_err();
+    admin.patch(Transport::Rest, &id, describe(room)).await.unwrap();
+
+    admin.disable(&id, &"ü".repeat(256)).await.unwrap();
+    for transport in Transport::BOTH {
+        admin.create_secret(transport, &id).await.unwrap();
+        let renamed = json!([{"op": "add", "path": "/description", "value": "b".repeat(room)}]);
+        admin.patch(transport, &id, renamed).await.unwrap();
+        let publish = json!([{"op": "add", "path": "/publishedAt", "value": "2026-01-02T03:04:05.678901Z"}]);
+        admin.patch(transport, &id, publish).await.unwrap();
+        let read = admin.get(transport, &id).await.unwrap();
+        assert_eq!(read["description"].as_str().unwrap().len(), room);
+    }
+    assert_eq!(
+        admin.stored(&id).await["clientSecrets"].as_array().unwrap().len(),
+        3
+    );
 }
 
 async fn a_client_has_at_most_256_kib(server: TestServer) {

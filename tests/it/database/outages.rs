@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use oauth_clients::store::DEFAULT_QUEUE_TIME;
 use serde_json::{Value, json};
 
 use crate::support::{
     Answer, Db, Refused, TestServer, Transport, eventually,
     http::COLLECTION,
-    proxy::{Network, server_behind_proxy},
+    proxy::{Network, server_behind_proxy_with},
     samples::spa,
 };
 
@@ -60,7 +61,9 @@ async fn a_sqlite_file_locked_by_another_process_is_unavailable_for_writing() {
 }
 
 async fn fails_and_recovers(network: Network) {
-    let Some((server, proxy)) = server_behind_proxy().await else {
+    let Some((server, proxy)) =
+        server_behind_proxy_with(|config| config.queue_time = DEFAULT_QUEUE_TIME).await
+    else {
         return;
     };
     let id = server.admin().created(spa()).await;

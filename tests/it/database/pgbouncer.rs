@@ -147,9 +147,10 @@ async fn a_pooler_that_shares_sessions_is_recognised_however_busy_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_sessions_are_enough_for_a_server_that_opens_one_connection() {
-    let two = [("pool_mode", "session"), ("default_pool_size", "2")];
-    let Some((db, pooler)) = behind_pooler(&two).await else {
+async fn three_sessions_are_enough_for_a_server_that_opens_one_connection() {
+    // One for requests, one that looks for changes, and one for the probe.
+    let three = [("pool_mode", "session"), ("default_pool_size", "3")];
+    let Some((db, pooler)) = behind_pooler(&three).await else {
         return;
     };
     let url = pooler.url(&db);

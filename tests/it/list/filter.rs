@@ -6,7 +6,8 @@ use oauth_clients::{
     domain::{
         change_type::ChangeType,
         client::Client,
-        filter::{Attribute, Comparison, Connective, Filter},
+        cursor::Cursors as _,
+        filter::{Attribute as _, ClientAttribute, Comparison, Connective, Filter},
         page::{List, Position, Start},
         sort::{Direction, SortValue},
         timestamp::Timestamp,
@@ -104,9 +105,9 @@ fn clients() -> Vec<(String, &'static str)> {
 /// Returns `true` if a client matches the filter, evaluated without a database.
 fn selects(filter: &Filter, client: &Client) -> bool {
     let value = |attribute| match attribute {
-        Attribute::ClientId => client.id.as_str().to_owned(),
-        Attribute::ClientName => client.metadata.client_name.clone().unwrap(),
-        Attribute::AppType => client.metadata.app_type().as_str().to_owned(),
+        ClientAttribute::ClientId => client.id.as_str().to_owned(),
+        ClientAttribute::ClientName => client.metadata.client_name.clone().unwrap(),
+        ClientAttribute::AppType => client.metadata.app_type().as_str().to_owned(),
     };
     let leaf = |comparison: &Comparison| match comparison {
         Comparison::Present(_) => true,
@@ -119,6 +120,7 @@ fn selects(filter: &Filter, client: &Client) -> bool {
             &attribute.comparable(&value(*attribute)),
             &attribute.comparable(other),
         ),
+        Comparison::Instant { .. } => unreachable!(),
     };
     let connect = |connective, left, right| match connective {
         Connective::And => left && right,
@@ -153,7 +155,7 @@ fn expected(list: &List, clients: &[Client]) -> Vec<String> {
 }
 
 fn ids(page: &Page) -> Vec<String> {
-    page.clients
+    page.items
         .iter()
         .map(|client| client.id().as_str().to_owned())
         .collect()
@@ -317,6 +319,7 @@ async fn disturb(registry: &Registry, stop: &AtomicBool) {
                 if index % 2 == 0 {
                     client.delete(Timestamp::from_micros(1_800_000_000_000_000));
                 } else {
+                    client.revision = client.revision.next();
                     client.updated_at = Timestamp::from_micros(1_600_000_000_000_000);
                 }
                 Ok::<(), ()>(())
@@ -327,7 +330,7 @@ async fn disturb(registry: &Registry, stop: &AtomicBool) {
                     &registry.tenant,
                     &client.id,
                     ChangeType::Updated,
-                    &actor(),
+                    &actor().into(),
                     change,
                 )
                 .await

@@ -1,6 +1,6 @@
 //! Query plans of lists: along an index, without sorting.
 
-use oauth_clients::domain::page::{Limit, List, PageRequest, Start};
+use oauth_clients::domain::page::{Limit, List, PageRequest, Position, Start};
 
 use crate::support::{
     Db,
@@ -133,8 +133,8 @@ async fn every_list_is_read_along_an_index(db: Db) {
         let first = registry.page(&list, 20, Start::First).await;
         let mut starts = vec![Start::First];
         starts.extend(first.next.map(Start::After));
-        if let Some(last) = first.clients.last() {
-            starts.push(Start::Before(list.position(&last.client)));
+        if let Some(last) = first.items.last() {
+            starts.push(Start::Before(Position::next_to(list.key(&last.client))));
         }
         for start in starts {
             let plan = plan(&registry, &list, start.clone()).await;

@@ -35,8 +35,8 @@ async fn a_page_shows_one_state(db: Db) {
 
 async fn a_page_from_memory_shows_one_state(db: Db) {
     let registry = Registry::open(&db).await;
-    let (store, watch) = registry.store.with_cache(MEMORY).await.unwrap();
-    let watch = tokio::spawn(watch.run());
+    let (store, mut watch) = registry.store.with_cache(MEMORY).await.unwrap();
+    let watch = tokio::spawn(async move { watch.run().await });
     read_while_clients_are_changed(&Registry { store, ..registry }).await;
     watch.abort();
 }
@@ -44,8 +44,8 @@ async fn a_page_from_memory_shows_one_state(db: Db) {
 /// The change goes past the memory, as one that is not acknowledged yet.
 async fn a_client_in_memory_counts_only_in_the_listed_version(db: Db) {
     let changing = Registry::open(&db).await;
-    let (store, watch) = Registry::open(&db).await.store.with_cache(MEMORY).await.unwrap();
-    let watch = tokio::spawn(watch.run());
+    let (store, mut watch) = Registry::open(&db).await.store.with_cache(MEMORY).await.unwrap();
+    let watch = tokio::spawn(async move { watch.run().await });
     let tenant = changing.tenant.clone();
     let remembering = Registry { store, tenant };
     let clients = changing.fill(&changing.tenant, &[("a".to_owned(), "spa")]).await;
@@ -89,7 +89,7 @@ async fn read_while_clients_are_changed(registry: &Registry) {
         while started.elapsed() < READING {
             let page = registry.page(&list, 2, Start::First).await;
             let order = |client: &Arc<StoredClient>| (client.client.updated_at, client.id().clone());
-            assert!(page.clients.is_sorted_by_key(order), "{page:?}");
+            assert!(page.items.is_sorted_by_key(order), "{page:?}");
             let counts = clients.iter().map(|client| count_of(&page, &client.id));
             let [first, second] = counts.collect::<Vec<_>>().try_into().unwrap();
             assert!((second..=second + 1).contains(&first), "{first} {second}");
@@ -103,17 +103,18 @@ async fn read_while_clients_are_changed(registry: &Registry) {
 /// Changes the last time of a client to a count.
 async fn count_change(registry: &Registry, id: &ClientId, count: i64) {
     let set = move |client: &mut Client| {
+        client.revision = client.revision.next();
         client.updated_at = Timestamp::from_micros(count);
         Ok::<(), ()>(())
     };
-    let actor = actor();
+    let author = actor().into();
     let changed = registry
         .store
-        .update_client(&registry.tenant, id, ChangeType::Updated, &actor, set);
+        .update_client(&registry.tenant, id, ChangeType::Updated, &author, set);
     changed.await.unwrap();
 }
 
 fn count_of(page: &Page, id: &ClientId) -> i64 {
-    let client = page.clients.iter().find(|client| client.id() == id).unwrap();
+    let client = page.items.iter().find(|client| client.id() == id).unwrap();
     client.client.updated_at.as_micros()
 }

@@ -130,6 +130,7 @@ async fn the_callers_timeout_applies_on_both_transports(server: TestServer) {
     let status = eventually("the response is faster than the client's timer", async || {
         let mut request = tonic::Request::new(oauth_clients::pb::v1::CreateClientSecretRequest {
             client_id: id.clone(),
+            ..oauth_clients::pb::v1::CreateClientSecretRequest::default()
         });
         let timeout = "50m".parse().unwrap();
         request.metadata_mut().insert("grpc-timeout", timeout);

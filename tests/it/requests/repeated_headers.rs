@@ -143,6 +143,7 @@ async fn delete(
             let message = DeleteOAuthClientRequest {
                 client_id: id.to_owned(),
                 confirm_delete: field.to_owned(),
+                ..DeleteOAuthClientRequest::default()
             };
             let body = framed::plain(&message.encode_to_vec());
             let answer = framed::send(server, framed::post(server, DELETE), &headers, body).await;

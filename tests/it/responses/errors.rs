@@ -21,9 +21,10 @@ on_each_database![
 ];
 
 /// Reasons without a golden file, and why.
-const NONE: [(&str, &str); 1] = [
+const NONE: [(&str, &str); 2] = [
     // Both databases lock the row, or the file, before they read it, so only a deadlock could cause this.
     ("CONCURRENT_CHANGE", "changes of a client wait for one another"),
+    ("WATCH_TOO_SLOW", "it is only ever the last line of a stream"),
 ];
 
 #[test]
@@ -89,6 +90,21 @@ async fn errors_of_requests_match_their_golden_files(server: TestServer) {
         get(admin, "/01935e8c7c00700080000000000000ab"),
     )
     .await;
+    refused(
+        "ETAG_MISMATCH",
+        admin
+            .request(Method::PATCH, &path)
+            .header("if-match", "\"of-an-older-state\"")
+            .body(RENAME),
+    )
+    .await;
+    let with_key = |path: &str| {
+        let request = admin.request(Method::PATCH, path).body(RENAME);
+        request.header("idempotency-key", "3f2504e0-4f89-41d3-9a0c-0305e82c3301")
+    };
+    let first = with_key(&format!("{COLLECTION}/{public}")).send().await;
+    assert!(first.unwrap().status().is_success());
+    refused("REQUEST_ID_REUSED", with_key(&path)).await;
     let secret = |id: &str, hint: &str| format!("{COLLECTION}/{id}/client-secrets{hint}");
     refused(
         "SECRET_NOT_FOUND",
@@ -111,6 +127,9 @@ async fn errors_of_requests_match_their_golden_files(server: TestServer) {
         admin.request(Method::POST, &secret(id, "")),
     )
     .await;
+    // A token of another database, which cannot be authenticated.
+    let resume = json!({"resumeToken": format!("AQ{}", "A".repeat(98))});
+    refused("RESUME_TOKEN_EXPIRED", admin.watch_request(&resume)).await;
     refused("ROUTE_NOT_FOUND", admin.request(Method::GET, "/api/core/nothing")).await;
     refused("METHOD_NOT_ALLOWED", admin.request(Method::PUT, COLLECTION)).await;
     refused(

@@ -49,6 +49,7 @@ const ALWAYS: Members = &[
     ("clientName", Is::Text),
     ("createdAt", Is::Time),
     ("updatedAt", Is::Time),
+    ("etag", Is::Text),
     ("redirectUris", Is::Texts),
     ("allowedOrigins", Is::Texts),
     ("allowedScopes", Is::Texts),

@@ -28,8 +28,16 @@ async fn create(server: TestServer) {
 async fn get(server: TestServer) {
     let admin = server.admin();
     let id = admin.created(serde_json::from_str(DOCUMENT_POST).unwrap()).await;
-    let request = admin.request(Method::GET, &format!("{COLLECTION}/{id}"));
-    assert_golden("operation_get", &[exchange(request).await]);
+    let request = || admin.request(Method::GET, &format!("{COLLECTION}/{id}"));
+    let etag = admin.stored(&id).await["etag"].clone();
+    let known = format!("\"of-an-older-state\", \"{}\"", etag.as_str().unwrap());
+    assert_golden(
+        "operation_get",
+        &[
+            exchange(request()).await,
+            exchange(request().header("if-none-match", known)).await,
+        ],
+    );
 }
 
 async fn list(server: TestServer) {

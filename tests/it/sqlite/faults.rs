@@ -66,7 +66,7 @@ async fn create_until_refused(admin: &Caller<'_>, transport: Transport) -> Vec<S
 async fn writes_are_unavailable_while_the_disk_refuses_them() {
     let dir = tempfile::tempdir().unwrap();
     let served =
-        Served::start_with_limit(dir.path(), 700, &["--log", "error", "--tier2-per-minute", "0"]).await;
+        Served::start_with_limit(dir.path(), 900, &["--log", "error", "--tier2-per-minute", "0"]).await;
     let db = format!("sqlite:{}", dir.path().join("oauth-clients.db").display());
     let transports = served.transports();
     let admin = transports.caller(Some(served.token.clone()));

@@ -13,7 +13,11 @@ use tonic::{
 };
 use tonic_types::StatusExt as _;
 
-use super::{Answer, bytes_codec::BytesCodec, http::COLLECTION};
+use super::{
+    Answer,
+    bytes_codec::BytesCodec,
+    http::{CHANGES, COLLECTION},
+};
 
 /// REST or gRPC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,7 +147,11 @@ impl Caller<'_> {
     }
 
     async fn call_rest(&self, rpc: &str, request: &Value) -> Result<Value, Refused> {
-        let answer = Answer::to(self.http_request(rpc, request)).await;
+        Self::read(rpc, &Answer::to(self.http_request(rpc, request)).await)
+    }
+
+    /// Returns the message of a REST response.
+    fn read(rpc: &str, answer: &Answer) -> Result<Value, Refused> {
         if answer.status >= 400 {
             return Err(answer.refused());
         }
@@ -159,16 +167,63 @@ impl Caller<'_> {
         Ok(answer.json())
     }
 
-    fn http_request(&self, rpc: &str, request: &Value) -> reqwest::RequestBuilder {
+    /// Calls an RPC, and returns the etag of the response too, in quotes, if it has one.
+    pub(crate) async fn call_for_etag(
+        &self,
+        transport: Transport,
+        rpc: &str,
+        request: Value,
+    ) -> Result<(Value, Option<String>), Refused> {
+        let text = |value: &str| value.to_owned();
+        match transport {
+            Transport::Rest => {
+                let answer = Answer::to(self.http_request(rpc, &request)).await;
+                let etag = answer
+                    .headers
+                    .get("etag")
+                    .map(|etag| text(etag.to_str().unwrap()));
+                Ok((Self::read(rpc, &answer)?, etag))
+            }
+            Transport::Grpc => {
+                let method = method(rpc);
+                let message = DynamicMessage::deserialize(method.descriptor.input(), request).unwrap();
+                let response = self.exchange(&method.path, message.encode_to_vec()).await?;
+                let etag = response.metadata().get("etag");
+                let etag = etag.map(|etag| text(etag.to_str().unwrap()));
+                Ok((json_of(method, response.get_ref()), etag))
+            }
+        }
+    }
+
+    /// Returns an RPC as a REST request, whose headers have the fields that headers fill.
+    pub(crate) fn http_request(&self, rpc: &str, request: &Value) -> reqwest::RequestBuilder {
+        let mut request = request.clone();
+        let mut headers = Vec::new();
+        for (field, header) in [("etag", "if-match"), ("requestId", "idempotency-key")] {
+            let value = request.as_object_mut().unwrap().remove(field);
+            headers.extend(value.map(|value| (header, value.as_str().unwrap().to_owned())));
+        }
+        let http = self.http_request_without_headers(rpc, &request);
+        headers
+            .into_iter()
+            .fold(http, |http, (header, value)| http.header(header, value))
+    }
+
+    fn http_request_without_headers(&self, rpc: &str, request: &Value) -> reqwest::RequestBuilder {
         let text = |member: &str| request[member].as_str().unwrap_or_default();
         let client = format!("{COLLECTION}/{}", text("clientId"));
         match rpc {
-            "ListOAuthClients" => {
+            "ListOAuthClients" | "ListOAuthClientChanges" => {
                 let text = |value: &Value| value.as_str().map_or(value.to_string(), str::to_owned);
                 let parameters = request.as_object().unwrap().iter();
                 let query: Vec<(&String, String)> =
                     parameters.map(|(name, value)| (name, text(value))).collect();
-                self.request(Method::GET, COLLECTION).query(&query)
+                let path = if rpc == "ListOAuthClients" {
+                    COLLECTION
+                } else {
+                    CHANGES
+                };
+                self.request(Method::GET, path).query(&query)
             }
             "CreateOAuthClient" => self.request(Method::POST, COLLECTION).json(request),
             "GetOAuthClient" => self.request(Method::GET, &client),
@@ -181,6 +236,7 @@ impl Caller<'_> {
                 Method::DELETE,
                 &format!("{client}/client-secrets/{}", text("hint")),
             ),
+            "WatchOAuthClients" => self.watch_request(request),
             other => panic!("how {other} is called over REST is missing here"),
         }
     }
@@ -189,11 +245,7 @@ impl Caller<'_> {
         let method = method(rpc);
         let message = DynamicMessage::deserialize(method.descriptor.input(), request).unwrap();
         let answer = self.call_bytes(&method.path, message.encode_to_vec()).await?;
-        let message = DynamicMessage::decode(method.descriptor.output(), answer.as_slice()).unwrap();
-        let options = SerializeOptions::new().skip_default_fields(false);
-        Ok(message
-            .serialize_with_options(serde_json::value::Serializer, &options)
-            .unwrap())
+        Ok(json_of(method, &answer))
     }
 
     /// Sends bytes as the message of a request, and returns the bytes of the response.
@@ -281,6 +333,10 @@ impl Caller<'_> {
     pub(crate) async fn list(&self, transport: Transport, request: Value) -> Result<Value, Refused> {
         self.call(transport, "ListOAuthClients", request).await
     }
+
+    pub(crate) async fn list_changes(&self, transport: Transport, request: Value) -> Result<Value, Refused> {
+        self.call(transport, "ListOAuthClientChanges", request).await
+    }
 }
 
 /// Returns the RPC of this name.
@@ -290,6 +346,15 @@ pub(crate) fn method(rpc: &str) -> &'static pb::Method {
     found.unwrap_or_else(|| panic!("there is no RPC {rpc}"))
 }
 
-fn bearer(token: &str) -> tonic::metadata::MetadataValue<tonic::metadata::Ascii> {
+/// Returns the JSON of the message of a gRPC response.
+pub(crate) fn json_of(method: &pb::Method, message: &[u8]) -> Value {
+    let message = DynamicMessage::decode(method.descriptor.output(), message).unwrap();
+    let options = SerializeOptions::new().skip_default_fields(false);
+    message
+        .serialize_with_options(serde_json::value::Serializer, &options)
+        .unwrap()
+}
+
+pub(crate) fn bearer(token: &str) -> tonic::metadata::MetadataValue<tonic::metadata::Ascii> {
     format!("Bearer {token}").parse().unwrap()
 }

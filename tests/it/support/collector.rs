@@ -1,6 +1,9 @@
 //! An OTLP collector, which stores what it receives.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex},
+};
 
 use opentelemetry_proto::tonic::{
     collector::{
@@ -14,7 +17,7 @@ use opentelemetry_proto::tonic::{
         },
     },
     common::v1::{KeyValue, any_value},
-    metrics::v1::{Metric, metric::Data, number_data_point},
+    metrics::v1::{Metric, NumberDataPoint, metric::Data, number_data_point},
     trace::v1::Span,
 };
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -38,6 +41,14 @@ struct Received {
 pub(crate) struct Series {
     pub(crate) attributes: Vec<(String, String)>,
     pub(crate) count: u64,
+}
+
+/// A metric, and the names of the labels of all its series.
+#[derive(Debug)]
+pub(crate) struct Collected {
+    pub(crate) kind: &'static str,
+    pub(crate) unit: String,
+    pub(crate) labels: BTreeSet<String>,
 }
 
 impl Collector {
@@ -69,6 +80,33 @@ impl Collector {
         spans.chain(metrics).collect()
     }
 
+    /// Returns everything that was received, by its name.
+    pub(crate) fn metrics(&self) -> BTreeMap<String, Collected> {
+        let metrics = self.received.metrics.lock().unwrap();
+        let mut collected = BTreeMap::new();
+        for metric in metrics.iter() {
+            let (kind, points): (_, Vec<_>) = match metric.data.clone().unwrap() {
+                Data::Sum(sum) if sum.is_monotonic => ("counter", attributes(sum.data_points)),
+                Data::Sum(sum) => ("gauge", attributes(sum.data_points)),
+                Data::Gauge(gauge) => ("gauge", attributes(gauge.data_points)),
+                Data::Histogram(histogram) => {
+                    let points = histogram.data_points.into_iter();
+                    ("histogram", points.flat_map(|point| point.attributes).collect())
+                }
+                other => panic!("how to read this is missing here: {other:?}"),
+            };
+            let metric = collected.entry(metric.name.clone()).or_insert_with(|| Collected {
+                kind,
+                unit: metric.unit.clone(),
+                labels: BTreeSet::new(),
+            });
+            metric
+                .labels
+                .extend(points.into_iter().map(|attribute| attribute.key));
+        }
+        collected
+    }
+
     /// Returns the time series of a metric, as received last.
     pub(crate) fn series(&self, name: &str) -> Vec<Series> {
         let metrics = self.received.metrics.lock().unwrap();
@@ -95,6 +133,10 @@ impl Collector {
             other => panic!("how to read this is missing here: {other:?}"),
         }
     }
+}
+
+fn attributes(points: Vec<NumberDataPoint>) -> Vec<KeyValue> {
+    points.into_iter().flat_map(|point| point.attributes).collect()
 }
 
 fn series(attributes: Vec<KeyValue>, count: u64) -> Series {

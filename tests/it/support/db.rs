@@ -1,6 +1,6 @@
 //! A fresh database for each test.
 
-use std::{env, io::Write as _, sync::Once};
+use std::{env, fmt::Write as _, io::Write as _, sync::Once};
 
 use oauth_clients::store::DatabaseUrl;
 use sea_orm::{
@@ -134,6 +134,30 @@ impl Db {
         }
     }
 
+    /// Returns all values of all tables as text, without those of some columns, each with its table.
+    pub(crate) async fn everything_but(&self, left_out: &[(&str, &str)]) -> String {
+        let (columns, quote) = if self.is_sqlite() {
+            let columns = "SELECT master.name || '.' || info.name FROM sqlite_master AS master, \
+                           pragma_table_info(master.name) AS info WHERE master.type = 'table'";
+            (columns, "quote")
+        } else {
+            let columns = "SELECT table_name || '.' || column_name FROM information_schema.columns \
+                           WHERE table_schema = 'public'";
+            (columns, "quote_nullable")
+        };
+        let mut everything = String::new();
+        for column in self.texts(columns).await {
+            let (table, name) = column.split_once('.').unwrap();
+            if !left_out.contains(&(table, name)) {
+                let values = format!("SELECT CAST({quote}(\"{name}\") AS TEXT) FROM \"{table}\"");
+                for value in self.texts(&values).await {
+                    writeln!(everything, "{column} {value}").unwrap();
+                }
+            }
+        }
+        everything
+    }
+
     /// Returns the query plan of the database.
     pub(crate) async fn plan(&self, sql: &str) -> String {
         let (explain, column) = if self.is_sqlite() {
@@ -161,6 +185,17 @@ impl Db {
             let lock = "LOCK TABLE oauth_clients IN ACCESS EXCLUSIVE MODE";
             transaction.execute_unprepared(lock).await.unwrap();
         }
+        transaction
+    }
+
+    /// Makes changes of a client wait until the transaction is dropped. On SQLite, every change waits.
+    pub(crate) async fn hold_client(&self, id: &str) -> DatabaseTransaction {
+        if self.is_sqlite() {
+            return self.hold_writers().await;
+        }
+        let transaction = self.connect().await.begin().await.unwrap();
+        let lock = format!("SELECT 1 FROM oauth_clients WHERE client_id = '{id}' FOR UPDATE");
+        transaction.execute_unprepared(&lock).await.unwrap();
         transaction
     }
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::Answer;
 
 /// Patterns that differ from run to run, and their masks.
-const MASKS: [(&str, &str); 9] = [
+const MASKS: [(&str, &str); 11] = [
     (r"Bearer ey[\w.-]+", "Bearer [token]"),
     (r"ocs_[a-z0-9]{8}_[\w-]{51}", "[secret]"),
     (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "[request id]"),
@@ -19,6 +19,11 @@ const MASKS: [(&str, &str); 9] = [
     (r"client-secrets/[a-z0-9]{8}\b", "client-secrets/[hint]"),
     (r"127\.0\.0\.1:\d+", "[address]"),
     (r"\bAS[\w-]{40,}", "[cursor]"),
+    (
+        r#"(?m)^(etag|if-none-match): (.*)"[\w-]{16}"$"#,
+        r#"$1: $2"[etag]""#,
+    ),
+    (r#""etag": "[\w-]{16}""#, r#""etag": "[etag]""#),
 ];
 
 /// Sends a request, and returns it and its response as text.

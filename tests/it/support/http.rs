@@ -9,6 +9,7 @@ use super::{Caller, Refused};
 
 /// The path of the collection of clients.
 pub(crate) const COLLECTION: &str = "/api/core/oauth-clients";
+pub(crate) const CHANGES: &str = "/api/core/oauth-client-changes";
 
 /// A response of the REST transport, read to its end.
 #[derive(Debug)]

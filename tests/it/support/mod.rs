@@ -21,8 +21,10 @@ pub(crate) mod raw;
 pub(crate) mod redis;
 pub(crate) mod registry;
 pub(crate) mod samples;
+pub(crate) mod scrape;
 pub(crate) mod server;
 pub(crate) mod tls_client;
+pub(crate) mod watching;
 pub(crate) mod wire;
 
 pub(crate) use self::{

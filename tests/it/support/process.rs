@@ -34,11 +34,16 @@ pub(crate) fn command(args: &[&str]) -> Command {
 
 /// Returns a command of the binary whose files are limited to so many KiB. The limit is soft: `prlimit` lifts it.
 fn limited_command(max_file_kib: u32, args: &[&str]) -> Command {
-    let mut shell = Command::new("/bin/sh");
     let blocks = max_file_kib * 2;
     // A write beyond the limit fails instead of ending the process.
-    let limit = format!("ulimit -S -f {blocks}; trap '' XFSZ; exec \"$0\" \"$@\"");
-    shell.args(["-c", limit.as_str(), BINARY]);
+    shell_command(&format!("ulimit -S -f {blocks}; trap '' XFSZ"), args)
+}
+
+/// Returns a command of the binary that a shell starts after some commands of its own.
+fn shell_command(before: &str, args: &[&str]) -> Command {
+    let mut shell = Command::new("/bin/sh");
+    let script = format!("{before}; exec \"$0\" \"$@\"");
+    shell.args(["-c", script.as_str(), BINARY]);
     alone(shell, args)
 }
 
@@ -97,6 +102,12 @@ pub(crate) async fn exit_code(child: &mut Child) -> Option<i32> {
     ended.expect("it ends").unwrap().code()
 }
 
+fn said(greeting: &str, prefix: &str) -> String {
+    let line = greeting.lines().find_map(|line| line.strip_prefix(prefix));
+    line.unwrap_or_else(|| panic!("no {prefix:?} in {greeting}"))
+        .to_owned()
+}
+
 /// `serve --dev`, listening. It is killed when this is dropped.
 pub(crate) struct Served {
     child: Child,
@@ -127,6 +138,13 @@ impl Served {
         Self::spawn(data_dir, limited_command(max_file_kib, &args), log.into()).await
     }
 
+    /// Starts it after commands of a shell, which may set limits of the process.
+    pub(crate) async fn start_after(data_dir: &Path, before: &str, args: &[&str]) -> Self {
+        let log = File::create(data_dir.join("log")).unwrap();
+        let args = [&serve_dev(data_dir), args].concat();
+        Self::spawn(data_dir, shell_command(before, &args), log.into()).await
+    }
+
     /// Starts the server with its log in a pipe, instead of the file that `log()` reads.
     pub(crate) async fn start_with_pipe(
         data_dir: &Path,
@@ -152,20 +170,20 @@ impl Served {
                 break;
             }
         }
-        let said = |prefix: &str| {
-            let line = greeting.lines().find_map(|line| line.strip_prefix(prefix));
-            line.unwrap_or_else(|| panic!("no {prefix:?} in {greeting}"))
-                .to_owned()
-        };
         Self {
-            grpc: said("gRPC on "),
-            rest: said("REST on "),
-            token: said("export TOKEN="),
+            grpc: said(&greeting, "gRPC on "),
+            rest: said(&greeting, "REST on "),
+            token: said(&greeting, "export TOKEN="),
             child,
             stdout,
             data_dir: data_dir.to_owned(),
             greeting,
         }
+    }
+
+    /// Returns the rest of the line of the greeting with a prefix.
+    pub(crate) fn said(&self, prefix: &str) -> String {
+        said(&self.greeting, prefix)
     }
 
     pub(crate) fn transports(&self) -> Transports {
@@ -178,7 +196,7 @@ impl Served {
             tenant,
             subject: "somebody",
             scope: all_scopes(),
-            lifetime: Duration::from_mins(1),
+            lifetime: Duration::from_mins(10),
         };
         DevKey::load_or_create(&self.data_dir)
             .unwrap()

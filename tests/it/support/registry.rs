@@ -52,7 +52,10 @@ impl Registry {
             .map(|((name, app_type), index)| client(tenant, name, app_type, index))
             .collect();
         for batch in all.chunks(500) {
-            self.store.insert_clients(tenant, batch, &actor()).await.unwrap();
+            self.store
+                .insert_clients(tenant, batch, &actor().into())
+                .await
+                .unwrap();
         }
         all
     }

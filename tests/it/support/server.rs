@@ -7,6 +7,7 @@ use oauth_clients::{
     config::{Issuer, RestAddr, ServerConfig},
     limits::Quotas,
     server::{Server, ServerError},
+    store::Store,
 };
 use tempfile::TempDir;
 use tokio::{sync::oneshot, task::JoinHandle};
@@ -18,6 +19,7 @@ pub(crate) struct TestServer {
     pub(crate) transports: Transports,
     pub(crate) rest_addr: SocketAddr,
     pub(crate) grpc_addr: SocketAddr,
+    pub(crate) store: Store,
     key: DevKey,
     stop: Option<oneshot::Sender<()>>,
     running: JoinHandle<Result<(), ServerError>>,
@@ -37,6 +39,7 @@ impl TestServer {
         configure(&mut config);
         let server = Server::bind(config).await.unwrap();
         let (rest_addr, grpc_addr) = (server.rest_addr().unwrap(), server.grpc_addr());
+        let store = server.store().clone();
         let (stop, stopped) = oneshot::channel::<()>();
         let running = tokio::spawn(server.run(async {
             // Dropping the sender stops the server too.
@@ -46,6 +49,7 @@ impl TestServer {
             transports: Transports::at(format!("http://{rest_addr}"), format!("http://{grpc_addr}")),
             rest_addr,
             grpc_addr,
+            store,
             key: DevKey::load_or_create(data_dir.path()).unwrap(),
             stop: Some(stop),
             running,
@@ -78,11 +82,16 @@ impl TestServer {
     }
 
     pub(crate) fn token(&self, tenant: &str, subject: &str, scope: &str) -> String {
+        self.token_for(tenant, subject, scope, Duration::from_mins(1))
+    }
+
+    /// Returns a token that expires after a time.
+    pub(crate) fn token_for(&self, tenant: &str, subject: &str, scope: &str, lifetime: Duration) -> String {
         let token = DevToken {
             tenant,
             subject,
             scope,
-            lifetime: Duration::from_mins(1),
+            lifetime,
         };
         self.key.sign(&token).unwrap()
     }
@@ -110,7 +119,11 @@ pub(crate) fn config(db: &Db, data_dir: &Path) -> ServerConfig {
         rest_addr: RestAddr::On(any_port),
         migrate: true,
         quotas: Quotas::UNLIMITED,
+        // Tests insert old records.
+        change_retention: Duration::MAX,
         drain_timeout: Duration::from_secs(5),
+        // A slow machine refuses nothing.
+        queue_time: Duration::from_secs(10),
         ..ServerConfig::new(db.url(), issuer)
     }
 }

@@ -39,15 +39,16 @@ impl RoundTrip {
         }
     }
 
+    /// Returns `true` if the readiness probe does this.
+    pub(crate) fn is_probe(&self) -> bool {
+        self.sql.contains("seaql_migrations")
+    }
+
     /// Returns `true` if the server does this in the background.
     pub(crate) fn is_background(&self) -> bool {
-        [
-            "seaql_migrations",
-            "DELETE FROM used_assertions",
-            "pg_current_snapshot",
-        ]
-        .iter()
-        .any(|statement| self.sql.contains(statement))
+        ["DELETE FROM used_assertions", "pg_current_snapshot"]
+            .iter()
+            .any(|statement| self.sql.contains(statement))
     }
 }
 

@@ -131,9 +131,9 @@ async fn a_request_in_another_protocol_is_measured_and_logged_under_its_method()
     let request = request.body(Body::empty()).unwrap();
     let answer = channel.ready().await.unwrap().call(request).await.unwrap();
     assert_eq!(answer.status(), 415);
-    assert_eq!(measured.logged("UNSUPPORTED_MEDIA_TYPE"), 1);
     measured.served.terminate().await;
     assert_eq!(measured.served.exit_code().await, Some(0));
+    assert_eq!(measured.logged("UNSUPPORTED_MEDIA_TYPE"), 1);
     let attributes = [
         ("rpc.method", method),
         ("rpc.response.status_code", "INVALID_ARGUMENT"),

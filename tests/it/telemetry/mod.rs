@@ -3,4 +3,6 @@
 mod logs;
 mod metrics;
 mod no_leaks;
+mod request_ids;
+mod scrape;
 mod traces;

@@ -1,10 +1,12 @@
-//! No output of the service contains a secret, hash, token or assertion, at any log level.
+//! No output of the service contains a secret, hash, token or assertion, at any log level, and no table does but for the
+//! columns of digests.
 
 use std::fmt::Write as _;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 use reqwest::Method;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::support::{
     Answer, Caller, Db, Refused, Transport,
@@ -15,7 +17,7 @@ use crate::support::{
     http::COLLECTION,
     issuer::SigningKey,
     process::Served,
-    samples::{encode, web},
+    samples::{encode, rsa_key, web, with},
 };
 
 on_each_database![no_output_holds_a_credential];
@@ -30,6 +32,24 @@ impl Hidden {
         // After the prefix and the hint, before the checksum.
         let random = &secret["ocs_".len() + 8 + 1..][..43];
         self.0.push(("the random part of a secret", random.to_owned()));
+        // As a column of bytes would show it.
+        let mut digits = String::new();
+        for byte in random.bytes() {
+            write!(digits, "{byte:02x}").unwrap();
+        }
+        self.0.push(("the bytes of a secret", digits.to_uppercase()));
+        self.0.push(("the bytes of a secret", digits));
+    }
+
+    fn idempotency_key(&mut self, key: &Uuid) {
+        let digits = key.simple().to_string();
+        let forms = [
+            key.to_string(),
+            key.to_string().to_uppercase(),
+            digits.to_uppercase(),
+            digits,
+        ];
+        self.0.extend(forms.map(|form| ("an idempotency key", form)));
     }
 
     fn hash(&mut self, hex: &str) {
@@ -89,6 +109,51 @@ impl Walk<'_> {
     fn refused(&mut self, outcome: Result<Value, Refused>) {
         let refused = outcome.expect_err("it is refused");
         writeln!(self.errors, "{refused:?}").unwrap();
+    }
+
+    /// Sends a request with an idempotency key, and again, each time as the only id that it has.
+    async fn retried(&mut self, transport: Transport, rpc: &str, request: Value) -> Value {
+        let key = Uuid::now_v7();
+        self.hidden.idempotency_key(&key);
+        let request = with(request, json!({"requestId": key.to_string()}));
+        let first = self.admin.call(transport, rpc, request.clone()).await.unwrap();
+        let again = self.admin.call(transport, rpc, request.clone()).await.unwrap();
+        assert_eq!(again, first);
+        let other = with(request, json!({"etag": "x"}));
+        if rpc == "CreateClientSecret" {
+            let refused = self.admin.call(transport, rpc, other.clone()).await;
+            self.refused(refused);
+            let http = self.admin.http_request(rpc, &other);
+            let answer = Answer::to(http.header("x-request-id", key.to_string())).await;
+            writeln!(self.errors, "{answer:?}").unwrap();
+        }
+        self.learn(&first);
+        first
+    }
+
+    async fn keys(&mut self, transport: Transport) {
+        let created = self.retried(transport, "CreateOAuthClient", web()).await;
+        let id = id_of(&created);
+        self.retried(transport, "CreateClientSecret", json!({"clientId": id}))
+            .await;
+        let method =
+            |op: &str, value: Value| json!({"op": op, "path": "/allowedAuthMethods", "value": value});
+        let operations = json!([
+            {"op": "add", "path": "/publicKeys/-", "value": rsa_key("a")},
+            method("replace", json!(["private_key_jwt"])),
+        ]);
+        self.admin.patch(transport, id, operations).await.unwrap();
+        let operations = json!([method("replace", json!(["private_key_jwt", "client_secret"]))]);
+        let patch = json!({"clientId": id, "operations": operations});
+        self.retried(transport, "PatchOAuthClient", patch).await;
+        // A malformed key may be a mistyped one.
+        let key = Uuid::now_v7();
+        self.hidden.idempotency_key(&key);
+        for malformed in [key.simple().to_string(), format!("{{{key}}}")] {
+            let request = with(web(), json!({"requestId": malformed}));
+            let refused = self.admin.call(transport, "CreateOAuthClient", request).await;
+            self.refused(refused);
+        }
     }
 
     async fn asserted(&mut self, jwt: &str) -> bool {
@@ -245,6 +310,7 @@ async fn no_output_holds_a_credential(db: Db) {
         }
         for transport in Transport::BOTH {
             walk.secrets(transport, &db).await;
+            walk.keys(transport).await;
             walk.assertions(transport, &db).await;
         }
         walk.tokens(&transports, &tokens[0]).await;
@@ -255,11 +321,20 @@ async fn no_output_holds_a_credential(db: Db) {
         assert!(log.contains("client rejected"), "the log says something");
         assert!(!collector.spans().is_empty());
         let stdout = served.rest_of_stdout().await;
+        // The columns whose purpose it is to hold a digest.
+        let digests = [
+            ("oauth_client_secrets", "hash"),
+            ("used_assertions", "jti_digest"),
+        ];
+        let tables = db.everything_but(&digests).await;
+        assert!(tables.contains("oauth_client_changes.updates '[{"), "{tables}");
+        assert!(tables.contains("kept_responses.response "), "{tables}");
         let outputs = [
             ("the log", log.as_str()),
             ("standard output", &stdout),
             ("telemetry", &collector.everything()),
             ("an error", &walk.errors),
+            ("a table", &tables),
         ];
         let mut found = String::new();
         for (output, text) in outputs {

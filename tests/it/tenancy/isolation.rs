@@ -17,8 +17,12 @@ on_each_database![
 fn attack(rpc: &str, victim: &Value) -> Option<Value> {
     let id = &victim["clientId"];
     match rpc {
-        // The last responds with a rejection, which has its own tests.
-        "ListOAuthClients" | "CreateOAuthClient" | "AuthenticateClient" => None,
+        // The last two respond with a rejection and with a stream, which have their own tests.
+        "ListOAuthClients"
+        | "ListOAuthClientChanges"
+        | "CreateOAuthClient"
+        | "AuthenticateClient"
+        | "WatchOAuthClients" => None,
         "GetOAuthClient" | "CreateClientSecret" | "EnableOAuthClient" | "LookupClient" => {
             Some(json!({"clientId": id}))
         }

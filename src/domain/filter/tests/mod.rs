@@ -2,6 +2,7 @@
 //! and texts that the grammar does not allow.
 
 mod accepted;
+mod changes;
 mod rejected;
 
 use accepted::ACCEPTED;
@@ -9,14 +10,14 @@ use proptest::prelude::*;
 use rejected::REJECTED;
 
 use super::{
-    Attribute, Comparison, Connective, Filter, InvalidFilter, MAX_BYTES, MAX_COMPARISONS, MAX_DEPTH, Node,
-    Operator, Problem,
+    Attribute, ChangeAttribute, ClientAttribute, Comparison, Connective, Filter, InvalidFilter, Kind,
+    MAX_BYTES, MAX_COMPARISONS, MAX_DEPTH, Node, Operator, Operators, Problem,
 };
 
 #[test]
 fn a_filter_is_parsed_by_the_grammar() {
     for (text, printed) in ACCEPTED {
-        match Filter::parse(text) {
+        match <Filter>::parse(text) {
             Ok(filter) => assert_eq!(filter.to_string(), *printed, "{text}"),
             Err(error) => panic!("{text}: {error}"),
         }
@@ -30,12 +31,12 @@ fn anything_else_is_rejected_with_its_position() {
             position: *position,
             problem: *problem,
         };
-        assert_eq!(Filter::parse(text), Err(error), "{text}");
+        assert_eq!(<Filter>::parse(text), Err(error), "{text}");
     }
 }
 
 fn problem(text: &str) -> Option<Problem> {
-    Filter::parse(text).err().map(|error| error.problem)
+    <Filter>::parse(text).err().map(|error| error.problem)
 }
 
 #[test]
@@ -106,15 +107,15 @@ fn operators_compare_as_table_3_defines() {
 #[test]
 fn names_and_types_compare_without_case_and_ids_with_it() {
     assert_eq!(
-        Attribute::ClientName.comparable("ΑΣ ß İ"),
+        ClientAttribute::ClientName.comparable("ΑΣ ß İ"),
         "ας ß i\u{307}".replace('ς', "σ")
     );
-    assert_eq!(Attribute::AppType.comparable("WEB"), "web");
-    assert_eq!(Attribute::ClientId.comparable("AB"), "AB");
+    assert_eq!(ClientAttribute::AppType.comparable("WEB"), "web");
+    assert_eq!(ClientAttribute::ClientId.comparable("AB"), "AB");
 }
 
 fn comparisons() -> impl Strategy<Value = Filter> {
-    let attributes = prop::sample::select(&Attribute::ALL[..]);
+    let attributes = prop::sample::select(&ClientAttribute::ALL[..]);
     let operators = prop::sample::select(&Operator::ALL[..]);
     prop_oneof![
         attributes.clone().prop_map(Comparison::Present),
@@ -152,12 +153,12 @@ proptest! {
     fn a_printed_filter_parses_as_the_same_filter(filter in filters()) {
         let text = filter.to_string();
         prop_assume!(text.len() <= MAX_BYTES);
-        prop_assert_eq!(Filter::parse(&text), Ok(filter));
+        prop_assert_eq!(<Filter>::parse(&text), Ok(filter));
     }
 
     #[test]
     fn no_text_makes_the_parser_panic(text in any::<String>()) {
-        let _either = Filter::parse(&text);
+        let _either = <Filter>::parse(&text);
     }
 
     #[test]
@@ -169,8 +170,8 @@ proptest! {
             0..40,
         ),
     ) {
-        if let Ok(filter) = Filter::parse(&tokens.join(" ")) {
-            prop_assert_eq!(Filter::parse(&filter.to_string()), Ok(filter));
+        if let Ok(filter) = <Filter>::parse(&tokens.join(" ")) {
+            prop_assert_eq!(<Filter>::parse(&filter.to_string()), Ok(filter));
         }
     }
 }
@@ -182,10 +183,10 @@ fn the_fuzzing_corpus_is_parsed_without_panic() {
     assert!(files.len() > 100, "the corpus is missing");
     for file in files {
         let bytes = std::fs::read(file.unwrap().path()).unwrap();
-        if let Ok(filter) = Filter::parse(&String::from_utf8_lossy(&bytes)) {
+        if let Ok(filter) = <Filter>::parse(&String::from_utf8_lossy(&bytes)) {
             let printed = filter.to_string();
             if printed.len() <= MAX_BYTES {
-                assert_eq!(Filter::parse(&printed), Ok(filter));
+                assert_eq!(<Filter>::parse(&printed), Ok(filter));
             }
         }
     }

@@ -1,29 +1,33 @@
 //! Filters as conditions of SQL, with every value bound.
 
+mod columns;
+
 use sea_orm::{
     Condition, ExprTrait as _,
-    sea_query::{Expr, Func, SimpleExpr},
+    sea_query::{DynIden, Expr, Func, SimpleExpr},
 };
 
-use super::{dialect::Dialect, entity::client::Column};
+use self::columns::Held;
+pub(super) use self::columns::Stored;
+use super::dialect::Dialect;
 use crate::domain::{
-    app_type::AppType,
     filter::{Attribute, Comparison, Connective, Filter, Operator},
+    timestamp::Timestamp,
 };
 
-/// The clients that a filter selects.
+/// The rows that a filter selects.
 #[derive(Debug, Clone)]
 pub(super) enum Selection {
     /// All of them: there is no condition.
     All,
-    /// No client: there is no query.
+    /// No row: there is no query.
     Nothing,
     /// Those for which this holds.
     Where(Condition),
 }
 
 /// Translates a filter for a database.
-pub(super) fn select(filter: &Filter, dialect: &Dialect) -> Selection {
+pub(super) fn select<A: Stored>(filter: &Filter<A>, dialect: &Dialect) -> Selection {
     let translated = filter.evaluate(|leaf| comparison(leaf, dialect), Part::not, Part::connect);
     match translated {
         Some(Part::Never) => Selection::Nothing,
@@ -90,9 +94,9 @@ fn condition(connective: Connective, parts: Vec<SimpleExpr>) -> Condition {
     parts.into_iter().fold(empty, Condition::add)
 }
 
-fn comparison(comparison: &Comparison, dialect: &Dialect) -> Part {
+fn comparison<A: Stored>(comparison: &Comparison<A>, dialect: &Dialect) -> Part {
     match comparison {
-        // Every client has every attribute.
+        // Every row has every attribute.
         Comparison::Present(_) => Part::Always,
         Comparison::Absent(_) => Part::Never,
         Comparison::Text {
@@ -101,22 +105,38 @@ fn comparison(comparison: &Comparison, dialect: &Dialect) -> Part {
             value,
         } => {
             let value = attribute.comparable(value);
-            match attribute {
-                Attribute::AppType => app_type(*operator, &value),
-                Attribute::ClientId => text(Column::ClientId, *operator, &value, dialect),
-                Attribute::ClientName => text(Column::ClientNameFolded, *operator, &value, dialect),
+            match attribute.held() {
+                Held::Text(column) => text(&column, *operator, &value, dialect),
+                Held::Label(column) => label(&column, *operator, &value, dialect),
+                Held::OneOf(column, names) => one_of(*attribute, &column, names, *operator, &value),
+                // The parser makes no such comparison.
+                Held::Instant(_) => Part::Never,
             }
         }
+        Comparison::Instant {
+            attribute,
+            operator,
+            value,
+        } => match attribute.held() {
+            Held::Instant(column) => instant(column, *operator, *value),
+            Held::Text(_) | Held::Label(_) | Held::OneOf(..) => Part::Never,
+        },
     }
 }
 
-/// Compares the type. There are four, so the outcome for each is known beforehand.
-fn app_type(operator: Operator, value: &str) -> Part {
-    let mut all = AppType::ALL.map(AppType::as_str);
+/// Compares a text that is one of a few, so that the outcome for each is known beforehand.
+fn one_of<A: Attribute>(
+    attribute: A,
+    column: &DynIden,
+    names: &[&str],
+    operator: Operator,
+    value: &str,
+) -> Part {
+    let mut all = names.to_vec();
     all.sort_unstable();
-    let holds = |name: &&&str| operator.holds(&Attribute::AppType.comparable(name), value);
+    let holds = |name: &&&str| operator.holds(&attribute.comparable(name), value);
     let selected: Vec<&str> = all.iter().filter(holds).copied().collect();
-    let own = || Expr::col(Column::AppType);
+    let own = || Expr::col(column.clone());
     match selected.as_slice() {
         [] => Part::Never,
         [only] => Part::Sometimes(own().eq(*only)),
@@ -129,11 +149,11 @@ fn app_type(operator: Operator, value: &str) -> Part {
     }
 }
 
-fn text(column: Column, operator: Operator, value: &str, dialect: &Dialect) -> Part {
+fn text(column: &DynIden, operator: Operator, value: &str, dialect: &Dialect) -> Part {
     if let Some((before, _)) = value.split_once('\0') {
         return text_with_nul(column, operator, before);
     }
-    let own = || Expr::col(column);
+    let own = || Expr::col(column.clone());
     Part::Sometimes(match operator {
         Operator::Contains | Operator::StartsWith | Operator::EndsWith if value.is_empty() => {
             return Part::Always;
@@ -154,6 +174,24 @@ fn text(column: Column, operator: Operator, value: &str, dialect: &Dialect) -> P
     })
 }
 
+/// Compares a text that many rows may share. A list of those that are equal is read along an index, in its order. A list of
+/// a range of them would have to be sorted.
+fn label(column: &DynIden, operator: Operator, value: &str, dialect: &Dialect) -> Part {
+    let own = || Expr::col(column.clone());
+    let most = dialect.most_match;
+    match operator {
+        Operator::Equal if !value.contains('\0') => Part::Sometimes(own().eq(value)),
+        Operator::StartsWith if !value.is_empty() && !value.contains('\0') => {
+            let from = most(own().gte(value));
+            Part::Sometimes(match after_prefix(value) {
+                Some(end) => from.and(most(own().lt(end))),
+                None => from,
+            })
+        }
+        _ => text(column, operator, value, dialect),
+    }
+}
+
 /// PostgreSQL expects a third of the rows to match, and so reads them in the order of the list until the page is full. Of
 /// `=` on an expression it expects hardly any to match, and would rather sort those.
 fn contains(text: SimpleExpr, value: &str, dialect: &Dialect) -> SimpleExpr {
@@ -166,16 +204,30 @@ fn end_of(text: SimpleExpr, value: &str, dialect: &Dialect) -> SimpleExpr {
     (dialect.last_characters)(text, length)
 }
 
-/// Compares with a text that contains U+0000, which no client has and PostgreSQL cannot store: the part before it is the
+/// Compares with a text that contains U+0000, which no row has and PostgreSQL cannot store: the part before it is the
 /// greatest text that is less.
-fn text_with_nul(column: Column, operator: Operator, before: &str) -> Part {
-    let own = Expr::col(column);
+fn text_with_nul(column: &DynIden, operator: Operator, before: &str) -> Part {
+    let own = Expr::col(column.clone());
     match operator {
         Operator::Equal | Operator::Contains | Operator::StartsWith | Operator::EndsWith => Part::Never,
         Operator::NotEqual => Part::Always,
         Operator::Greater | Operator::GreaterOrEqual => Part::Sometimes(own.gt(before)),
         Operator::Less | Operator::LessOrEqual => Part::Sometimes(own.lte(before)),
     }
+}
+
+fn instant(column: DynIden, operator: Operator, value: Timestamp) -> Part {
+    let (own, value) = (Expr::col(column), value.as_micros());
+    Part::Sometimes(match operator {
+        Operator::Equal => own.eq(value),
+        Operator::NotEqual => own.ne(value),
+        Operator::Greater => own.gt(value),
+        Operator::GreaterOrEqual => own.gte(value),
+        Operator::Less => own.lt(value),
+        Operator::LessOrEqual => own.lte(value),
+        // The parser makes no such comparison.
+        Operator::Contains | Operator::StartsWith | Operator::EndsWith => return Part::Never,
+    })
 }
 
 /// Returns the least text that is greater than every text with this prefix: the prefix with its last character replaced
@@ -194,9 +246,13 @@ mod tests {
     use sea_orm::sea_query::{Query, SqliteQueryBuilder};
 
     use super::*;
+    use crate::{
+        domain::filter::{ChangeAttribute, ClientAttribute},
+        store::entity::client::Column,
+    };
 
-    fn sql(filter: &str) -> String {
-        match select(&Filter::parse(filter).unwrap(), &crate::store::sqlite::DIALECT) {
+    fn sql<A: Stored>(filter: &str) -> String {
+        match select::<A>(&Filter::parse(filter).unwrap(), &crate::store::sqlite::DIALECT) {
             Selection::All => "all".to_owned(),
             Selection::Nothing => "nothing".to_owned(),
             Selection::Where(condition) => {
@@ -231,7 +287,7 @@ mod tests {
                 "all",
             ),
         ] {
-            assert_eq!(sql(filter), expected, "{filter}");
+            assert_eq!(sql::<ClientAttribute>(filter), expected, "{filter}");
         }
     }
 
@@ -274,7 +330,33 @@ mod tests {
                 r#"(NOT (unlikely("client_id" = '1') OR unlikely("client_id" = '2'))) AND "client_id" <> '3'"#,
             ),
         ] {
-            assert_eq!(sql(filter), expected, "{filter}");
+            assert_eq!(sql::<ClientAttribute>(filter), expected, "{filter}");
+        }
+    }
+
+    #[test]
+    fn a_filter_on_changes_becomes_one_condition() {
+        for (filter, expected) in [
+            (
+                r#"clientId eq "Aé" and type ne "created""#,
+                r#"unlikely("client_id" = 'Aé') AND "type" <> 'created'"#,
+            ),
+            (
+                r#"type sw "secret." or not (actor eq "A")"#,
+                r#"(likely("type" >= 'secret.') AND likely("type" < 'secret/')) OR (NOT "actor" = 'A')"#,
+            ),
+            (
+                r#"time ge "1970-01-01T01:00:00.000002+01:00" and time lt "1970-01-01T00:00:01Z""#,
+                r#""time" >= 2 AND "time" < 1000000"#,
+            ),
+            (
+                r#"time gt "1970-01-01T00:00:00Z" and time le "1970-01-01T00:00:01Z""#,
+                r#""time" > 0 AND "time" <= 1000000"#,
+            ),
+            (r#"actor eq "a\u0000b""#, "nothing"),
+            ("type ne null", "all"),
+        ] {
+            assert_eq!(sql::<ChangeAttribute>(filter), expected, "{filter}");
         }
     }
 

@@ -1,28 +1,7 @@
-//! Fills databases with clients, and measures the latency of pages of a list by the shape of the query.
-//!
-//! ```sh
-//! cargo run --release --example list_latency -- \
-//!   --small sqlite:/tmp/small.db --large sqlite:/tmp/large.db --clients 1000000
-//! ```
-//!
-//! It reads from the store without a server, so no rate limit applies. Both databases are measured in turn, sample by
-//! sample, so that the ratio of their medians is stable on a noisy machine too. The table is Markdown.
+//! Lists of clients.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "a tool reads the clock and makes random values"
-)]
-#![expect(clippy::indexing_slicing, reason = "a tool may stop at a bug")]
+use std::time::{Duration, SystemTime};
 
-#[path = "support/output.rs"]
-mod output;
-
-use std::{
-    collections::BTreeSet,
-    time::{Duration, Instant, SystemTime},
-};
-
-use clap::Parser;
 use oauth_clients::{
     domain::{
         app_type::AppType,
@@ -35,35 +14,17 @@ use oauth_clients::{
         sort::Sort,
         timestamp::Timestamp,
     },
-    store::{Claim, DatabaseUrl, Store},
+    store::Store,
 };
 use uuid::Uuid;
 
-use self::output::{Outcome, print};
+use crate::{
+    Args,
+    measure::{Row, compare, open, tenant},
+    output::{Outcome, print},
+};
 
-/// Measures the latency of lists.
-#[derive(Debug, Parser)]
-struct Args {
-    /// Database with 1,000 clients in one tenant.
-    #[arg(long)]
-    small: DatabaseUrl,
-    /// Database with many clients.
-    #[arg(long)]
-    large: DatabaseUrl,
-    /// Number of clients in the large database.
-    #[arg(long, default_value_t = 1_000_000)]
-    clients: u64,
-    /// Number of tenants that share them. The first is measured.
-    #[arg(long, default_value_t = 1)]
-    tenants: u64,
-    /// Number of samples per page.
-    #[arg(long, default_value_t = 51)]
-    samples: usize,
-    /// Number of the deep page, in pages of 20.
-    #[arg(long, default_value_t = 10_000)]
-    deep_page: u64,
-}
-
+/// The number of clients in the small database.
 const SMALL: u64 = 1_000;
 const BATCH: u64 = 500;
 /// Thirty first words, so that a prefix matches one name in thirty.
@@ -102,16 +63,10 @@ struct Measured {
     clients: u64,
 }
 
-#[tokio::main]
-async fn main() -> Outcome<()> {
-    let args = Args::parse();
+pub(crate) async fn measure(args: &Args) -> Outcome<()> {
     let small = fill(&args.small, SMALL, 1).await?;
     let large = fill(&args.large, args.clients, args.tenants).await?;
-    print(&format!(
-        "| list | page | {} clients | {} clients | ratio | plan |",
-        small.clients, large.clients
-    ));
-    print("|---|---|---:|---:|---:|---|");
+    Row::print_header("clients", small.clients, large.clients);
     for (sort, filter, count) in shapes() {
         let list = List {
             sort: Sort::parse(sort)?,
@@ -120,24 +75,19 @@ async fn main() -> Outcome<()> {
         let deep = filter.is_none();
         let pages: &[u64] = if deep { &[1, args.deep_page] } else { &[1] };
         for page in pages {
-            let requests = [
+            let (first, second) = (
                 request(&small, &list, *page, count).await?,
                 request(&large, &list, *page, count).await?,
-            ];
-            let [first, second] = compare([&small, &large], &requests, args.samples).await?;
-            let name = format!(
-                "`{}` {sort}{}",
-                filter.unwrap_or("all"),
-                if count { ", total" } else { "" }
             );
-            let plan = large.store.explain_page(&large.tenant, &requests[1]).await?;
-            print(&format!(
-                "| {name} | {page} | {:.2} ms | {:.2} ms | {:.2} | {} |",
-                milliseconds(first),
-                milliseconds(second),
-                second.as_secs_f64() / first.as_secs_f64(),
-                summary(&plan),
-            ));
+            let read = async |on: &Measured, request: &PageRequest| {
+                on.store.list_clients(&on.tenant, request).await?;
+                Ok(())
+            };
+            let times = compare(args.samples, || read(&small, &first), || read(&large, &second)).await?;
+            let plan = large.store.explain_page(&large.tenant, &second).await?;
+            let total = if count { ", total" } else { "" };
+            let name = format!("`{}` {sort}{total}", filter.unwrap_or("all"));
+            print(&Row::new(&name, *page, times, &plan).to_string());
         }
     }
     small.store.close().await;
@@ -199,10 +149,8 @@ fn shapes() -> Vec<(&'static str, Option<&'static str>, bool)> {
     shapes
 }
 
-async fn fill(url: &DatabaseUrl, clients: u64, tenants: u64) -> Outcome<Measured> {
-    let claim = Claim::acquire(url, None).await?;
-    let store = Store::connect(url, None).await?;
-    store.migrate(&claim).await?;
+async fn fill(url: &str, clients: u64, tenants: u64) -> Outcome<Measured> {
+    let store = open(url).await?;
     for number in 0..tenants {
         let tenant = tenant(number)?;
         let everything = List {
@@ -215,14 +163,14 @@ async fn fill(url: &DatabaseUrl, clients: u64, tenants: u64) -> Outcome<Measured
             start: Start::First,
             count: false,
         };
-        if store.list_clients(&tenant, &first).await?.clients.is_empty() {
+        if store.list_clients(&tenant, &first).await?.items.is_empty() {
             let share = clients / tenants;
             for start in (0..share).step_by(usize::try_from(BATCH)?) {
                 let batch: Outcome<Vec<Client>> = (start..share.min(start + BATCH))
                     .map(|index| client(&tenant, number, index))
                     .collect();
                 store
-                    .insert_clients(&tenant, &batch?, &Subject::parse("measuring")?)
+                    .insert_clients(&tenant, &batch?, &Subject::parse("measuring")?.into())
                     .await?;
             }
         }
@@ -233,10 +181,6 @@ async fn fill(url: &DatabaseUrl, clients: u64, tenants: u64) -> Outcome<Measured
         tenant: tenant(0)?,
         clients: clients / tenants,
     })
-}
-
-fn tenant(number: u64) -> Outcome<TenantId> {
-    Ok(TenantId::parse(&format!("tenant-{number}"))?)
 }
 
 /// Returns the client of an index, the same in every run. Names are not in the order of creation, and one client in a
@@ -312,46 +256,4 @@ async fn request(on: &Measured, list: &List, page: u64, count: bool) -> Outcome<
         start,
         count,
     })
-}
-
-/// Returns the median times of a page on each database, measured in turn.
-async fn compare(on: [&Measured; 2], requests: &[PageRequest; 2], samples: usize) -> Outcome<[Duration; 2]> {
-    let mut times = [Vec::new(), Vec::new()];
-    for sample in 0..samples + 3 {
-        for ((on, request), times) in on.iter().zip(requests).zip(&mut times) {
-            let started = Instant::now();
-            on.store.list_clients(&on.tenant, request).await?;
-            // The first few fill caches.
-            if sample >= 3 {
-                times.push(started.elapsed());
-            }
-        }
-    }
-    Ok(times.map(|mut times| {
-        times.sort_unstable();
-        times[times.len() / 2]
-    }))
-}
-
-fn milliseconds(time: Duration) -> f64 {
-    time.as_secs_f64() * 1_000.0
-}
-
-/// Summarizes a plan without its conditions.
-fn summary(plan: &[String]) -> String {
-    let steps: BTreeSet<String> = plan
-        .iter()
-        .map(|line| line.trim_start_matches([' ', '-', '>']).to_owned())
-        .filter(|line| {
-            ["Index", "Sort", "Seq", "Bitmap", "SEARCH", "SCAN", "USE TEMP"]
-                .iter()
-                .any(|step| line.starts_with(step) || line.starts_with("Incremental"))
-        })
-        .filter(|line| !line.starts_with("Index Cond") && !line.starts_with("Sort Key"))
-        .map(|line| {
-            line.replace(" on oauth_clients", "")
-                .replace("oauth_clients_", "")
-        })
-        .collect();
-    steps.into_iter().collect::<Vec<_>>().join("; ")
 }

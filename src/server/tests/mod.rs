@@ -1,0 +1,3 @@
+//! The transports over sockets, with an API that shares nothing with the real one.
+
+mod streams;

@@ -1,0 +1,4 @@
+//! Overload: what is refused, when, and what is not.
+
+mod rapid_reset;
+mod shed;
