@@ -20,16 +20,22 @@ mod no_op;
 mod operation;
 mod overload;
 mod pace;
+mod process;
 mod run;
 mod signer;
 mod signing_key;
+mod streams;
 #[path = "../support/mod.rs"]
 mod support;
 mod table;
 mod verifying;
 mod world;
 
-use std::{num::NonZeroU64, sync::Arc, time::Duration};
+use std::{
+    num::{NonZeroU32, NonZeroU64},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytesize::ByteSize;
 use clap::{Parser, ValueEnum as _, value_parser};
@@ -89,6 +95,12 @@ struct Args {
     /// Measure an overload instead, without memory: ten times as many requests in flight as the server can use.
     #[arg(long)]
     overload: bool,
+    /// Measure gets beside so many open streams of changes instead, of a tenth as many tenants.
+    #[arg(long, conflicts_with = "overload")]
+    streams: Option<NonZeroU32>,
+    /// Number of tenants that the streams are of.
+    #[arg(long, requires = "streams")]
+    stream_tenants: Option<NonZeroU32>,
 }
 
 fn main() -> Outcome<()> {
@@ -99,6 +111,7 @@ fn main() -> Outcome<()> {
         if args.overload {
             config.cache_size = ByteSize::b(0);
         }
+        config.watch_streams = args.streams.map_or(config.watch_streams, NonZeroU32::get);
     }))?;
     let no_op = servers.block_on(NoOp::start())?;
     callers.block_on(measure(&args, &registry, &no_op))
@@ -113,6 +126,9 @@ async fn measure(args: &Args, registry: &Registry, no_op: &NoOp) -> Outcome<()> 
         return measure_overload(args, registry, &world).await;
     }
     let plan = plan(args);
+    if let Some(streams) = args.streams {
+        return measure_streams(streams, args, registry, &world).await;
+    }
     print(&title(args, registry));
     print(table::HEAD);
     let operations = match args.operations.as_slice() {
@@ -140,6 +156,26 @@ async fn measure_overload(args: &Args, registry: &Registry, world: &Arc<World>) 
     for operation in operations {
         let lasts = Duration::from_secs(seconds.into());
         print(&overload::row(*operation, lasts, world, registry).await?);
+    }
+    Ok(())
+}
+
+async fn measure_streams(
+    streams: NonZeroU32,
+    args: &Args,
+    registry: &Registry,
+    world: &Arc<World>,
+) -> Outcome<()> {
+    let streams = streams.get();
+    let tenants = args.stream_tenants.map_or(streams / 10, NonZeroU32::get).max(1);
+    let (database, seconds) = (registry.database_name(), args.seconds);
+    print(&format!(
+        "{database}, {streams} streams of {tenants} tenants, {seconds} s\n"
+    ));
+    print(streams::HEAD);
+    let (streams, tenants) = (usize::try_from(streams)?, usize::try_from(tenants)?);
+    for row in streams::measure(streams, tenants, plan(args), world, registry).await? {
+        print(&row);
     }
     Ok(())
 }

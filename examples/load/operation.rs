@@ -95,13 +95,18 @@ impl Operation {
             Self::AuthenticateSecret => authenticate(&client.id, secret(client)),
             Self::AuthenticateAssertion => None,
             Self::List => grpc(CLIENTS, "ListOAuthClients", &ListOAuthClientsRequest::default()),
-            Self::Patch => grpc(CLIENTS, "PatchOAuthClient", &rename(client_id, number)),
+            Self::Patch => rename_call(client_id, number),
             Self::Create => grpc(CLIENTS, "CreateOAuthClient", &new_client(number)),
             Self::RestGet => rest(Method::GET, &format!("{REST}/{client_id}"), Bytes::new()),
             Self::RestList => rest(Method::GET, REST, Bytes::new()),
             Self::RestCreate => rest(Method::POST, REST, new_client_json(number)),
         }
     }
+}
+
+/// Returns a request that gives a client another name.
+pub(crate) fn rename_call(client_id: String, number: u64) -> Option<Call> {
+    grpc(CLIENTS, "PatchOAuthClient", &rename(client_id, number))
 }
 
 /// Signs assertions before the run, as each is accepted once and signing one takes as long as a request. The run ends early

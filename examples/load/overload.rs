@@ -1,7 +1,6 @@
 //! Measures what an overload does: ten times as many requests in flight as the server can use.
 
 use std::{
-    fs,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -15,6 +14,7 @@ use tonic::{Code, Status};
 use crate::{
     connection::{Connection, Transport},
     operation::Operation,
+    process::resident,
     run::Calls,
     support::{Outcome, Registry},
     world::World,
@@ -211,12 +211,4 @@ fn percentile(mut times: Vec<Duration>, percent: usize) -> Option<Duration> {
 
 fn milliseconds(time: Duration) -> String {
     format!("{:.1} ms", time.as_secs_f64() * 1_000.0)
-}
-
-/// Returns the memory of this process in MiB, the callers included.
-fn resident() -> Outcome<u64> {
-    let status = fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-    Ok(kilobytes.ok_or("the memory of the process is unknown")? / 1_024)
 }

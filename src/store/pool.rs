@@ -297,7 +297,7 @@ mod tests {
     async fn on_sqlite_the_number_of_connections_is_that_of_the_readers() {
         let dir = tempfile::tempdir().unwrap();
         let url = DatabaseUrl::sqlite_file(&dir.path().join("test.db"));
-        for (connections, readers) in [(None, 8), (Some(1), 1), (Some(7), 7)] {
+        for (connections, readers) in [(None, 16), (Some(1), 1), (Some(7), 7)] {
             let connections = connections.and_then(NonZeroU32::new);
             let pools = Pools::open(&url, connections).await.unwrap();
             assert_eq!(pools.readers.capacity(), readers);

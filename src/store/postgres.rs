@@ -21,7 +21,7 @@ use super::{
 };
 
 /// The default of the most connections that a server opens.
-pub(crate) const DEFAULT_CONNECTIONS: u32 = 16;
+pub(crate) const DEFAULT_CONNECTIONS: u32 = 24;
 /// The longest that the database leaves a transaction open in which nothing happens.
 const IDLE_IN_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
 /// The number of the advisory lock for migrating, which no other user of the database takes.

@@ -33,7 +33,7 @@ use super::{
 };
 
 /// The default number of connections that read. Beside them there is one that writes, as SQLite has one writer.
-pub(crate) const DEFAULT_READERS: u32 = 8;
+pub(crate) const DEFAULT_READERS: u32 = 16;
 /// The interval at which a lock is tried that another process holds.
 const LOCK_POLL: Duration = Duration::from_millis(50);
 
