@@ -24,7 +24,15 @@ async fn full() -> (TestServer, Vec<SendRequest<Bytes>>) {
     let server = serve(|limits| limits.max_open = NonZeroUsize::new(MAX)).await;
     let mut held = Vec::new();
     for transport in Transport::BOTH.repeat(MAX / 2) {
-        held.push(http2(server.addr(transport), &h2::client::Builder::new()).await.0);
+        let addr = server.addr(transport);
+        let mut connection = http2(addr, &h2::client::Builder::new()).await.0;
+        // Once there is a response, it has its place.
+        let request = http::Request::get(format!("http://{addr}/healthz"))
+            .body(())
+            .unwrap();
+        let (response, _body) = connection.send_request(request, true).unwrap();
+        response.await.unwrap();
+        held.push(connection);
     }
     // The places are taken once a further connection gets none.
     eventually("the limit is reached", async || {
