@@ -14,7 +14,7 @@ use crate::support::Outcome;
 /// A TCP proxy, which ends when this is dropped.
 pub(crate) struct Network {
     pub(crate) addr: SocketAddr,
-    /// Where new connections lead; `None` for a black hole.
+    /// The target of new connections; `None` for a black hole.
     target: watch::Sender<Option<SocketAddr>>,
     accepting: JoinHandle<()>,
 }

@@ -1,4 +1,4 @@
-//! What the other tenant notices of a fault.
+//! The effects of a fault on the other tenant.
 
 use std::{
     collections::BTreeMap,
@@ -20,10 +20,10 @@ use crate::{
 
 /// The number of clients that are changed, each by a writer of its own.
 const WRITERS: usize = 4;
-/// How often what was acknowledged is read at the end before it counts as lost.
+/// The number of reads at the end after which an acknowledged change counts as lost.
 const LAST_READS: usize = 20;
 
-/// What the other tenant noticed of a fault.
+/// The effects of a fault on the other tenant.
 #[derive(Debug)]
 pub(crate) struct Observed<T> {
     /// The figures of the fault itself.

@@ -1,4 +1,4 @@
-//! How long and how hard each fault is.
+//! The durations and sizes of the faults.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ pub(crate) struct Plan {
     pub(crate) warm_up: Duration,
     /// The time before a fault, with which the time of the fault is compared.
     pub(crate) quiet: Duration,
-    /// How long a fault lasts.
+    /// The duration of a fault.
     pub(crate) fault: Duration,
     /// The time without a failure after which a registry counts as recovered.
     pub(crate) calm: Duration,

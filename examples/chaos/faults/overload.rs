@@ -23,7 +23,7 @@ const GROWTH: f64 = 1.05;
 /// which both are measured for a moment only.
 const GOODPUT: f64 = 0.9;
 const SHORT_GOODPUT: f64 = 0.5;
-/// How much longer accepted requests may wait: the default of the queueing time, and what a busy machine adds.
+/// The longest additional wait of an accepted request: the default queue time, and an allowance for a busy machine.
 const LONGER: Duration = Duration::from_millis(500 + 250);
 /// The memory that a server may take for ten times its full load, in MiB.
 const MEMORY_MIB: u64 = 64;

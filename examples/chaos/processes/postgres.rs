@@ -24,7 +24,7 @@ use crate::support::Outcome;
 const USER: &str = "postgres";
 const START_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Where PostgreSQL is installed, and who runs it.
+/// The installation of PostgreSQL, and the user that runs it.
 #[derive(Debug, Clone)]
 struct Installation {
     programs: PathBuf,
@@ -32,7 +32,8 @@ struct Installation {
     user: Option<(u32, u32)>,
 }
 
-/// How much a cluster waits for the disk. It may do without, as only processes die here, never the machine.
+/// The durability of the commits of a cluster. Without it, commits do not wait for the disk: only processes die here, never
+/// the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Durability {
     Fsync,

@@ -37,7 +37,7 @@ pub(crate) struct Sample {
     pub(crate) kind: Kind,
     /// The index of the server.
     pub(crate) server: usize,
-    /// When it was due.
+    /// The time at which it was due.
     pub(crate) at: Instant,
     pub(crate) took: Duration,
     pub(crate) outcome: Result<(), Failed>,
